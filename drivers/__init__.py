@@ -1,0 +1,1 @@
+"""Drivers: everything that touches hardware, behind the contracts in drivers.api. Never imports agent."""

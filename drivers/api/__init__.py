@@ -1,0 +1,64 @@
+"""Contracts between the station software and everything that touches hardware.
+
+What lives here: one small contract per capability, the values that cross it, ``DriverError`` and ``DriverSpec``.
+What must not: any implementation, any import beyond the standard library (the guard imports this room).
+Who may import it: everybody.
+
+A driver is found by ``driver = "name"`` in the station file, through the entry-point group of its kind
+(``charge_agent.power_path``, ``.lines``, ``.meter``, ``.reader``, ``.clock``); the entry point is a ``DriverSpec``.
+"""
+
+from drivers.api.contracts import (
+    CardReader,
+    ClockSource,
+    InputLine,
+    Lines,
+    Meter,
+    OutputLine,
+    PowerPath,
+    RegisterBus,
+)
+from drivers.api.errors import (
+    DriverError,
+    DriverProtocolError,
+    DriverRejected,
+    DriverTimeout,
+    DriverUnavailable,
+)
+from drivers.api.spec import DriverKind, DriverSpec, Option, OptionProblem
+from drivers.api.values import (
+    CardRead,
+    MeterReading,
+    PilotMode,
+    PilotSignal,
+    PowerPathReading,
+    Pull,
+    RegisterKind,
+)
+
+__all__ = [
+    "CardRead",
+    "CardReader",
+    "ClockSource",
+    "DriverError",
+    "DriverKind",
+    "DriverProtocolError",
+    "DriverRejected",
+    "DriverSpec",
+    "DriverTimeout",
+    "DriverUnavailable",
+    "InputLine",
+    "Lines",
+    "Meter",
+    "MeterReading",
+    "Option",
+    "OptionProblem",
+    "OutputLine",
+    "PilotMode",
+    "PilotSignal",
+    "PowerPath",
+    "PowerPathReading",
+    "Pull",
+    "RegisterBus",
+    "RegisterKind",
+]

@@ -1,0 +1,67 @@
+"""How a driver describes itself, so that a station file can be checked without opening any hardware."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from enum import Enum
+from typing import Any
+
+
+class DriverKind(Enum):
+    """The kinds of driver; the value ends the name of the entry-point group ``charge_agent.<value>``."""
+
+    POWER_PATH = "power_path"
+    LINES = "lines"
+    METER = "meter"
+    READER = "reader"
+    CLOCK = "clock"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Option:
+    """One option of a driver in the station file.
+
+    Attributes:
+        type: ``str``, ``int``, ``float`` or ``bool``.
+        unit: what a number counts, for the documentation.
+        minimum, maximum: inclusive range of a number.
+        choices: allowed values, empty for any.
+    """
+
+    name: str
+    type: type
+    required: bool = False
+    default: Any = None
+    unit: str = ""
+    minimum: float | None = None
+    maximum: float | None = None
+    choices: tuple[Any, ...] = ()
+    help: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OptionProblem:
+    """What is wrong with one option: which, and a sentence that says the value and what was expected."""
+
+    option: str
+    problem: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DriverSpec:
+    """One driver: its name in the station file, its options, and the place that opens it.
+
+    Attributes:
+        target: ``module:callable``. The callable takes the checked options as keyword arguments and returns an object
+            that meets the contract of ``kind``. It is imported only when the driver is opened, so that a guard never
+            pays for a meter library.
+        check: optional deeper check of the options, called after types and ranges are right.
+    """
+
+    name: str
+    kind: DriverKind
+    target: str
+    options: tuple[Option, ...]
+    summary: str
+    check: Callable[[Mapping[str, Any]], list[OptionProblem]] | None = None
