@@ -1,0 +1,102 @@
+"""The condition of an EVSE as the guard reports it, and the view of it that everybody else gets."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+
+from agent.model.facts import ChargingState
+from agent.model.faults import Fault, FaultCode
+from agent.model.ids import IdToken
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EvseCondition:
+    """What the guard saw and does, translated from its report. ``None`` is unknown.
+
+    Attributes:
+        at_s: monotonic time of the guard's scan.
+        pilot: letter of the pilot state, ``fault`` or ``unknown``.
+        plugged: a vehicle is connected. vehicle_ready: it asks for energy (C or D).
+        contactor_closed: confirmed by the mirror; ``None`` in motion or unknown.
+        contactor_since_s: monotonic time of the last confirmed change.
+        offer_a: current signalled now; ``None`` no offer.
+        waiting_for: the guard's reasons for not closing.
+        permit_id: the permit in force, ``None`` without one.
+    """
+
+    evse_id: int
+    at_s: float
+    pilot: str
+    plugged: bool | None
+    vehicle_ready: bool | None
+    contactor_closed: bool | None
+    contactor_since_s: float
+    offer_a: float | None
+    cable_a: float | None
+    cable_locked: bool | None
+    faults: tuple[FaultCode, ...]
+    waiting_for: tuple[str, ...]
+    permit_id: int | None
+    open_reason: str = ""
+
+
+class Occupancy(Enum):
+    """Where an EVSE is in its life; dialects project their connector statuses from it (never stored as status)."""
+
+    FREE = "free"
+    PREPARING = "preparing"  # plugged or authorised, no transaction yet
+    CHARGING = "charging"  # transaction, energy may flow, the EV draws or may draw
+    SUSPENDED_EV = "suspended_ev"
+    SUSPENDED_EVSE = "suspended_evse"
+    FINISHING = "finishing"  # transaction over, cable still in
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limit:
+    """One limit of the current on an EVSE. ``current_a`` ``None`` forbids charging altogether."""
+
+    source: str
+    current_a: float | None
+    text: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EvseView:
+    """Snapshot of one EVSE for dialects, the console and the logs.
+
+    Attributes:
+        operative: effective availability; ``connector_operative`` per connector id.
+        plugged: the guard's word; ``None`` unknown.
+        side_info: short text for the status message ("EV side disconnected", "meter silent").
+        limits: why it charges at this current or not at all, the binding one first.
+        reading_at_s: monotonic time of the newest reading.
+    """
+
+    evse_id: int
+    connector_ids: tuple[int, ...]
+    occupancy: Occupancy
+    operative: bool
+    connector_operative: dict[int, bool]
+    faults: tuple[Fault, ...]
+    plugged: bool | None
+    transaction_id: str | None
+    csms_id: str | None
+    charging_state: ChargingState
+    token: IdToken | None
+    offer_a: float | None
+    permit_a: float | None
+    energy_wh: float | None
+    power_w: float | None
+    current_a: tuple[float | None, float | None, float | None]
+    reading_at_s: float | None
+    session_wh: float | None
+    contactor_closed: bool | None
+    pilot: str
+    limits: tuple[Limit, ...]
+    side_info: str = ""
+
+    @property
+    def blocked(self) -> bool:
+        """Return whether a present fault forbids charging."""
+        return any(fault.blocking for fault in self.faults)

@@ -1,0 +1,40 @@
+"""Conditions that are raised and cleared."""
+
+from __future__ import annotations
+
+from enum import Enum
+
+import msgspec
+
+
+class FaultCode(Enum):
+    """What can be wrong with an EVSE or the station. Dialects translate; texts for people are in ``FAULT_TEXT``."""
+
+    RCD_TRIPPED = "rcd_tripped"
+    EMERGENCY_STOP = "emergency_stop"
+    PILOT_ERROR = "pilot_error"
+    DIODE_MISSING = "diode_missing"
+    CONTACTOR_WELDED = "contactor_welded"
+    CONTACTOR_STUCK_OPEN = "contactor_stuck_open"
+    LOCK_FAILED = "lock_failed"
+    VENTILATION_MISSING = "ventilation_missing"
+    PROXIMITY_ERROR = "proximity_error"
+    INPUT_UNKNOWN = "input_unknown"
+    POWER_PATH_LOST = "power_path_lost"
+    GUARD_LOST = "guard_lost"
+    METER_SILENT = "meter_silent"
+    METER_IMPLAUSIBLE = "meter_implausible"
+    READER_LOST = "reader_lost"
+    STORE_FAILED = "store_failed"
+    SETTINGS_LAST_GOOD = "settings_last_good"
+    OVER_CURRENT = "over_current"
+
+
+class Fault(msgspec.Struct, frozen=True, kw_only=True):
+    """One present fault. ``evse_id`` is ``None`` for the whole station; ``blocking`` forbids charging."""
+
+    code: FaultCode
+    evse_id: int | None = None
+    blocking: bool = True
+    since_s: float = 0.0
+    text: str = ""

@@ -1,0 +1,56 @@
+"""The station as it is built: what the charging core must know of the station file."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+
+
+class OnMeterLoss(Enum):
+    """What a running transaction does when its meter falls silent."""
+
+    CONTINUE = "continue"
+    SUSPEND = "suspend"
+
+
+class OnPowerLoss(Enum):
+    """What happens to a transaction that a power cut interrupted."""
+
+    END = "end"
+    RESUME = "resume"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EvseLayout:
+    """One EVSE. ``max_current_a`` is per phase; ``phases`` 1 or 3; ``lockable``: a socket with a lock."""
+
+    evse_id: int
+    connector_ids: tuple[int, ...] = (1,)
+    phases: int = 3
+    max_current_a: float = 16.0
+    lockable: bool = True
+    metered: bool = True
+    voltage_v: float = 230.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StationLayout:
+    """The whole station.
+
+    Attributes:
+        readers: name of a card reader -> the EVSEs it serves, in the order of the station file.
+        authorization_required: ``False`` is free vend: whoever plugs in may charge.
+        meter_stale_s: age from which a reading counts as none, s.
+        permit_valid_s: life of a permit, s.
+        max_current_a: limit of the whole station's supply per phase, A; ``None``: no limit beyond the EVSEs' own.
+    """
+
+    evses: tuple[EvseLayout, ...]
+    readers: dict[str, tuple[int, ...]]
+    authorization_required: bool = True
+    on_meter_loss: OnMeterLoss = OnMeterLoss.CONTINUE
+    on_power_loss: OnPowerLoss = OnPowerLoss.END
+    meter_stale_s: float = 10.0
+    permit_valid_s: float = 30.0
+    max_current_a: float | None = None
+    offline_unknown_allowed: bool = False
