@@ -1,0 +1,135 @@
+"""What an OCPP version must be able to do for the session. One object per version; pure; no state.
+
+A dialect turns neutral values into messages and back. It decides nothing about charging and nothing about delivery.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from agent.model.commands import AnyOutcome, Command, TokenVerdict
+from agent.model.evse import EvseView
+from agent.model.ids import IdToken
+from agent.model.journal import JournalRow
+from agent.model.moment import Stamp
+from agent.model.sample import Sample
+from agent.model.variables import Variable, VariableEntry
+from agent.ocpp.errors import Violation
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Message:
+    """An outgoing message: its action and its typed payload (a msgspec Struct of the dialect)."""
+
+    action: str
+    payload: Any
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StationIdentity:
+    """Who the station says it is when it boots."""
+
+    vendor: str
+    model: str
+    serial_number: str | None = None
+    firmware_version: str | None = None
+    iccid: str | None = None
+    imsi: str | None = None
+    meter_type: str | None = None
+    meter_serial_number: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Registration:
+    """The CSMS's answer to a boot notification.
+
+    Attributes:
+        status: ``accepted``, ``pending`` or ``rejected``.
+        interval_s: heartbeat interval, or the least wait before the next try; ``None``, 0 or nonsense: own choice.
+        utc_s: the CSMS's time; ``None`` where it is missing or cannot be read.
+    """
+
+    status: str
+    interval_s: int | None
+    utc_s: float | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FactAnswer:
+    """What an answer to a rendered fact says: the CSMS's name for the transaction and its word on the token."""
+
+    csms_id: str | None = None
+    verdict: TokenVerdict | None = None
+
+
+Resolve = Callable[[Stamp], float]
+
+
+class Dialect(Protocol):
+    """One OCPP version. Every ``read_*`` raises ``RemoteProtocolError`` for a payload that is not a valid message."""
+
+    subprotocol: str
+    answers_unreadable_ids: bool  # 2.0.1 answers a frame without a readable id with id "-1"; 1.6 stays silent
+    silent_when_rejected: bool  # 1.6 answers nothing while rejected; 2.0.1 answers SecurityError
+
+    def error_code(self, violation: Violation) -> str:
+        """Return this version's spelling of a CALLERROR code."""
+
+    def boot(self, identity: StationIdentity, reason: str) -> Message:
+        """Return a BootNotification. ``reason``: ``power_up``, ``watchdog``, ``remote_reset``, ``triggered`` ..."""
+
+    def read_registration(self, payload: bytes) -> Registration:
+        """Read the answer to ``boot``."""
+
+    def heartbeat(self) -> Message:
+        """Return a Heartbeat."""
+
+    def read_heartbeat(self, payload: bytes) -> float | None:
+        """Read the CSMS's time from the answer to a heartbeat; ``None`` where it cannot be read."""
+
+    def statuses(self, views: Sequence[EvseView], station_operative: bool) -> Mapping[tuple[int, int], str]:
+        """Project the status of every reportable connector: (EVSE, connector) -> comparable text, in reporting order."""
+
+    def status(
+        self, place: tuple[int, int], views: Sequence[EvseView], station_operative: bool, at_utc_s: float
+    ) -> Message:
+        """Return the StatusNotification for one place named by ``statuses``."""
+
+    def authorize(self, token: IdToken) -> Message:
+        """Return an Authorize."""
+
+    def read_authorization(self, payload: bytes) -> TokenVerdict:
+        """Read the answer to ``authorize``."""
+
+    def render(self, row: JournalRow, resolve: Resolve) -> Message | None:
+        """Render a fact; ``None`` where this version has nothing to say about it (it then counts as delivered).
+
+        The same row gives the same message every time: ``row.utc_s`` wins over the fact's own stamp.
+        """
+
+    def read_fact_answer(self, row: JournalRow, payload: bytes) -> FactAnswer:
+        """Read the answer to a rendered fact."""
+
+    def meter_values(self, view: EvseView, sample: Sample, resolve: Resolve) -> Message:
+        """Return meter values outside the journal (asked for by a trigger)."""
+
+    def report(self, request_id: int, entries: Sequence[VariableEntry], generated_utc_s: float) -> Sequence[Message]:
+        """Return the parts of a variable report; empty where the version has none."""
+
+    def command(self, action: str, payload: bytes) -> Command:
+        """Read a CALL of the CSMS.
+
+        Raises:
+            RemoteProtocolError: unknown or unsupported action, or a payload that is not valid.
+        """
+
+    def answer(self, action: str, command: Command, outcome: AnyOutcome) -> Message:
+        """Return the CALLRESULT payload for a command's outcome."""
+
+    def variables(self) -> Sequence[Variable]:
+        """Return variables that only this version knows; the standard ones are in ``agent.model``."""
+
+    def variable_key(self, name: str) -> str | None:
+        """Return the book's key of a variable written in this version's own words, or ``None``."""
