@@ -1,0 +1,417 @@
+"""The messages of OCPP 1.6 that this station speaks, both directions, with the limits of the official JSON schemas.
+
+Python names here, the standard's on the wire (``id_tag`` is ``idTag``). Times are made by `agent.ocpp.wire_time`.
+Building a message checks times, steps and the rules that span members (`ValueError`); everything else is proven by
+``CODEC.encode`` on the way out and by ``CODEC.decode_*`` on the way in.
+
+Source: OCPP 1.6 edition 2 §6 and §7; OCPP 1.6 JSON schemas with errata.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Final
+
+from agent.ocpp.codec import Codec, Direction, Message, MessagePair
+from agent.ocpp.decimals import check_tenths
+from agent.ocpp.fields import Integer, String20, String25, String50, String255, String500
+from agent.ocpp.v16 import enums
+from agent.ocpp.wire_time import WireTime, check_times
+
+
+class IdTagInfo(Message, frozen=True, kw_only=True):
+    """What the CSMS says about an idTag. The answer may be cached until ``expiry_date``."""
+
+    status: enums.AuthorizationStatus
+    expiry_date: WireTime | None = None
+    parent_id_tag: String20 | None = None
+
+    def __post_init__(self) -> None:
+        check_times(self.expiry_date)
+
+
+class SampledValue(Message, frozen=True, kw_only=True):
+    """One measured value, as decimal text in ``unit``."""
+
+    value: str
+    context: enums.ReadingContext | None = None
+    format: enums.ValueFormat | None = None
+    measurand: enums.Measurand | None = None
+    phase: enums.Phase | None = None
+    location: enums.Location | None = None
+    unit: enums.UnitOfMeasure | None = None
+
+
+class MeterValue(Message, frozen=True, kw_only=True):
+    """Values measured at one moment. At least one; a StopTransaction may carry none."""
+
+    timestamp: WireTime
+    sampled_value: tuple[SampledValue, ...]
+
+    def __post_init__(self) -> None:
+        check_times(self.timestamp)
+
+
+class ChargingSchedulePeriod(Message, frozen=True, kw_only=True):
+    """A limit, in steps of 0.1, from ``start_period`` (s after the schedule's start) to the next period."""
+
+    start_period: Integer
+    limit: float
+    number_phases: Integer | None = None
+
+    def __post_init__(self) -> None:
+        check_tenths(self.limit)
+
+
+class ChargingSchedule(Message, frozen=True, kw_only=True):
+    """Limits over time. ``duration`` in s; absent: until further notice."""
+
+    charging_rate_unit: enums.ChargingRateUnit
+    charging_schedule_period: tuple[ChargingSchedulePeriod, ...]
+    duration: Integer | None = None
+    start_schedule: WireTime | None = None
+    min_charging_rate: float | None = None
+
+    def __post_init__(self) -> None:
+        check_times(self.start_schedule)
+        check_tenths(self.min_charging_rate)
+
+
+class ChargingProfile(Message, frozen=True, kw_only=True):
+    """A schedule with its purpose, its rank and its validity."""
+
+    charging_profile_id: Integer
+    stack_level: Integer
+    charging_profile_purpose: enums.ChargingProfilePurpose
+    charging_profile_kind: enums.ChargingProfileKind
+    charging_schedule: ChargingSchedule
+    transaction_id: Integer | None = None
+    recurrency_kind: enums.RecurrencyKind | None = None
+    valid_from: WireTime | None = None
+    valid_to: WireTime | None = None
+
+    def __post_init__(self) -> None:
+        check_times(self.valid_from, self.valid_to)
+
+
+class KeyValue(Message, frozen=True, kw_only=True):
+    """One configuration key. An absent value means that it is not set, or that it may not be read."""
+
+    key: String50
+    readonly: bool
+    value: String500 | None = None
+
+
+# From the station to the CSMS
+
+
+class BootNotificationRequest(Message, frozen=True, kw_only=True):
+    """Register after a start."""
+
+    charge_point_vendor: String20
+    charge_point_model: String20
+    charge_point_serial_number: String25 | None = None
+    charge_box_serial_number: String25 | None = None
+    firmware_version: String50 | None = None
+    iccid: String20 | None = None
+    imsi: String20 | None = None
+    meter_type: String25 | None = None
+    meter_serial_number: String25 | None = None
+
+
+class BootNotificationResponse(Message, frozen=True, kw_only=True):
+    """Whether the station is registered. ``interval`` in s: between heartbeats, or until the next try."""
+
+    status: enums.RegistrationStatus
+    current_time: WireTime
+    interval: Integer
+
+    def __post_init__(self) -> None:
+        check_times(self.current_time)
+
+
+class HeartbeatRequest(Message, frozen=True, kw_only=True):
+    """Say that we live, and ask for the time."""
+
+
+class HeartbeatResponse(Message, frozen=True, kw_only=True):
+    """The CSMS's time."""
+
+    current_time: WireTime
+
+    def __post_init__(self) -> None:
+        check_times(self.current_time)
+
+
+class StatusNotificationRequest(Message, frozen=True, kw_only=True):
+    """The status of a connector, or of the station as a whole (connector 0)."""
+
+    connector_id: Integer
+    error_code: enums.ChargePointErrorCode
+    status: enums.ChargePointStatus
+    info: String50 | None = None
+    timestamp: WireTime | None = None
+    vendor_id: String255 | None = None
+    vendor_error_code: String50 | None = None
+
+    def __post_init__(self) -> None:
+        check_times(self.timestamp)
+
+
+class StatusNotificationResponse(Message, frozen=True, kw_only=True):
+    """Received."""
+
+
+class AuthorizeRequest(Message, frozen=True, kw_only=True):
+    """Ask whether an idTag may charge."""
+
+    id_tag: String20
+
+
+class AuthorizeResponse(Message, frozen=True, kw_only=True):
+    """The CSMS's word on the idTag."""
+
+    id_tag_info: IdTagInfo
+
+
+class StartTransactionRequest(Message, frozen=True, kw_only=True):
+    """A transaction has started. ``meter_start`` in Wh."""
+
+    connector_id: Integer
+    id_tag: String20
+    meter_start: Integer
+    timestamp: WireTime
+    reservation_id: Integer | None = None
+
+    def __post_init__(self) -> None:
+        check_times(self.timestamp)
+
+
+class StartTransactionResponse(Message, frozen=True, kw_only=True):
+    """The CSMS's number for the transaction, and its word on the idTag."""
+
+    transaction_id: Integer
+    id_tag_info: IdTagInfo
+
+
+class MeterValuesRequest(Message, frozen=True, kw_only=True):
+    """Values of a connector, or of the main meter (connector 0)."""
+
+    connector_id: Integer
+    meter_value: tuple[MeterValue, ...]
+    transaction_id: Integer | None = None
+
+    def __post_init__(self) -> None:
+        if not self.meter_value or not all(reading.sampled_value for reading in self.meter_value):
+            raise ValueError("Expected `array` of length >= 1")
+
+
+class MeterValuesResponse(Message, frozen=True, kw_only=True):
+    """Received."""
+
+
+class StopTransactionRequest(Message, frozen=True, kw_only=True):
+    """A transaction has ended. ``meter_stop`` in Wh. An absent ``reason`` means LOCAL, but old back ends want one."""
+
+    transaction_id: Integer
+    meter_stop: Integer
+    timestamp: WireTime
+    reason: enums.StopReason | None = None
+    id_tag: String20 | None = None
+    transaction_data: tuple[MeterValue, ...] | None = None
+
+    def __post_init__(self) -> None:
+        check_times(self.timestamp)
+        for reading in self.transaction_data or ():
+            for value in reading.sampled_value:
+                if value.unit is enums.UnitOfMeasure.HERTZ:
+                    raise ValueError("Invalid enum value 'Hertz': not a unit of transactionData")
+
+
+class StopTransactionResponse(Message, frozen=True, kw_only=True):
+    """Received; the CSMS's word on the idTag that stopped it, for the cache."""
+
+    id_tag_info: IdTagInfo | None = None
+
+
+# Both directions
+
+
+class DataTransferRequest(Message, frozen=True, kw_only=True):
+    """Something that a vendor agreed on."""
+
+    vendor_id: String255
+    message_id: String50 | None = None
+    data: str | None = None
+
+
+class DataTransferResponse(Message, frozen=True, kw_only=True):
+    """The answer to a DataTransfer."""
+
+    status: enums.DataTransferStatus
+    data: str | None = None
+
+
+# From the CSMS to the station
+
+
+class RemoteStartTransactionRequest(Message, frozen=True, kw_only=True):
+    """Start a transaction. An absent connector leaves the choice to the station."""
+
+    id_tag: String20
+    connector_id: Integer | None = None
+    charging_profile: ChargingProfile | None = None
+
+
+class RemoteStartTransactionResponse(Message, frozen=True, kw_only=True):
+    """Whether we shall try."""
+
+    status: enums.RemoteStartStopStatus
+
+
+class RemoteStopTransactionRequest(Message, frozen=True, kw_only=True):
+    """Stop a transaction by the CSMS's number."""
+
+    transaction_id: Integer
+
+
+class RemoteStopTransactionResponse(Message, frozen=True, kw_only=True):
+    """Whether we know that transaction."""
+
+    status: enums.RemoteStartStopStatus
+
+
+class ResetRequest(Message, frozen=True, kw_only=True):
+    """Restart."""
+
+    type: enums.ResetType
+
+
+class ResetResponse(Message, frozen=True, kw_only=True):
+    """Whether we shall."""
+
+    status: enums.ResetStatus
+
+
+class ChangeAvailabilityRequest(Message, frozen=True, kw_only=True):
+    """Take a connector, or all (connector 0), in or out of service."""
+
+    connector_id: Integer
+    type: enums.AvailabilityType
+
+
+class ChangeAvailabilityResponse(Message, frozen=True, kw_only=True):
+    """Done, refused, or done when the transaction ends."""
+
+    status: enums.AvailabilityStatus
+
+
+class GetConfigurationRequest(Message, frozen=True, kw_only=True):
+    """Read configuration keys; absent or empty: all of them."""
+
+    key: tuple[String50, ...] | None = None
+
+
+class GetConfigurationResponse(Message, frozen=True, kw_only=True):
+    """The keys that we know, and the names that we do not."""
+
+    configuration_key: tuple[KeyValue, ...] | None = None
+    unknown_key: tuple[String50, ...] | None = None
+
+
+class ChangeConfigurationRequest(Message, frozen=True, kw_only=True):
+    """Write one configuration key."""
+
+    key: String50
+    value: String500
+
+
+class ChangeConfigurationResponse(Message, frozen=True, kw_only=True):
+    """Whether the value was taken, and when it counts."""
+
+    status: enums.ConfigurationStatus
+
+
+class ClearCacheRequest(Message, frozen=True, kw_only=True):
+    """Forget all remembered authorizations."""
+
+
+class ClearCacheResponse(Message, frozen=True, kw_only=True):
+    """Whether we did."""
+
+    status: enums.ClearCacheStatus
+
+
+class UnlockConnectorRequest(Message, frozen=True, kw_only=True):
+    """Release the lock of a connector. It is for a stuck cable, not for the end of a charge."""
+
+    connector_id: Integer
+
+
+class UnlockConnectorResponse(Message, frozen=True, kw_only=True):
+    """Whether it opened."""
+
+    status: enums.UnlockStatus
+
+
+class TriggerMessageRequest(Message, frozen=True, kw_only=True):
+    """Send a message now; of one connector where it has one, else of all."""
+
+    requested_message: enums.MessageTrigger
+    connector_id: Integer | None = None
+
+
+class TriggerMessageResponse(Message, frozen=True, kw_only=True):
+    """Whether it will follow."""
+
+    status: enums.TriggerMessageStatus
+
+
+def _pair(request: type[Message], response: type[Message], direction: Direction) -> MessagePair:
+    return MessagePair(request=request, response=response, direction=direction)
+
+
+_TO_CSMS: Final = Direction.TO_CSMS
+_TO_STATION: Final = Direction.TO_STATION
+
+ACTIONS: Final[Mapping[str, MessagePair]] = MappingProxyType(
+    {
+        "BootNotification": _pair(BootNotificationRequest, BootNotificationResponse, _TO_CSMS),
+        "Heartbeat": _pair(HeartbeatRequest, HeartbeatResponse, _TO_CSMS),
+        "StatusNotification": _pair(StatusNotificationRequest, StatusNotificationResponse, _TO_CSMS),
+        "Authorize": _pair(AuthorizeRequest, AuthorizeResponse, _TO_CSMS),
+        "StartTransaction": _pair(StartTransactionRequest, StartTransactionResponse, _TO_CSMS),
+        "MeterValues": _pair(MeterValuesRequest, MeterValuesResponse, _TO_CSMS),
+        "StopTransaction": _pair(StopTransactionRequest, StopTransactionResponse, _TO_CSMS),
+        "DataTransfer": _pair(DataTransferRequest, DataTransferResponse, Direction.BOTH),
+        "RemoteStartTransaction": _pair(RemoteStartTransactionRequest, RemoteStartTransactionResponse, _TO_STATION),
+        "RemoteStopTransaction": _pair(RemoteStopTransactionRequest, RemoteStopTransactionResponse, _TO_STATION),
+        "Reset": _pair(ResetRequest, ResetResponse, _TO_STATION),
+        "ChangeAvailability": _pair(ChangeAvailabilityRequest, ChangeAvailabilityResponse, _TO_STATION),
+        "GetConfiguration": _pair(GetConfigurationRequest, GetConfigurationResponse, _TO_STATION),
+        "ChangeConfiguration": _pair(ChangeConfigurationRequest, ChangeConfigurationResponse, _TO_STATION),
+        "ClearCache": _pair(ClearCacheRequest, ClearCacheResponse, _TO_STATION),
+        "UnlockConnector": _pair(UnlockConnectorRequest, UnlockConnectorResponse, _TO_STATION),
+        "TriggerMessage": _pair(TriggerMessageRequest, TriggerMessageResponse, _TO_STATION),
+    }
+)
+
+_NOT_SPOKEN: Final = frozenset(
+    {
+        # Firmware management, local list, reservation, smart charging
+        "GetDiagnostics", "DiagnosticsStatusNotification", "UpdateFirmware", "FirmwareStatusNotification",
+        "GetLocalListVersion", "SendLocalList", "CancelReservation", "ReserveNow",
+        "ClearChargingProfile", "GetCompositeSchedule", "SetChargingProfile",
+        # Security whitepaper
+        "CertificateSigned", "DeleteCertificate", "ExtendedTriggerMessage", "GetInstalledCertificateIds", "GetLog",
+        "InstallCertificate", "LogStatusNotification", "SecurityEventNotification", "SignCertificate",
+        "SignedFirmwareStatusNotification", "SignedUpdateFirmware",
+    }
+)  # fmt: skip
+
+KNOWN_ACTIONS: Final = frozenset(ACTIONS) | _NOT_SPOKEN
+"""Every action of OCPP 1.6 edition 2 and of the security whitepaper edition 3."""
+
+CODEC: Final = Codec(ACTIONS, KNOWN_ACTIONS)
+"""Reads and writes the payloads of OCPP 1.6. Immutable but for the parsers that it builds on first use."""
