@@ -1,0 +1,143 @@
+"""What all connections of the CSMS share: the book, the script, the record of frames, the answers already given."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any, Final
+
+from hil.csms_frames import Direction, Frame, FrameKind, FrameLog
+from hil.csms_script import Script
+from hil.ledger import Ledger
+from hil.ledger_rows import Arrival, Problem, ProblemKind
+
+TIME_KEYS: Final = frozenset(
+    {"timestamp", "generatedAt", "startSchedule", "validFrom", "validTo", "expiryDate", "eventTimestamp"}
+)
+
+
+@dataclass(slots=True)
+class StationCard:
+    """What the CSMS knows about one station: its connection and the last status of every outlet."""
+
+    identity: str
+    subprotocol: str | None = None
+    connected: bool = False
+    since_s: float | None = None
+    connections: int = 0
+    boot: Mapping[str, Any] | None = None
+    status: dict[str, str] = field(default_factory=dict)
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the card for the control socket."""
+        return {name: getattr(self, name) for name in self.__slots__}
+
+
+class Desk:
+    """The CSMS's shared state. One event loop only."""
+
+    def __init__(self) -> None:
+        self.ledger = Ledger()
+        self.script = Script()
+        self.frames = FrameLog()
+        self.stations: dict[str, StationCard] = {}
+        self._answers: dict[tuple[str, str], tuple[str, str]] = {}
+
+    def current_time(self) -> str:
+        """Return the CSMS's clock as the script has it."""
+        return self.script.clock(datetime.now(UTC))
+
+    def station(self, identity: str) -> StationCard:
+        """Return a station's card, a new one at its first appearance."""
+        return self.stations.setdefault(identity, StationCard(identity))
+
+    def remember(self, arrival: Arrival, answer: str) -> None:
+        """Keep the answer to a transaction message for its retries."""
+        self._answers[(arrival.identity, arrival.message_id)] = (arrival.content, answer)
+
+    def recall(self, arrival: Arrival) -> str | None:
+        """Return the answer given to the same message before, None when it is new or has other content."""
+        content, answer = self._answers.get((arrival.identity, arrival.message_id), (None, None))
+        return answer if content == arrival.content else None
+
+    def note(self, identity: str, kind: ProblemKind, text: str) -> None:
+        """Hold something against a station."""
+        self.ledger.note(Problem(kind=kind, identity=identity, text=text, at_s=time.monotonic()))
+        self.frames.changed()
+
+    def record(
+        self,
+        identity: str,
+        connection: int,
+        direction: Direction,
+        kind: FrameKind,
+        text: str,
+        *,
+        action: str | None = None,
+        message_id: str | None = None,
+        payload: Any = None,
+    ) -> None:
+        """Add to the record of frames, now."""
+        self.frames.append(
+            Frame(
+                seq=self.frames.last_seq + 1,
+                at_s=time.monotonic(),
+                at_utc=datetime.now(UTC),
+                identity=identity,
+                connection=connection,
+                direction=direction,
+                kind=kind,
+                action=action,
+                message_id=message_id,
+                payload=payload,
+                text=text,
+            )
+        )
+
+    def clear(self) -> None:
+        """Begin a new book and a new script. The record of frames and the transaction ids go on."""
+        self.ledger = Ledger(next_transaction_id=self.ledger.next_transaction_id)
+        self.script = Script()
+        self._answers.clear()
+        self.frames.changed()
+
+
+def arrival_of(identity: str, action: str, message_id: str, payload: Any) -> Arrival:
+    """Describe a CALL that arrives now, for the book."""
+    return Arrival(
+        identity=identity,
+        message_id=message_id,
+        action=action,
+        at_s=time.monotonic(),
+        at_utc=datetime.now(UTC),
+        content=json.dumps(payload, sort_keys=True),
+        times=tuple(_times(payload)),
+        lane_utc=_lane_time(action, payload),
+    )
+
+
+def _times(value: Any) -> Iterator[str]:
+    if isinstance(value, Mapping):
+        for key, member in value.items():
+            if key in TIME_KEYS and isinstance(member, str):
+                yield member
+            else:
+                yield from _times(member)
+    elif isinstance(value, list):
+        for member in value:
+            yield from _times(member)
+
+
+def _lane_time(action: str, payload: Any) -> str | None:
+    """Return the time that orders a transaction message, None for everything else."""
+    if not isinstance(payload, Mapping):
+        return None
+    if action in ("StartTransaction", "StopTransaction", "TransactionEvent"):
+        found = payload.get("timestamp")
+        return found if isinstance(found, str) else None
+    if action == "MeterValues" and "transactionId" in payload:
+        return next(_times(payload.get("meterValue")), None)
+    return None
