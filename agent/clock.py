@@ -1,0 +1,113 @@
+"""The agent's time: monotonic for every interval, UTC with its quality, and which boot this is.
+
+Boards have no clock battery. UTC comes from the clock source of the station file; while nobody vouches for that, from
+the CSMS; and until then it is unknown. A boot's first known UTC becomes its anchor, is stored, and never changes: it
+dates every stamp of that boot that was taken before anybody knew the time.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from enum import Enum
+from typing import Final
+
+from agent.model.moment import Stamp
+from drivers.api import ClockSource
+
+EARLIEST_UTC_S: Final = (
+    1_767_225_600.0  # 2026-01-01: this software did not exist before; no earlier time leaves the station
+)
+
+
+class TimeQuality(Enum):
+    """Who vouches for UTC."""
+
+    UNKNOWN = "unknown"
+    CSMS = "csms"
+    SYSTEM = "system"
+
+
+class Clock:
+    """Monotonic time, UTC and boot identity of this process.
+
+    Args:
+        source: the station file's clock driver.
+        anchors: UTC minus monotonic seconds of earlier boots (and of this one, if an earlier process of it knew).
+        last_known_utc_s: latest UTC that was ever known here; bounds what is guessed for a boot without an anchor.
+    """
+
+    def __init__(
+        self,
+        source: ClockSource,
+        *,
+        anchors: Mapping[str, float] | None = None,
+        last_known_utc_s: float | None = None,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._source = source
+        self._monotonic = monotonic
+        self._anchors = dict(anchors or {})
+        self._floor_utc_s = max(last_known_utc_s or 0.0, EARLIEST_UTC_S)
+        self._csms_offset_s: float | None = None
+        self.boot_id = source.boot_id()
+
+    def remember(self, anchors: Mapping[str, float], last_known_utc_s: float | None) -> None:
+        """Take over what the store kept."""
+        self._anchors.update(anchors)
+        self._floor_utc_s = max(last_known_utc_s or 0.0, self._floor_utc_s)
+
+    def mono_s(self) -> float:
+        """Return monotonic seconds."""
+        return self._monotonic()
+
+    def utc_s(self) -> float | None:
+        """Return UTC now, or ``None`` while nobody vouches for it."""
+        system_s = self._source.utc_s()
+        if system_s is not None and system_s >= EARLIEST_UTC_S:
+            return system_s
+        if self._csms_offset_s is not None:
+            return self._monotonic() + self._csms_offset_s
+        return None
+
+    @property
+    def quality(self) -> TimeQuality:
+        """Return who vouches for UTC now."""
+        system_s = self._source.utc_s()
+        if system_s is not None and system_s >= EARLIEST_UTC_S:
+            return TimeQuality.SYSTEM
+        return TimeQuality.UNKNOWN if self._csms_offset_s is None else TimeQuality.CSMS
+
+    def now(self) -> Stamp:
+        """Return this moment."""
+        return Stamp(boot_id=self.boot_id, mono_s=self._monotonic(), utc_s=self.utc_s())
+
+    def heard(self, csms_utc_s: float) -> bool:
+        """Take the CSMS's time; return whether it was believable. It only counts while the source knows none."""
+        if csms_utc_s < EARLIEST_UTC_S:
+            return False
+        self._csms_offset_s = csms_utc_s - self._monotonic()
+        return True
+
+    def new_anchor(self) -> float | None:
+        """Return this boot's anchor if it became known just now, once; it must then be stored."""
+        if self.boot_id in self._anchors:
+            return None
+        utc_s = self.utc_s()
+        if utc_s is None:
+            return None
+        self._anchors[self.boot_id] = utc_s - self._monotonic()
+        return self._anchors[self.boot_id]
+
+    def resolve(self, stamp: Stamp) -> float:
+        """Return the UTC of a stamp: its own, its boot's anchor, or the best bound (never before this software)."""
+        if stamp.utc_s is not None and stamp.utc_s >= EARLIEST_UTC_S:
+            return stamp.utc_s
+        anchor_s = self._anchors.get(stamp.boot_id)
+        if anchor_s is not None:
+            return max(anchor_s + stamp.mono_s, EARLIEST_UTC_S)
+        return self._floor_utc_s + stamp.mono_s
+
+    def knows(self, stamp: Stamp) -> bool:
+        """Return whether ``resolve`` gives a known time rather than a bound."""
+        return stamp.utc_s is not None or stamp.boot_id in self._anchors

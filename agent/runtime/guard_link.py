@@ -1,0 +1,199 @@
+"""The agent's end of the guard's socket: reports in, permits out. Reconnects for ever."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import socket
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final
+
+from agent.errors import GuardError
+from agent.guard import wire
+from agent.log import Condition, get_logger
+from agent.model.effects import GrantPermit, HoldCable, ShowState, WithdrawPermit
+from agent.model.evse import EvseCondition
+from agent.model.faults import FaultCode
+from agent.model.inputs import GuardLinkChanged, GuardReported, Input
+from drivers.api import DriverError, DriverUnavailable
+
+RETRY_S: Final = 0.1  # wait before the socket is tried again; the guard starts in less than a second
+SILENT_S: Final = 5.0  # reports come at least once a second; silence of this length means the link is dead
+BUS_TIMEOUT_S: Final = 2.0  # a register read through the guard's bus
+
+PermitEffect = GrantPermit | WithdrawPermit | HoldCable | ShowState
+
+
+class GuardLink:
+    """Holds the guard's socket.
+
+    Args:
+        path: the guard's socket.
+        plan_id: the plan that this agent's settings compile to; a guard that runs another one gets no permits.
+        deliver: takes inputs for the core.
+    """
+
+    def __init__(self, path: Path, plan_id: str, deliver: Callable[[Input], None]) -> None:
+        self._path = path
+        self._plan_id = plan_id
+        self._deliver = deliver
+        self._log = get_logger("guard_link")
+        self._socket: socket.socket | None = None
+        self._welcome: wire.Welcome | None = None
+        self._permit_ids = itertools.count(1)
+        self._bus_ids = itertools.count(1)
+        self._bus_waiting: dict[int, asyncio.Future[wire.BusAnswer]] = {}
+        self._lost = Condition(self._log, "guard.lost")
+        self._other_plan = Condition(self._log, "guard.other_plan")
+        self.reports: dict[int, wire.Report] = {}
+        self.refusals: list[str] = []
+
+    @property
+    def connected(self) -> bool:
+        """Return whether the guard is there and runs our plan."""
+        return self._welcome is not None
+
+    async def run(self) -> None:
+        """Keep the link; returns never."""
+        while True:
+            try:
+                await self._serve()
+            except (OSError, wire.WireError, GuardError) as error:
+                self._lost.set(True, socket=str(self._path), error=str(error))
+            finally:
+                self._drop()
+            await asyncio.sleep(RETRY_S)
+
+    def perform(self, effect: PermitEffect) -> None:
+        """Send one effect; lost when there is no link (the core grants anew when it is back)."""
+        welcome = self._welcome
+        if welcome is None:
+            return
+        match effect:
+            case GrantPermit():
+                self._send(
+                    wire.Permit(
+                        evse_id=effect.evse_id,
+                        permit_id=next(self._permit_ids),
+                        max_current_a=effect.max_current_a,
+                        phases=effect.phases,
+                        valid_for_s=effect.valid_for_s,
+                        plan_id=welcome.plan_id,
+                    )
+                )
+            case WithdrawPermit():
+                self._send(wire.Withdraw(evse_id=effect.evse_id, reason=effect.reason))
+            case HoldCable():
+                self._send(wire.HoldCable(evse_id=effect.evse_id, held=effect.held))
+            case ShowState():
+                self._send(wire.ShowState(evse_id=effect.evse_id, pattern=effect.pattern))
+
+    async def read_registers(self, bus: str, unit: int, function: int, address: int, count: int) -> tuple[int, ...]:
+        """Read registers through a bus that the guard owns. Raises ``DriverError``."""
+        if self._welcome is None:
+            raise DriverUnavailable(f"bus {bus}: the guard that owns it cannot be reached")
+        request_id = next(self._bus_ids)
+        future: asyncio.Future[wire.BusAnswer] = asyncio.get_running_loop().create_future()
+        self._bus_waiting[request_id] = future
+        try:
+            self._send(
+                wire.BusRead(request_id=request_id, bus=bus, unit=unit, function=function, address=address, count=count)
+            )
+            answer = await asyncio.wait_for(future, BUS_TIMEOUT_S)
+        except TimeoutError as error:
+            raise DriverUnavailable(f"bus {bus}: the guard did not answer within {BUS_TIMEOUT_S} s") from error
+        finally:
+            self._bus_waiting.pop(request_id, None)
+        if answer.error is not None:
+            raise DriverError(f"bus {bus}: {answer.error}")
+        return answer.registers
+
+    async def _serve(self) -> None:
+        loop = asyncio.get_running_loop()
+        link = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC)
+        self._socket = link
+        await loop.sock_connect(link, str(self._path))
+        self._send(wire.Hello(client="charge-agent", holder=True))
+        while True:
+            packet = await asyncio.wait_for(loop.sock_recv(link, wire.MAX_PACKET_B), SILENT_S)
+            if not packet:
+                raise GuardError("the guard closed the connection")
+            self._received(wire.decode(packet))
+
+    def _received(self, message: wire.Message) -> None:
+        match message:
+            case wire.Report():
+                self.reports[message.evse_id] = message
+                if self._welcome is not None:
+                    self._deliver(GuardReported(condition=condition_of(message)))
+            case wire.Welcome():
+                self._welcomed(message)
+            case wire.Refused():
+                self.refusals = [*self.refusals[-9:], f"{message.about}: {message.reason}"]
+                self._log.warning("guard.refused", about=message.about, reason=message.reason, evse_id=message.evse_id)
+                if message.about == "Hello":
+                    raise GuardError(message.reason)
+            case wire.BusAnswer():
+                future = self._bus_waiting.get(message.request_id)
+                if future is not None and not future.done():
+                    future.set_result(message)
+            case _:
+                raise wire.WireError(f"the guard sent a {type(message).__name__}, which only clients send")
+
+    def _welcomed(self, welcome: wire.Welcome) -> None:
+        other = welcome.plan_id != self._plan_id
+        self._other_plan.set(other, guard_plan=welcome.plan_id, own_plan=self._plan_id)
+        if other:
+            raise GuardError(
+                f"the guard runs plan {welcome.plan_id}, our station file is plan {self._plan_id}: restart both"
+            )
+        self._welcome = welcome
+        self._lost.set(False)
+        self._log.info("guard.connected", guard_pid=welcome.guard_pid, scan_s=welcome.scan_s)
+        self._deliver(GuardLinkChanged(connected=True))
+
+    def _send(self, message: wire.Message) -> None:
+        if self._socket is None:
+            return
+        try:
+            self._socket.send(wire.encode(message))
+        except OSError as error:
+            # The receiving side finds the same broken socket and reconnects; a permit not sent is a permit not given.
+            self._log.warning("guard.unsent", message=type(message).__name__, error=str(error))
+
+    def _drop(self) -> None:
+        if self._socket is not None:
+            self._socket.close()
+            self._socket = None
+        for future in self._bus_waiting.values():
+            if not future.done():
+                future.set_exception(DriverUnavailable("the guard's socket closed"))
+        self._bus_waiting.clear()
+        if self._welcome is not None:
+            self._welcome = None
+            self.reports.clear()
+            self._deliver(GuardLinkChanged(connected=False))
+
+
+def condition_of(report: wire.Report) -> EvseCondition:
+    """Translate a report into the model's words."""
+    known = report.pilot not in (wire.PilotState.UNKNOWN, wire.PilotState.FAULT)
+    contactor = {wire.ContactorState.CLOSED: True, wire.ContactorState.OPEN: False}.get(report.contactor)
+    locked = {wire.LockState.LOCKED: True, wire.LockState.UNLOCKED: False}.get(report.lock)
+    return EvseCondition(
+        evse_id=report.evse_id,
+        at_s=report.at_s,
+        pilot=report.pilot.value,
+        plugged=report.plugged,
+        vehicle_ready=report.pilot in (wire.PilotState.C, wire.PilotState.D) if known else None,
+        contactor_closed=contactor,
+        contactor_since_s=report.contactor_since_s,
+        offer_a=report.offer_a,
+        cable_a=report.cable_a,
+        cable_locked=locked,
+        faults=tuple(FaultCode(fault.value) for fault in report.faults),
+        waiting_for=report.waiting_for,
+        permit_id=report.permit_id,
+        open_reason=report.open_reason.value,
+    )

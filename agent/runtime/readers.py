@@ -1,0 +1,59 @@
+"""Waits for cards: one task per reader."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Final
+
+from agent.log import Condition, get_logger
+from agent.model.faults import FaultCode
+from agent.model.ids import IdToken, IdTokenKind
+from agent.model.inputs import CardPresented, FaultChanged, Input
+from drivers.api import CardReader, DriverError
+
+RETRY_S: Final = 2.0  # pause before a lost reader is asked again; its driver has its own back-off beneath
+
+
+class ReaderWatch:
+    """One card reader."""
+
+    def __init__(
+        self,
+        name: str,
+        open_reader: Callable[[], Awaitable[CardReader]],
+        token_kind: IdTokenKind,
+        deliver: Callable[[Input], None],
+    ) -> None:
+        self.name = name
+        self._open_reader = open_reader
+        self._token_kind = token_kind
+        self._deliver = deliver
+        self._log = get_logger("readers")
+        self._lost = Condition(self._log, "reader.lost")
+
+    async def run(self) -> None:
+        """Deliver cards for ever; a lost reader is a fault until it answers again."""
+        while True:
+            try:
+                reader = await self._open_reader()
+                try:
+                    while True:
+                        card = await reader.next_card()
+                        self._set_lost(False, "")
+                        token = IdToken(value=card.uid, kind=self._token_kind)
+                        self._log.info("card.presented", reader=self.name, card=token.hashed())
+                        self._deliver(CardPresented(reader=self.name, token=token))
+                finally:
+                    await reader.close()
+            except DriverError as error:
+                self._set_lost(True, str(error))
+            await asyncio.sleep(RETRY_S)
+
+    def _set_lost(self, lost: bool, error: str) -> None:
+        if self._lost.set(lost, reader=self.name, error=error):
+            self._deliver(
+                FaultChanged(
+                    code=FaultCode.READER_LOST, raised=lost, text=f"reader {self.name}: {error}" if lost else ""
+                )
+            )
