@@ -105,7 +105,7 @@ class Codec:
         """
         kind = type(message)
         try:
-            octets = msgspec.json.encode(message)
+            octets = _ENCODER.encode(message)
             copy = self._decoder(kind).decode(octets)
         except msgspec.ValidationError as exc:
             raise LocalProtocolError(f"{kind.__name__} is not valid: {_plain(exc)}") from exc
@@ -141,6 +141,7 @@ class Codec:
         return decoder
 
 
+_ENCODER: Final = msgspec.json.Encoder()
 _PLACE: Final = re.compile(r"(?s)(.*) - at `\$\.?(.*)`")
 _OCCURRENCE: Final = re.compile(r"Object missing required field|Expected `array[^`]*` of ")
 _TYPE: Final = re.compile(r"Expected `[^`]*`, got `")

@@ -13,6 +13,8 @@ Integer: TypeAlias = Annotated[int, Meta(ge=-(2**63), le=2**63 - 1)]
 """The standard says 32 bits (OCPP 2.0.1 part 2 §2.1.2). Back ends number transactions in milliseconds since 1970, so 64
 are taken; more would not fit into the database."""
 
+Unsigned: TypeAlias = Annotated[int, Meta(ge=0, le=2**63 - 1)]
+
 String8: TypeAlias = Annotated[str, Meta(max_length=8)]
 String16: TypeAlias = Annotated[str, Meta(max_length=16)]
 String20: TypeAlias = Annotated[str, Meta(max_length=20)]

@@ -74,12 +74,13 @@ def encode(frame: Frame) -> str:
         LocalProtocolError: the id of a CALL is empty or longer than 36 characters, or something in the frame cannot be
             written as JSON. A payload is not looked at: `agent.ocpp.codec` wrote and proved it.
     """
-    if isinstance(frame, Call) and not 0 < len(frame.message_id) <= MAX_ID_CHARS:
-        raise LocalProtocolError(f"message id {frame.message_id!r} is not 1-{MAX_ID_CHARS} characters long")
-    if isinstance(frame, CallError) and len(frame.description) > MAX_DESCRIPTION_CHARS:
+    if type(frame) is Call:
+        if not 0 < len(frame.message_id) <= MAX_ID_CHARS:
+            raise LocalProtocolError(f"message id {frame.message_id!r} is not 1-{MAX_ID_CHARS} characters long")
+    elif type(frame) is CallError and len(frame.description) > MAX_DESCRIPTION_CHARS:
         frame = msgspec.structs.replace(frame, description=frame.description[:MAX_DESCRIPTION_CHARS])
     try:
-        return msgspec.json.encode(frame).decode()
+        return _ENCODER.encode(frame).decode()
     except (TypeError, ValueError, RecursionError, msgspec.MsgspecError) as exc:
         raise LocalProtocolError(f"{type(frame).__name__} cannot be written as JSON: {exc}") from exc
 
@@ -95,12 +96,16 @@ def decode(text: str | bytes, limits: Limits = DEFAULT_LIMITS) -> Frame:
             and 4, which OCPP 1.6 ignores and 2.0.1 answers; otherwise ``FRAME``. ``message_id`` is set whenever it
             could be read, even out of a CALL whose JSON is broken further on.
     """
-    octets = _octets(text, limits)
+    octets = text.encode(errors="surrogatepass") if isinstance(text, str) else text
+    if len(octets) > limits.max_bytes:
+        raise _broken(octets[:1024], f"longer than {limits.max_bytes} bytes")
     try:
+        if octets is text or not text.isascii():
+            octets.decode()  # the parser skips over a payload without looking at its characters
         frame: Frame = _FRAMES.decode(octets)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as exc:
         return _diagnose(octets, limits, exc)
-    if _deeper_than(limits.max_depth, octets):
+    if octets.count(b"[") + octets.count(b"{") > limits.max_depth and _deeper_than(limits.max_depth, octets):
         raise _broken(octets, f"nested deeper than {limits.max_depth} levels")
     return frame
 
@@ -119,6 +124,7 @@ class _Elements(msgspec.Struct, frozen=True, array_like=True):
     sixth: msgspec.Raw = msgspec.Raw()
 
 
+_ENCODER: Final = msgspec.json.Encoder()
 _FRAMES: Final = msgspec.json.Decoder(Call | CallResult | CallError)
 _ELEMENTS: Final = msgspec.json.Decoder(_Elements)
 _START_OF_FRAME: Final = re.compile(
@@ -128,31 +134,6 @@ _BRACKETS_TO_SQUARE: Final = bytes.maketrans(b"{}", b"[]")
 _ALL_BUT_BRACKETS: Final = bytes(sorted(set(range(256)) - set(b"[]{}")))
 _LENGTHS: Final = {2: "4", 3: "3", 4: "3 to 5"}
 _FULL: Final = 6  # as many elements as `_Elements` keeps, or more
-
-
-def _octets(text: str | bytes, limits: Limits) -> bytes:
-    """Return ``text`` as UTF-8 that is known to be valid and not too long."""
-    if len(text) > limits.max_bytes:
-        raise _too_long(text, limits)
-    try:
-        if isinstance(text, str):
-            octets = text.encode()
-        else:
-            text.decode()
-            octets = text
-    except UnicodeError as exc:
-        head = text[:1024]
-        start = head.encode(errors="replace") if isinstance(head, str) else head
-        raise _broken(start, "not valid UTF-8") from exc
-    if len(octets) > limits.max_bytes:
-        raise _too_long(text, limits)
-    return octets
-
-
-def _too_long(text: str | bytes, limits: Limits) -> RemoteProtocolError:
-    head = text[:1024]
-    start = head.encode(errors="replace") if isinstance(head, str) else head
-    return _broken(start, f"longer than {limits.max_bytes} bytes")
 
 
 def _broken(octets: bytes, what: str) -> RemoteProtocolError:
@@ -168,6 +149,8 @@ def _broken(octets: bytes, what: str) -> RemoteProtocolError:
 
 def _diagnose(octets: bytes, limits: Limits, cause: Exception) -> Frame:
     """Return the CALLERROR that strict parsing refused but that can be understood, or say what is wrong."""
+    if isinstance(cause, UnicodeDecodeError):
+        raise _broken(octets, "not valid UTF-8") from cause
     try:
         elements = _ELEMENTS.decode(octets)
     except RecursionError as exc:
@@ -221,8 +204,6 @@ def _deeper_than(max_depth: int, octets: bytes) -> bool:
 
     Everything but brackets outside of strings is dropped; then each pass peels off the innermost level.
     """
-    if octets.count(b"[") + octets.count(b"{") <= max_depth:
-        return False
     if b"\\" in octets:
         octets = octets.replace(b"\\\\", b"").replace(b'\\"', b"")
     brackets = b"".join(octets.split(b'"')[::2]).translate(_BRACKETS_TO_SQUARE, _ALL_BUT_BRACKETS)
