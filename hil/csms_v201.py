@@ -67,7 +67,9 @@ class Station201(ChargePoint):
         self, event_type: str, timestamp: str, seq_no: int, transaction_info: dict[str, Any], **rest: Any
     ) -> Any:
         samples = read_samples(meter_value_on_the_wire(rest.get("meter_value") or []))
-        row = self._row(event_type, timestamp, transaction_info, samples, rest)
+        row = self.desk.ledger.known(self.id, str(transaction_info["transaction_id"]))
+        if row is None or seq_no not in row.seq_nos:
+            row = self._row(event_type, timestamp, transaction_info, samples, rest)
         self.desk.ledger.own(self.arrival, row)
         action, at_s = self.arrival.action, self.arrival.at_s
         if self.desk.ledger.sequence(row, seq_no, action=action, at_s=at_s):

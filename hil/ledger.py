@@ -111,6 +111,10 @@ class Ledger:
         row.seq_nos.append(seq_no)
         return True
 
+    def known(self, identity: str, transaction_id: str) -> Transaction | None:
+        """Return a transaction's row, None when there is none."""
+        return self._by_id.get((identity, transaction_id))
+
     def row(self, identity: str, transaction_id: str, *, at_s: float, action: str) -> Transaction:
         """Return a transaction's row; one that never started gets a row too, and a problem."""
         found = self._by_id.get((identity, transaction_id))
