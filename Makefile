@@ -1,0 +1,61 @@
+# make run     play one charge on the simulated bench, then stay up (ONCE=1 ends after it; OCPP=2.0.1 the other version)
+# make test    every test, less than 5 minutes on 2 cores
+# make check   format, lint, types, layers, then the tests
+PYTHON ?= python3
+VENV ?= .venv
+OCPP ?= 1.6
+BIN := $(VENV)/bin
+JOBS ?= 2
+SEED ?= 1
+IMAGES ?= 100000
+KILLS ?= 200
+
+.PHONY: run test check format lint types layers units soak-kill powercut fuzz bench wheel clean
+
+define install
+	@$(PYTHON) -c 'import sys; sys.exit("charge-agent needs Python 3.11 or later, this is " + sys.version.split()[0]) if sys.version_info < (3, 11) else None'
+	@echo "Installing $(1) into $(VENV) (up to a minute, the first time only) ..."
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[$(2)]'
+	@touch $@
+endef
+
+$(VENV)/.installed-bench: pyproject.toml constraints.txt
+	$(call install,charge-agent and its bench,bench)
+
+$(VENV)/.installed: pyproject.toml constraints.txt
+	$(call install,charge-agent and its test tools,dev)
+
+run: $(VENV)/.installed-bench
+	@$(BIN)/charge-bench demo --ocpp $(OCPP) $(if $(ONCE),--once)
+
+test: $(VENV)/.installed
+	@$(BIN)/python -m pytest -n $(JOBS) --dist worksteal -q
+
+format lint types layers: $(VENV)/.installed
+format:
+	@$(BIN)/ruff format --check .
+lint:
+	@$(BIN)/ruff check .
+types:
+	@$(BIN)/mypy
+layers:
+	@$(BIN)/lint-imports --no-cache
+
+check: format lint types layers
+	@$(MAKE) --no-print-directory test
+
+soak-kill: $(VENV)/.installed
+	@$(BIN)/python -m tests.process.soak_kill --kills $(KILLS) --charges 40 --seed $(SEED)
+
+powercut: $(VENV)/.installed
+	@$(BIN)/python -m tests.powercut.campaign --images $(IMAGES) --jobs $(JOBS)
+
+bench: $(VENV)/.installed
+	@$(BIN)/python -m bench
+
+wheel: $(VENV)/.installed
+	@$(BIN)/python -m pip wheel --quiet --disable-pip-version-check --no-deps -w dist .
+
+clean:
+	rm -rf $(VENV) dist build .bench .mypy_cache .ruff_cache .pytest_cache .hypothesis

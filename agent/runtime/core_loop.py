@@ -1,0 +1,231 @@
+"""The task that owns the station's state: inputs in, effects out, durable ones first.
+
+Order for each input: withdraw permits (opening never waits), commit what must be durable in one transaction, then act
+and answer. When the store fails, the batch is kept and tried again; the running session goes on and ends well, a
+transaction whose start is not durable gets no permit.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from typing import Any, Final, Protocol
+
+from agent.charging.station import Station
+from agent.clock import Clock
+from agent.errors import StoreError
+from agent.log import Condition, get_logger
+from agent.model.commands import Answered, AnyOutcome, Outcome, ResetKind
+from agent.model.effects import (
+    Answer,
+    AskAuthorization,
+    AskReading,
+    CacheToken,
+    Durable,
+    Effect,
+    ForgetTokens,
+    GrantPermit,
+    HoldCable,
+    Notice,
+    Record,
+    Restart,
+    SaveAvailability,
+    SaveTransaction,
+    ShowState,
+    StatusChanged,
+    WithdrawPermit,
+)
+from agent.model.facts import TransactionStarted
+from agent.model.faults import FaultCode
+from agent.model.ids import IdToken
+from agent.model.inputs import CommandReceived, FaultChanged, Input, TimePassed
+from agent.runtime.desk import CommandDesk
+from agent.runtime.guard_link import PermitEffect
+
+STORE_RETRY_S: Final = 2.0  # pause between attempts to write what a failing store refused
+INBOX_LIMIT: Final = 10_000
+
+
+class Storage(Protocol):
+    """What the core loop needs of the store."""
+
+    async def commit(self, durables: Sequence[Durable], *, anchor: tuple[str, float] | None = None) -> object:
+        """Make everything durable in one transaction or raise ``StoreError``."""
+
+
+class Csms(Protocol):
+    """What the core loop needs of the CSMS link."""
+
+    def outcome(self, command_id: int, outcome: AnyOutcome) -> None:
+        """Answer a command."""
+
+    def authorize(self, request_id: int, token: IdToken) -> None:
+        """Ask about a token."""
+
+    def views_changed(self) -> None:
+        """The station's view changed."""
+
+    def facts_waiting(self) -> None:
+        """The journal has something new."""
+
+
+class CoreLoop:
+    """Owns the station.
+
+    Args:
+        perform_permit: sends a permit effect to the guard.
+        ask_reading: has a meter read now.
+        restart: ends the process so that its supervisor starts it again.
+    """
+
+    def __init__(
+        self,
+        *,
+        station: Station,
+        storage: Storage,
+        clock: Clock,
+        desk: CommandDesk,
+        perform_permit: Callable[[PermitEffect], None],
+        ask_reading: Callable[[int], None],
+        restart: Callable[[ResetKind], None],
+        tick: Callable[[], None],
+    ) -> None:
+        self.station = station
+        self._storage = storage
+        self._clock = clock
+        self._desk = desk
+        self._perform_permit = perform_permit
+        self._ask_reading = ask_reading
+        self._restart = restart
+        self._tick = tick
+        self._csms: Csms | None = None
+        self._inbox: asyncio.Queue[Input] = asyncio.Queue(INBOX_LIMIT)
+        self._backlog: list[Durable] = []
+        self._retry_at_s: float | None = None
+        self._log = get_logger("core")
+        self._store_failed = Condition(self._log, "store.failing")
+
+    def attach(self, csms: Csms) -> None:
+        """Name the CSMS link (built after this loop, because it delivers into it)."""
+        self._csms = csms
+
+    def deliver(self, item: Input) -> None:
+        """Hand over one input; handled in order."""
+        try:
+            self._inbox.put_nowait(item)
+        except asyncio.QueueFull:
+            self._log.error("inbox.overflowed", dropped=type(item).__name__, limit=INBOX_LIMIT)
+
+    async def restore(self, effects: Sequence[Effect]) -> None:
+        """Perform what ``Station.restore`` wants, before any input."""
+        await self._perform(effects)
+
+    async def run(self) -> None:
+        """Handle inputs for ever."""
+        while True:
+            self._tick()
+            await self._step(await self._next())
+
+    async def _next(self) -> Input:
+        if not self._inbox.empty():
+            return self._inbox.get_nowait()
+        deadlines = [each for each in (self.station.next_deadline_s(), self._retry_at_s) if each is not None]
+        wait_s = min(deadlines) - self._clock.mono_s() if deadlines else 10.0
+        if wait_s <= 0:
+            return TimePassed()
+        try:
+            async with asyncio.timeout(min(wait_s, 10.0)):
+                return await self._inbox.get()
+        except TimeoutError:
+            return TimePassed()
+
+    async def _step(self, item: Input) -> None:
+        if self._retry_at_s is not None and self._clock.mono_s() >= self._retry_at_s:
+            await self._commit(())
+        if isinstance(item, CommandReceived) and self._desk.takes(item.command):
+            outcome = await self._desk.handle(item.command)
+            self._answer(item.command_id, outcome)
+            return
+        await self._perform(self.station.handle(item, self._clock.now()))
+
+    async def _perform(self, effects: Sequence[Effect]) -> None:
+        for effect in effects:
+            if isinstance(effect, WithdrawPermit):
+                self._perform_permit(effect)
+        durables: list[Durable] = [
+            effect
+            for effect in effects
+            if isinstance(effect, Record | SaveTransaction | SaveAvailability | CacheToken | ForgetTokens)
+        ]
+        kept = await self._commit(durables)
+        for effect in effects:
+            self._act(effect, kept)
+        if kept and self._csms is not None and any(isinstance(each, Record) for each in durables):
+            self._csms.facts_waiting()
+
+    def _act(self, effect: Effect, kept: bool) -> None:
+        match effect:
+            case GrantPermit():
+                if not self._start_is_durable(effect.evse_id):
+                    self._log.warning("permit.withheld", evse_id=effect.evse_id, reason="start_not_durable")
+                    return
+                self._perform_permit(effect)
+            case HoldCable() | ShowState():
+                self._perform_permit(effect)
+            case AskReading():
+                self._ask_reading(effect.evse_id)
+            case AskAuthorization() if self._csms is not None:
+                self._csms.authorize(effect.request_id, effect.token)
+            case Answer():
+                self._answer(effect.command_id, effect.outcome if kept else _refusal(effect.outcome))
+            case StatusChanged() if self._csms is not None:
+                self._csms.views_changed()
+            case Restart():
+                self._restart(effect.kind)
+            case Notice():
+                fields: dict[str, Any] = dict(effect.fields)
+                if effect.evse_id is not None:
+                    fields["evse_id"] = effect.evse_id
+                getattr(self._log, effect.level)(effect.event, **fields)
+            case _:
+                return
+
+    def _answer(self, command_id: int, outcome: AnyOutcome) -> None:
+        if self._csms is not None:
+            self._csms.outcome(command_id, outcome)
+
+    async def _commit(self, durables: Sequence[Durable]) -> bool:
+        anchor_s = self._clock.new_anchor()
+        anchor = None if anchor_s is None else (self._clock.boot_id, anchor_s)
+        batch = [*self._backlog, *durables]
+        if not batch and anchor is None:
+            return True
+        try:
+            await self._storage.commit(batch, anchor=anchor)
+        except StoreError as error:
+            self._backlog = batch
+            self._retry_at_s = self._clock.mono_s() + STORE_RETRY_S
+            if self._store_failed.set(True, error=str(error), waiting=len(batch)):
+                self.deliver(FaultChanged(code=FaultCode.STORE_FAILED, raised=True, text=str(error)))
+            return False
+        had_backlog = bool(self._backlog)
+        self._backlog = []
+        self._retry_at_s = None
+        if self._store_failed.set(False):
+            self.deliver(FaultChanged(code=FaultCode.STORE_FAILED, raised=False))
+        if had_backlog and self._csms is not None:
+            self._csms.facts_waiting()
+        return True
+
+    def _start_is_durable(self, evse_id: int) -> bool:
+        return not any(
+            isinstance(each, Record) and isinstance(each.fact, TransactionStarted) and each.fact.evse_id == evse_id
+            for each in self._backlog
+        )
+
+
+def _refusal(outcome: AnyOutcome) -> AnyOutcome:
+    """Return what a command is told when what it changed could not be made durable."""
+    if isinstance(outcome, Outcome) and outcome.answered in (Answered.ACCEPTED, Answered.SCHEDULED):
+        return Outcome(answered=Answered.REJECTED, why="the store cannot keep it")
+    return outcome
