@@ -1,0 +1,1 @@
+"""What we speak, held against the official texts."""
