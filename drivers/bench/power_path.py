@@ -1,0 +1,77 @@
+"""The power path of one EVSE on the bench."""
+
+from __future__ import annotations
+
+import math
+import time
+
+from drivers.api import (
+    DriverKind,
+    DriverRejected,
+    DriverSpec,
+    DriverUnavailable,
+    Option,
+    PilotMode,
+    PilotSignal,
+    PowerPathReading,
+)
+from drivers.bench.connection import acquire, release
+
+
+class BenchPowerPath:
+    """Pilot generator, pilot voltage and proximity contact of one EVSE of a running bench."""
+
+    def __init__(self, *, socket: str, evse: int) -> None:
+        """Connect. Writes nothing: the generator keeps what it was last told, by whomever.
+
+        Raises:
+            DriverUnavailable: no bench at ``socket``, or it has no such EVSE.
+        """
+        self._socket = socket
+        self._evse = evse
+        self._connection = acquire(socket)
+        self._written: tuple[int, PilotSignal] | None = None
+        self._open = True
+        try:
+            self._connection.check_evse(evse)
+        except DriverUnavailable:
+            self.close()
+            raise
+
+    def set_pilot(self, signal: PilotSignal) -> None:
+        """Put the generator into ``signal``; a repeated signal costs nothing."""
+        if not 0.0 <= signal.duty_pct <= 100.0:
+            raise DriverRejected(f"duty cycle {signal.duty_pct} % is outside 0-100 %")
+        wanted = (self._connection.generation, signal)
+        if wanted == self._written:
+            return
+        self._written = None
+        duty_pct = signal.duty_pct if signal.mode is PilotMode.PWM else 100.0
+        self._connection.write_pilot(self._evse, signal.mode.value, duty_pct)
+        self._written = wanted
+
+    def read(self) -> PowerPathReading:
+        """Return what the contacts show now."""
+        sample = self._connection.pilot(self._evse)
+        proximity_ohm = None if math.isnan(sample.proximity_ohm) else sample.proximity_ohm
+        return PowerPathReading(
+            high_v=sample.high_v, low_v=sample.low_v, proximity_ohm=proximity_ohm, taken_s=time.monotonic()
+        )
+
+    def close(self) -> None:
+        """Leave. The generator keeps its setting."""
+        if self._open:
+            self._open = False
+            release(self._socket)
+
+
+SPEC = DriverSpec(
+    name="bench",
+    kind=DriverKind.POWER_PATH,
+    target="drivers.bench.power_path:BenchPowerPath",
+    options=(
+        Option(name="socket", type=str, required=True, help="the bench's pins socket, DIR/pins.sock"),
+        Option(name="evse", type=int, required=True, minimum=1, maximum=64, help="which EVSE of the bench"),
+    ),
+    summary="Pilot and proximity of a simulated EVSE (charge-bench)",
+)

@@ -1,0 +1,185 @@
+# mypy: allow-untyped-calls
+"""The ``Lines`` contract over a gpiozero pin factory."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, Final
+
+from drivers.api import DriverError, DriverKind, DriverSpec, DriverUnavailable, Option
+
+if TYPE_CHECKING:
+    from gpiozero.input_devices import DigitalInputDevice
+    from gpiozero.output_devices import OutputDevice
+    from gpiozero.pins import Factory
+
+_PULLS: Final = {"none": "floating", "up": "up", "down": "down"}
+FACTORIES: Final = ("lgpio", "native", "rpigpio", "pigpio", "mock")
+
+
+class GpiozeroLines:
+    """On/off lines claimed from ``factory``, by the pin names that this factory knows (``GPIO17``, ``J8:11``)."""
+
+    def __init__(self, *, factory: Factory, pin_errors: tuple[type[Exception], ...] = ()) -> None:
+        """Take over ``factory``; ``close`` closes it.
+
+        Args:
+            factory: any gpiozero factory.
+            pin_errors: what its pins raise besides ``gpiozero.GPIOZeroError`` and ``OSError``.
+        """
+        from gpiozero import GPIOZeroError
+
+        self._factory = factory
+        self._errors: tuple[type[Exception], ...] = (GPIOZeroError, OSError, *pin_errors)
+        self._inputs: list[DigitalInputDevice] = []
+        self._outputs: list[OutputDevice] = []
+
+    def output(self, line: str, *, active_high: bool, initial: bool) -> GpiozeroOutput:
+        """Claim an output with its first value. Raises ``DriverUnavailable``."""
+        from gpiozero.output_devices import OutputDevice
+
+        with _driver_errors(self._errors, line):
+            device = OutputDevice(line, active_high=active_high, initial_value=initial, pin_factory=self._factory)
+        self._outputs.append(device)
+        return GpiozeroOutput(device, line, self._errors)
+
+    def input(self, line: str, *, active_high: bool, pull: str = "none") -> GpiozeroInput:
+        """Claim an input. Raises ``DriverUnavailable``; ``ValueError`` for a pull that is not none, up or down."""
+        from gpiozero.input_devices import DigitalInputDevice
+
+        if pull not in _PULLS:
+            raise ValueError(f"pull {pull!r} of line {line}: expected one of {', '.join(_PULLS)}")
+        with _driver_errors(self._errors, line):
+            # gpiozero ties the polarity to the pull; a board does not, so the device floats and its pin is pulled.
+            device = DigitalInputDevice(line, pull_up=None, active_state=active_high, pin_factory=self._factory)
+            if pull != "none":
+                device.pin.pull = _PULLS[pull]
+        self._inputs.append(device)
+        return GpiozeroInput(device, line, self._errors)
+
+    def close(self) -> None:
+        """Release every line and the factory. Outputs keep their level where the factory can leave them alone."""
+        for device in self._inputs:
+            device.close()
+        self._inputs.clear()
+        self._factory.close()
+        self._outputs.clear()
+
+
+class GpiozeroOutput:
+    """One output."""
+
+    def __init__(self, device: OutputDevice, line: str, errors: tuple[type[Exception], ...]) -> None:
+        self._device = device
+        self._line = line
+        self._errors = errors
+
+    def write(self, active: bool) -> None:
+        """Drive the line. Raises ``DriverError``."""
+        with _driver_errors(self._errors, self._line):
+            self._device.value = active
+
+
+class GpiozeroInput:
+    """One input; its level is read when asked, pulses in between are caught by the factory's edge detection."""
+
+    def __init__(self, device: DigitalInputDevice, line: str, errors: tuple[type[Exception], ...]) -> None:
+        self._device = device
+        self._line = line
+        self._errors = errors
+        self._activations = 0  # written by the factory's thread alone
+        self._activations_taken = 0
+        device.when_activated = self._count_activation
+
+    def read(self) -> bool | None:
+        """Return the logical level now, ``None`` when it cannot be read."""
+        try:
+            with _driver_errors(self._errors, self._line):
+                return bool(self._device.is_active)
+        except DriverError:
+            return None
+
+    def age_s(self, now_s: float) -> float:
+        """Return 0: the level is read, not pushed."""
+        return 0.0
+
+    def take_pulse(self) -> bool:
+        """Return whether the line was active at any moment since the last call."""
+        activations = self._activations
+        pulsed = activations != self._activations_taken
+        self._activations_taken = activations
+        return pulsed or self.read() is True
+
+    def _count_activation(self) -> None:
+        self._activations += 1
+
+
+def open_lines(*, factory: str, chip: int | None = None) -> GpiozeroLines:
+    """Open the board's lines with the named gpiozero factory.
+
+    Args:
+        factory: ``lgpio`` (any Raspberry Pi), ``native`` (not on a Pi 5), ``rpigpio``, ``pigpio``, or ``mock``.
+        chip: number of the gpiochip, for ``lgpio``; ``None`` lets gpiozero choose by the board's model.
+
+    Raises:
+        DriverUnavailable: the library is not installed, or this machine has no such pins.
+    """
+    try:
+        opened, errors = _open_factory(factory, chip)
+    except (ImportError, OSError) as exc:
+        raise DriverUnavailable(f"gpiozero factory {factory!r} cannot be opened: {exc}") from exc
+    return GpiozeroLines(factory=opened, pin_errors=errors)
+
+
+def _open_factory(factory: str, chip: int | None) -> tuple[Any, tuple[type[Exception], ...]]:
+    from gpiozero import GPIOZeroError
+
+    try:
+        match factory:
+            case "lgpio":
+                from drivers.gpio.lgpio_pins import PIN_ERROR, SteadyLgpioFactory
+
+                try:
+                    return SteadyLgpioFactory(chip), (PIN_ERROR,)
+                except PIN_ERROR as exc:
+                    raise DriverUnavailable(f"lgpio cannot open gpiochip {chip}: {exc}") from exc
+            case "native":
+                from gpiozero.pins.native import NativeFactory
+
+                return NativeFactory(), ()
+            case "rpigpio":
+                from gpiozero.pins.rpigpio import RPiGPIOFactory
+
+                return RPiGPIOFactory(), (RuntimeError,)
+            case "pigpio":
+                from gpiozero.pins.pigpio import PiGPIOFactory
+
+                return PiGPIOFactory(), ()
+            case "mock":
+                from gpiozero.pins.mock import MockFactory
+
+                return MockFactory(), ()
+    except GPIOZeroError as exc:
+        raise DriverUnavailable(f"gpiozero factory {factory!r} cannot be opened: {exc}") from exc
+    raise DriverUnavailable(f"gpiozero factory {factory!r}: expected one of {', '.join(FACTORIES)}")
+
+
+@contextmanager
+def _driver_errors(errors: tuple[type[Exception], ...], line: str) -> Iterator[None]:
+    try:
+        yield
+    except errors as exc:
+        raise DriverUnavailable(f"line {line}: {exc}") from exc
+
+
+SPEC = DriverSpec(
+    name="gpio",
+    kind=DriverKind.LINES,
+    target="drivers.gpio.lines:open_lines",
+    options=(
+        Option(name="factory", type=str, default="lgpio", choices=FACTORIES, help="gpiozero pin factory"),
+        Option(name="chip", type=int, minimum=0, maximum=64, help="gpiochip number, lgpio only; default by model"),
+    ),
+    summary="On/off lines of a Raspberry Pi's header, through gpiozero",
+)

@@ -1,0 +1,194 @@
+"""The command ``charge-bench``: serve a bench, or tell a running one what to do. Options come from the verbs."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import importlib
+import json
+import os
+import sys
+from pathlib import Path
+from typing import Any, Final
+
+from hil.all_verbs import describe_all
+from hil.client import Bench, BenchError
+
+_DELEGATED: Final = {"demo": "hil.demo", "csms": "hil.csms_server"}
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run the command; return its exit code: 0, 1 refused or failed, 2 wrong usage."""
+    arguments = sys.argv[1:] if argv is None else argv
+    delegated = _delegated(arguments)
+    if delegated is not None:
+        return delegated
+    options = build_parser().parse_args(arguments)
+    if options.verb == "serve":
+        return _serve(options)
+    return _tell(options)
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """Return the parser, made from the descriptions of the verbs."""
+    parser = argparse.ArgumentParser(
+        prog="charge-bench", description="The simulated world around a charging station.", allow_abbrev=False
+    )
+    parser.add_argument(
+        "--dir",
+        type=Path,
+        default=Path(os.environ.get("CHARGE_BENCH_DIR", ".bench")),
+        help="folder of the bench's sockets and ports (default: $CHARGE_BENCH_DIR or ./.bench)",
+    )
+    commands = parser.add_subparsers(dest="verb", required=True, metavar="COMMAND")
+    _add_serve(commands)
+    commands.add_parser("demo", help="play one charge with real processes and print it as a timeline", add_help=False)
+    for verb in describe_all():
+        command = commands.add_parser(verb["name"], aliases=_dashed(verb["name"]), help=verb["summary"])
+        command.set_defaults(verb=verb["name"], description=verb)
+        for parameter in verb["parameters"]:
+            _add_parameter(command, parameter)
+    return parser
+
+
+def _delegated(arguments: list[str]) -> int | None:
+    """Run another module's command; ``csms`` followed by a word asks a running one through the bench instead."""
+    position = next(
+        (i for i, word in enumerate(arguments) if not word.startswith("-") and arguments[i - 1 : i] != ["--dir"]), None
+    )
+    if position is None or arguments[position] not in _DELEGATED:
+        return None
+    asks = arguments[position] == "csms" and [*arguments, "-"][position + 1][:1] not in ("-", "")
+    if asks:
+        return None
+    module = importlib.import_module(_DELEGATED[arguments[position]])
+    return int(module.main([*arguments[:position], *arguments[position + 1 :]]) or 0)
+
+
+def _serve(options: argparse.Namespace) -> int:
+    from hil.server import Bench as BenchProcess
+    from hil.server import BenchRefused, serve
+    from hil.world import WorldSettings
+
+    settings = WorldSettings(
+        evses=options.evses,
+        readers=options.readers,
+        energy_wh=options.energy_wh,
+        energy_factor=options.energy_factor,
+        mirror_closed_at_rest=options.mirror == "nc",
+        tethered=options.tethered,
+    )
+
+    def ready(bench: BenchProcess) -> None:
+        print(f"charge-bench is ready in {bench.directory}", flush=True)
+
+    try:
+        asyncio.run(serve(options.dir.absolute(), settings, dict(options.set), ready))
+    except (BenchRefused, OSError) as exc:
+        print(f"charge-bench: {exc}", file=sys.stderr)
+        return 1
+    return 0
+
+
+def _tell(options: argparse.Namespace) -> int:
+    given = {
+        parameter["name"]: getattr(options, parameter["name"])
+        for parameter in options.description["parameters"]
+        if getattr(options, parameter["name"]) is not None
+    }
+    try:
+        with Bench(options.dir) as bench:
+            result = bench.call(options.verb, **given)
+    except BenchError as exc:
+        print(f"charge-bench: {exc}", file=sys.stderr)
+        return 1
+    _show(options.verb, result)
+    return 0
+
+
+def _show(verb: str, result: Any) -> None:
+    if verb == "trace":
+        for at_s, signal, value in result["entries"]:
+            print(f"{at_s:14.4f}  {signal:28} {json.dumps(value)}")
+    elif verb == "verbs":
+        for described in result:
+            print(f"{described['name']:14} {described['summary']}")
+            for parameter in described["parameters"]:
+                print(f"    {_usage(parameter)}")
+    else:
+        print(json.dumps(result, indent=2))
+
+
+def _usage(parameter: dict[str, Any]) -> str:
+    default = "required" if parameter.get("required") else f"default {json.dumps(parameter['default'])}"
+    choices = f" one of {', '.join(str(choice) for choice in parameter['choices'])}" if "choices" in parameter else ""
+    unit = f" {parameter['unit']}" if "unit" in parameter else ""
+    return f"{parameter['name']} ({parameter['type']}{unit}, {default}){choices}: {parameter['help']}"
+
+
+def _add_serve(commands: Any) -> None:
+    serve = commands.add_parser("serve", help="run a bench in the foreground")
+    serve.add_argument("--evses", type=int, default=1, choices=range(1, 65), metavar="N", help="EVSEs, 1-64")
+    serve.add_argument("--readers", type=int, default=1, choices=range(65), metavar="N", help="card readers, 0-64")
+    serve.add_argument("--energy-wh", type=float, default=120_000.0, help="registers at the start, Wh")
+    serve.add_argument("--energy-factor", type=float, default=1.0, help="multiplies counted energy, nothing else")
+    serve.add_argument("--mirror", choices=("nc", "no"), default="nc", help="mirror contact at rest")
+    serve.add_argument("--tethered", action="store_true", help="fixed cable: no proximity contact")
+    serve.add_argument(
+        "--set", type=_setting, action="append", default=[], metavar="NAME=VALUE", help="option of an extension"
+    )
+
+
+def _add_parameter(command: argparse.ArgumentParser, parameter: dict[str, Any]) -> None:
+    unit = f", {parameter['unit']}" if "unit" in parameter else ""
+    default = "" if parameter.get("required") else f" (default {json.dumps(parameter['default'])})"
+    extra: dict[str, Any] = {"help": f"{parameter['help']}{unit}{default}", "type": _CONVERTERS[parameter["type"]]}
+    if "choices" in parameter:
+        extra["metavar"] = "{" + ",".join(str(choice) for choice in parameter["choices"]) + "}"
+    if parameter.get("positional"):
+        if parameter["type"] == "texts":
+            extra["nargs"] = "*"
+        elif not parameter.get("required"):
+            extra["nargs"] = "?"
+        command.add_argument(parameter["name"], **extra)
+    else:
+        flags = [f"--{name}" for name in (*_dashed(parameter["name"]), parameter["name"])]
+        command.add_argument(*flags, dest=parameter["name"], **extra)
+
+
+def _dashed(name: str) -> list[str]:
+    return [name.replace("_", "-")] if "_" in name else []
+
+
+def _truth(text: str) -> bool:
+    words = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
+    if text.lower() not in words:
+        raise argparse.ArgumentTypeError(f"{text!r}: expected true or false")
+    return words[text.lower()]
+
+
+def _anything(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except ValueError:
+        return text
+
+
+def _setting(text: str) -> tuple[str, str]:
+    name, equals, value = text.partition("=")
+    if not name or not equals:
+        raise argparse.ArgumentTypeError(f"{text!r}: expected NAME=VALUE")
+    return name, value
+
+
+_CONVERTERS: Final[dict[str, Any]] = {
+    "text": str,
+    "int": int,
+    "number": float,
+    "bool": _truth,
+    "any": _anything,
+    "texts": str,
+}
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,90 @@
+"""The serial lines of the station: meters on a Modbus bus, card readers."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from hil.evse import Evse, MeterMode
+from hil.modbus_slave import Fault, ModbusSlave, Quantities, RegisterMap, Unit
+from hil.paths import config_dir
+from hil.pty_port import PtyPort
+from hil.rdm6300 import FRAME_PERIOD_S, card_frame
+
+if TYPE_CHECKING:
+    from hil.server import Bench
+
+METER: Final = "eastron_sdm630"
+_FREQUENCY_HZ: Final = 50.0
+_HALF_A_REQUEST_S: Final = 0.05  # longer than any pause within a frame
+
+
+class MeterBus:
+    """One bus with a meter per EVSE; the unit address is the EVSE's number."""
+
+    def __init__(self, bench: Bench, path: Path) -> None:
+        self._bench = bench
+        register_map = RegisterMap.load(config_dir() / "meters" / f"{METER}.toml")
+        units = {
+            number: Unit(measure=partial(self._measure, evse), fault=partial(_fault, evse))
+            for number, evse in bench.world.evses.items()
+        }
+        self._slave = ModbusSlave(register_map, units)
+        self._received_s = 0.0
+        self.port = PtyPort(path, self._receive)
+
+    def _receive(self, chunk: bytes) -> None:
+        now_s = time.monotonic()
+        if now_s - self._received_s > _HALF_A_REQUEST_S:
+            self._slave.rest()
+        self._received_s = now_s
+        self.port.send(self._slave.feed(chunk))
+
+    def _measure(self, evse: Evse) -> Quantities:
+        self._bench.step()
+        voltage_v = evse.voltage_v
+        return Quantities(
+            voltage_v=(voltage_v, voltage_v, voltage_v),
+            current_a=evse.current_a,
+            energy_wh=evse.energy_wh,
+            frequency_hz=_FREQUENCY_HZ,
+        )
+
+
+class ReaderWire:
+    """One card reader: a frame every 65 ms while a card lies on it."""
+
+    def __init__(self, bench: Bench, index: int, path: Path) -> None:
+        self._reader = bench.world.readers[index]
+        self._timer: asyncio.TimerHandle | None = None
+        self.port = PtyPort(path, _ignore)
+
+    def follow(self) -> None:
+        """Start to send when a card came. The world calls this after every change."""
+        if self._reader.card is not None and self._timer is None:
+            self._send()
+
+    def close(self) -> None:
+        """Stop sending and close the port."""
+        if self._timer is not None:
+            self._timer.cancel()
+        self.port.close()
+
+    def _send(self) -> None:
+        self._timer = None
+        if self._reader.card is not None:
+            self.port.send(card_frame(self._reader.card))
+            self._timer = asyncio.get_running_loop().call_later(FRAME_PERIOD_S, self._send)
+
+
+def _fault(evse: Evse) -> Fault:
+    if not evse.mains or evse.meter_mode is MeterMode.SILENT:  # the meter lives on the mains that it measures
+        return Fault.SILENT
+    return Fault.GARBAGE if evse.meter_mode is MeterMode.GARBAGE else Fault.NONE
+
+
+def _ignore(chunk: bytes) -> None:
+    """An RDM6300 listens to nothing."""
