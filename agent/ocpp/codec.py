@@ -115,16 +115,16 @@ class Codec:
             raise LocalProtocolError(f"{kind.__name__} does not read back as it was written: NaN, infinity or a list?")
         return msgspec.Raw(octets)
 
-    def action_of(self, request: Message) -> str:
-        """Return the action of a request.
+    def action_of(self, request: type[Message]) -> str:
+        """Return the action of a type of request.
 
         Raises:
             LocalProtocolError: it is no request of this version.
         """
         for action, pair in self._actions.items():
-            if pair.request is type(request):
+            if pair.request is request:
                 return action
-        raise LocalProtocolError(f"{type(request).__name__} is not a request of this version")
+        raise LocalProtocolError(f"{request.__name__} is not a request of this version")
 
     def _pair(self, action: str) -> MessagePair:
         pair = self._actions.get(action)
@@ -139,6 +139,18 @@ class Codec:
         if decoder is None:
             decoder = self._decoders[kind] = msgspec.json.Decoder(kind)
         return decoder
+
+
+def members_of(payload: bytes | msgspec.Raw) -> dict[str, Any]:
+    """Return whatever members a payload has, unchecked; empty where it is no JSON object.
+
+    For the few answers that are worth reading although they break the standard: back ends leave out ``currentTime`` or
+    ``idTagInfo``, or misname ``interval``. Look at each member's type before use.
+    """
+    try:
+        return msgspec.json.decode(payload, type=dict[str, Any])
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        return {}
 
 
 _ENCODER: Final = msgspec.json.Encoder()

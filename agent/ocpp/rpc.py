@@ -23,6 +23,7 @@ import msgspec
 from agent.ocpp.errors import LocalProtocolError, RemoteProtocolError, Violation
 
 MAX_ID_CHARS: Final = 36  # a UUID fits. OCPP-J 1.6 §4.1.4, OCPP 2.0.1 part 4 §4.1.4
+MAX_CODE_CHARS: Final = 50  # OCPP-J 1.6 §4.2.3, OCPP 2.0.1 part 4 §4.2.3
 MAX_DESCRIPTION_CHARS: Final = 255  # OCPP-J 1.6 §4.2.3, OCPP 2.0.1 part 4 §4.2.3
 
 
@@ -45,7 +46,8 @@ class CallError(msgspec.Struct, frozen=True, kw_only=True, array_like=True, tag=
     """The refusal of a `Call`.
 
     ``code`` is an open string, because real peers mix the lists of both versions. ``message_id`` is empty when the
-    peer could not read ours and sent null; some write ``"-1"`` instead.
+    peer could not read ours and sent null; some write ``"-1"`` instead. Code and description are cut to the standard's
+    50 and 255 characters, both ways; ``details`` may be large and must not be stored.
     """
 
     message_id: str
@@ -68,7 +70,7 @@ DEFAULT_LIMITS: Final = Limits()
 
 
 def encode(frame: Frame) -> str:
-    """Return the text of a frame. A description that is too long is cut to the standard's 255 characters.
+    """Return the text of a frame.
 
     Raises:
         LocalProtocolError: the id of a CALL is empty or longer than 36 characters, or something in the frame cannot be
@@ -77,8 +79,8 @@ def encode(frame: Frame) -> str:
     if type(frame) is Call:
         if not 0 < len(frame.message_id) <= MAX_ID_CHARS:
             raise LocalProtocolError(f"message id {frame.message_id!r} is not 1-{MAX_ID_CHARS} characters long")
-    elif type(frame) is CallError and len(frame.description) > MAX_DESCRIPTION_CHARS:
-        frame = msgspec.structs.replace(frame, description=frame.description[:MAX_DESCRIPTION_CHARS])
+    elif type(frame) is CallError:
+        frame = _cut(frame)
     try:
         return _ENCODER.encode(frame).decode()
     except (TypeError, ValueError, RecursionError, msgspec.MsgspecError) as exc:
@@ -107,7 +109,7 @@ def decode(text: str | bytes, limits: Limits = DEFAULT_LIMITS) -> Frame:
         return _diagnose(octets, limits, exc)
     if octets.count(b"[") + octets.count(b"{") > limits.max_depth and _deeper_than(limits.max_depth, octets):
         raise _broken(octets, f"nested deeper than {limits.max_depth} levels")
-    return frame
+    return _cut(frame) if type(frame) is CallError else frame
 
 
 _T = TypeVar("_T")
@@ -141,7 +143,10 @@ def _broken(octets: bytes, what: str) -> RemoteProtocolError:
     start = _START_OF_FRAME.match(octets)
     if start is None:
         return RemoteProtocolError(Violation.FRAME, f"frame is {what}")
-    message_id = start[2].decode(errors="replace") if start[2] is not None else None
+    try:
+        message_id = start[2].decode() if start[2] is not None else None
+    except UnicodeDecodeError:
+        message_id = None
     return RemoteProtocolError(
         Violation.FRAME, f"frame is {what}", message_id, reply_expected=int(start[1]) not in (3, 4)
     )
@@ -169,7 +174,7 @@ def _diagnose(octets: bytes, limits: Limits, cause: Exception) -> Frame:
     if kind not in _LENGTHS:
         # The number may have thousands of digits: it is not repeated.
         raise RemoteProtocolError(Violation.MESSAGE_TYPE, "message type number is not 2, 3 or 4", message_id)
-    if kind == 4 and len(present) >= 3:
+    if kind == 4 and len(present) >= 3 and (message_id is not None or bytes(elements.second) == b"null"):
         return _lenient_call_error(elements, message_id)
     if message_id is None:
         what = "message id is not a string"
@@ -183,11 +188,20 @@ def _diagnose(octets: bytes, limits: Limits, cause: Exception) -> Frame:
 
 def _lenient_call_error(elements: _Elements, message_id: str | None) -> CallError:
     """Read a sloppy CALLERROR: it ends a CALL of ours, and a time-out would only say less."""
-    return CallError(
+    error = CallError(
         message_id=message_id or "",
         code=_read(elements.third, str) or "",
         description=_read(elements.fourth, str) or "",
         details=_read(elements.fifth, dict) or {},
+    )
+    return _cut(error)
+
+
+def _cut(error: CallError) -> CallError:
+    if len(error.code) <= MAX_CODE_CHARS and len(error.description) <= MAX_DESCRIPTION_CHARS:
+        return error
+    return msgspec.structs.replace(
+        error, code=error.code[:MAX_CODE_CHARS], description=error.description[:MAX_DESCRIPTION_CHARS]
     )
 
 
