@@ -1,0 +1,104 @@
+"""``python -m agent.guard PLAN [--clear-faults]``: run the guard, or clear what it has latched.
+
+Exit codes: 0 ended in order; 1 a device or the scan failed (start again); 64 wrong arguments; 75 another guard runs;
+78 the plan cannot be obeyed. Source of the numbers: sysexits(3).
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import time
+
+from agent.guard.link import LinkError, check_free
+from agent.guard.log import Log
+from agent.guard.plan import Plan, PlanError, load_plan
+from drivers.api import DriverError
+
+USAGE = "usage: python -m agent.guard PLAN [--clear-faults]\n"
+
+
+def main(arguments: list[str]) -> int:
+    """Run with ``arguments`` (without the program's name); return the exit code."""
+    options = [argument for argument in arguments if argument.startswith("-")]
+    paths = [argument for argument in arguments if not argument.startswith("-")]
+    if len(paths) != 1 or options not in ([], ["--clear-faults"]):
+        sys.stderr.write(USAGE)
+        return 64
+    log = Log()
+    try:
+        plan = load_plan(paths[0])
+        return clear_faults(plan) if options else run(plan, log)
+    except PlanError as problem:
+        log.error("plan.refused", problem=str(problem))
+        return 78
+    except DriverError as problem:
+        log.error("device.failed", problem=str(problem))
+        return 1
+    except LinkError as problem:
+        log.error("socket.refused", problem=str(problem))
+        return 75
+
+
+def clear_faults(plan: Plan) -> int:
+    """Remove the latched faults of ``plan``'s station; a running guard must be started again to forget them."""
+    from agent.guard.latch import LatchFile
+
+    latch = LatchFile(plan.state_dir)
+    try:
+        found = latch.clear()
+    except OSError as problem:
+        sys.stderr.write(f"{latch.path} cannot be removed: {problem}\n")
+        return 1
+    print(f"{latch.path}: latched faults cleared; restart a running guard." if found else "No fault is latched.")
+    return 0
+
+
+def run(plan: Plan, log: Log) -> int:
+    """Make every output safe, then open the socket and scan until told to end; outputs are safe again at the end.
+
+    Raises:
+        DriverError, PlanError: the station cannot be opened. LinkError: the socket cannot. Anything else is a defect.
+    """
+    check_free(plan.socket)  # a guard that runs keeps its outputs
+    from agent.guard.station import Station  # the drivers' side is imported when the socket is known to be free
+
+    station = Station(plan, log, now_s=time.monotonic())
+    for_good = False
+    try:
+        from agent.guard.link import Link
+        from agent.guard.loop import ScanStats, StopRequest, scan_until_stopped
+        from agent.guard.realtime import Notifier, settle
+        from agent.guard.wire import Welcome
+
+        stop, stats = StopRequest(), ScanStats()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, stop.ask)
+        welcome = Welcome(
+            plan_id=plan.plan_id, guard_pid=os.getpid(), scan_s=plan.scan_s, evse_ids=tuple(station.evses)
+        )
+        link = Link(plan.socket, welcome=welcome, allowed_uids=plan.allowed_uids, deliver=station.handle, log=log)
+        settle(log, realtime=plan.realtime)
+        notifier = Notifier(log)
+        notifier.ready()
+        log.info("guard.started", plan_id=plan.plan_id, evses=len(station.evses), scan_ms=plan.scan_s * 1000)
+        scan_until_stopped(station, link=link, notifier=notifier, stop=stop, scan_s=plan.scan_s, stats=stats)
+        for_good = True
+    finally:
+        station.make_safe(for_good=for_good)
+    notifier.stopping()
+    link.close()
+    log.info(
+        "guard.ended",
+        scans=stats.scans,
+        overruns=stats.overruns,
+        worst_late_ms=round(stats.worst_late_s * 1000, 3),
+        worst_scan_ms=round(stats.worst_scan_s * 1000, 3),
+        cpu_s=round(time.process_time(), 3),
+    )
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

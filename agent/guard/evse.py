@@ -1,0 +1,263 @@
+"""One EVSE's devices around its cycle: read all, judge, write what changed.
+
+A device that fails makes its input unknown or its output suspect; both open. Nothing here decides to close.
+"""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from time import monotonic
+from typing import Final
+
+from agent.guard.cycle import MAX_AGE_SCANS, Cycle, CycleSettings, Inputs, Outputs
+from agent.guard.log import Log
+from agent.guard.offer import STEADY_HIGH, STEADY_LOW
+from agent.guard.plan import EvsePlan, LinePlan, Plan
+from agent.guard.wire import GuardFault, OpenReason, Report
+from drivers.api import DriverError, InputLine, Lines, OutputLine, PilotSignal, PowerPath
+
+REPORT_S: Final = 1.0  # a report at least so often; agent.guard.wire
+LOST_S: Final = 1.0  # a power path that failed is lost for so long (state F >= 300 ms). IEC 61851-1:2017 table A.5
+BLINK_S: Final = {"slow": 1.0, "fast": 0.25}  # period of the status LED; house rule
+
+
+class EvseOutputs:
+    """The outputs of one EVSE, claimed before anything else: contactor open, cable held, LED dark."""
+
+    def __init__(self, plan: EvsePlan, lines: Lines) -> None:
+        """Claim them. Raises ``DriverError``."""
+        contactor = plan.contactor
+        self.contactor = lines.output(contactor.line, active_high=contactor.active_high, initial=False)
+        self.lock: OutputLine | None = None
+        self.led: OutputLine | None = None
+        if plan.lock is not None:
+            self.lock = lines.output(plan.lock.line, active_high=plan.lock.active_high, initial=True)
+        if plan.led is not None:
+            self.led = lines.output(plan.led.line, active_high=plan.led.active_high, initial=False)
+
+
+class Evse:
+    """One EVSE. ``welded`` tells, after every scan, whether a weld is latched."""
+
+    def __init__(
+        self,
+        plan: EvsePlan,
+        station: Plan,
+        *,
+        outputs: EvseOutputs,
+        lines: Lines,
+        power_path: PowerPath,
+        welded: bool,
+        log: Log,
+        now_s: float,
+    ) -> None:
+        """Take the devices over; ``outputs`` are safe already, the pilot is made safe here, the inputs are claimed."""
+        self.evse_id = plan.evse_id
+        self.inputs = Inputs()
+        self.cycle = Cycle(_settings(plan, station), welded=welded, now_s=now_s)
+        self._max_age_s = station.scan_s * MAX_AGE_SCANS
+        self._contactor, self._lock, self._led = outputs.contactor, outputs.lock, outputs.led
+        self._power_path = power_path
+        self._log = log
+        self._lost_until_s = 0.0
+        self._lost = False
+        self._written: Outputs | None = None
+        self._signal: PilotSignal | None = None
+        self._coil = False
+        self._lock_drive = True
+        self._pattern = "off"
+        self._lit = False
+        self._shown: tuple[object, ...] = ()
+        self._told = _Told(plan.evse_id, log)
+        self._seq = 0
+        self._reported_s = -REPORT_S
+        self._set_pilot(self.cycle.offer.signal, now_s)
+        self._mirror_open_when_active = plan.mirror_normally_closed
+        self._mirror = _claim_input(lines, plan.mirror)
+        self._locked = _claim_input(lines, plan.lock_feedback)
+        self._rcd = _claim_input(lines, plan.rcd)
+        self._emergency_stop = _claim_input(lines, plan.emergency_stop)
+
+    @property
+    def welded(self) -> bool:
+        """Return whether the contactor is latched as welded."""
+        return self.cycle.contactor.welded
+
+    def show(self, pattern: str) -> None:
+        """Let the status LED show ``pattern``: off, on, slow or fast."""
+        self._pattern = pattern
+
+    def scan(self, now_s: float) -> Report | None:
+        """Read, judge, write; return a report when something changed or the last one is a second old."""
+        cycle, inputs = self.cycle, self.inputs
+        self._read(inputs, now_s)
+        outputs = cycle.scan(inputs, now_s)
+        if outputs is not self._written:
+            self._write(outputs, now_s)
+        if self._led is not None:
+            self._blink(self._led, now_s)
+        shown = cycle.shown()
+        if shown == self._shown and now_s - self._reported_s < REPORT_S:
+            return None
+        if shown != self._shown:
+            self._told.compare(cycle)
+        self._shown = shown
+        self._reported_s = now_s
+        self._seq += 1
+        return cycle.report(inputs, seq=self._seq, now_s=now_s)
+
+    def make_safe(self, signal: PilotSignal = STEADY_HIGH) -> None:
+        """Open the contactor and put the pilot into ``signal``, whatever else fails on the way.
+
+        The lock stays as it is. Used before the process ends, in order or not.
+        """
+        with ExitStack() as last_acts:
+            last_acts.callback(self._power_path.set_pilot, STEADY_LOW if self.welded else signal)
+            last_acts.callback(self._contactor.write, False)
+        self._coil = False
+
+    def _read(self, inputs: Inputs, now_s: float) -> None:
+        try:
+            reading = self._power_path.read()
+        except DriverError as problem:
+            self._lose(problem, now_s)
+            inputs.taken_s = None
+        else:
+            inputs.taken_s = reading.taken_s
+            inputs.high_v = reading.high_v
+            inputs.low_v = reading.low_v
+            inputs.proximity_ohm = reading.proximity_ohm
+        if self._lost and now_s >= self._lost_until_s:
+            self._lost = False
+            self._log.info("power_path.recovered", evse_id=self.evse_id)
+        inputs.power_path_ok = not self._lost
+        if self._mirror is not None:
+            level = self._level(self._mirror, now_s)
+            inputs.main_closed = None if level is None else level is not self._mirror_open_when_active
+        if self._locked is not None:
+            inputs.locked = self._level(self._locked, now_s)
+        if self._rcd is not None:
+            inputs.rcd_tripped = self._level(self._rcd, now_s, pulses=True)
+        if self._emergency_stop is not None:
+            inputs.emergency_stop = self._level(self._emergency_stop, now_s, pulses=True)
+
+    def _level(self, line: InputLine, now_s: float, *, pulses: bool = False) -> bool | None:
+        """Return the level, ``None`` when unknown or too old; with ``pulses`` a past pulse counts as active."""
+        try:
+            if pulses and line.take_pulse():
+                return True
+            if line.age_s(now_s) > self._max_age_s:
+                return None
+            return line.read()
+        except DriverError:
+            return None
+
+    def _write(self, outputs: Outputs, now_s: float) -> None:
+        coil, signal, drive = outputs
+        complete = True
+        if coil is not self._coil and not coil:
+            complete = self._write_coil(coil, now_s)
+        if signal is not self._signal:
+            complete = self._set_pilot(signal, now_s) and complete
+        if coil is not self._coil and coil:
+            complete = self._write_coil(coil, now_s) and complete
+        if drive is not self._lock_drive and self._lock is not None:
+            try:
+                self._lock.write(drive)
+                self._lock_drive = drive
+            except DriverError as problem:
+                self._lose(problem, now_s)
+                complete = False
+        self._written = outputs if complete else None
+
+    def _write_coil(self, coil: bool, now_s: float) -> bool:
+        try:
+            self._contactor.write(coil)
+        except DriverError as problem:
+            self._lose(problem, now_s)
+            return False
+        self._coil = coil
+        self._told.coil(coil, self.cycle.contactor.open_reason, scan_us=round((monotonic() - now_s) * 1e6))
+        return True
+
+    def _set_pilot(self, signal: PilotSignal, now_s: float) -> bool:
+        try:
+            self._power_path.set_pilot(signal)
+        except DriverError as problem:
+            self._signal = None
+            self._lose(problem, now_s)
+            return False
+        self._signal = signal
+        return True
+
+    def _lose(self, problem: DriverError, now_s: float) -> None:
+        self._lost_until_s = now_s + LOST_S
+        if not self._lost:
+            self._lost = True
+            self._log.error("power_path.lost", evse_id=self.evse_id, problem=str(problem))
+
+    def _blink(self, led: OutputLine, now_s: float) -> None:
+        period_s = BLINK_S.get(self._pattern)
+        lit = self._pattern == "on" if period_s is None else now_s % period_s < period_s / 2
+        if lit is not self._lit:
+            self._lit = lit
+            try:
+                led.write(lit)
+            except DriverError as problem:
+                self._led = None
+                self._log.warning("led.lost", evse_id=self.evse_id, problem=str(problem))
+
+
+class _Told:
+    """Says in the log what changed, once per change."""
+
+    def __init__(self, evse_id: int, log: Log) -> None:
+        self._evse_id = evse_id
+        self._log = log
+        self._before: tuple[object, ...] = (None, None, None)
+        self._faults: tuple[GuardFault, ...] = ()
+
+    def coil(self, coil: bool, reason: OpenReason, *, scan_us: int) -> None:
+        if coil:
+            self._log.info("contactor.closed", evse_id=self._evse_id, scan_us=scan_us)
+        else:
+            self._log.info("contactor.opened", evse_id=self._evse_id, reason=reason.value, scan_us=scan_us)
+
+    def compare(self, cycle: Cycle) -> None:
+        permit = cycle.permit
+        now = (cycle.view.state, cycle.offer.current_a, None if permit is None else permit.max_current_a)
+        before, self._before = self._before, now
+        if now[0] is not before[0]:
+            self._log.info("pilot.changed", evse_id=self._evse_id, state=cycle.view.state.value)
+        if now[1] != before[1]:
+            self._log.info("offer.changed", evse_id=self._evse_id, offer_a=now[1])
+        if now[2] != before[2]:
+            self._log.info("permit.changed", evse_id=self._evse_id, permit_a=now[2])
+        for fault in cycle.faults:
+            if fault not in self._faults:
+                self._log.warning("fault.raised", evse_id=self._evse_id, fault=fault.value)
+        for fault in self._faults:
+            if fault not in cycle.faults:
+                self._log.info("fault.cleared", evse_id=self._evse_id, fault=fault.value)
+        self._faults = cycle.faults
+
+
+def _claim_input(lines: Lines, plan: LinePlan | None) -> InputLine | None:
+    return None if plan is None else lines.input(plan.line, active_high=plan.active_high, pull=plan.pull)
+
+
+def _settings(plan: EvsePlan, station: Plan) -> CycleSettings:
+    return CycleSettings(
+        evse_id=plan.evse_id,
+        phases=plan.phases,
+        max_current_a=plan.max_current_a,
+        ventilation=plan.ventilation,
+        tethered=plan.tethered,
+        has_mirror=plan.mirror is not None,
+        has_lock=plan.lock is not None,
+        has_lock_feedback=plan.lock_feedback is not None,
+        max_age_s=station.scan_s * MAX_AGE_SCANS,
+        min_reclose_s=station.min_reclose_s,
+        stop_grace_s=station.stop_grace_s,
+        permit_max_s=station.permit_max_s,
+    )

@@ -1,0 +1,153 @@
+"""May the contactor be closed? A pure function of all permissions, asked anew in every scan.
+
+There is no state here and no way around: whatever the scan remembers, it closes or keeps closed only what
+``missing`` has nothing against. The reasons are the strings of ``Report.waiting_for``, in this order.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+from typing import Final
+
+from agent.guard.pilot import MIN_OFFER_A, VEHICLE_STATES
+from agent.guard.wire import PilotState
+
+
+class Reason(Enum):
+    """Why the contactor may not be closed, most important first."""
+
+    STOPPING = "guard_stopping"  # the guard was told to end
+    FAULT = "fault"  # one is present or latched; Report.faults says which
+    EMERGENCY_STOP = "emergency_stop"
+    RCD = "rcd"
+    INPUT_UNKNOWN = "input_unknown"  # an input without a fresh value
+    DIODE_MISSING = "diode_missing"
+    CABLE = "cable"  # the cable's rating is unknown or below 6 A
+    LOCK = "lock"  # the plug is not confirmed locked
+    NO_PERMIT = "no_permit"
+    PERMIT_BELOW_MINIMUM = "permit_below_6_a"
+    CONTACTOR_NOT_OPEN = "contactor_not_open"  # not confirmed open before closing
+    RECLOSE_WAIT = "reclose_wait"  # the last closing is too recent
+    NO_VEHICLE = "no_vehicle"  # pilot A
+    NO_PILOT = "no_pilot"  # pilot E, F, of no state, or unknown
+    VENTILATION = "ventilation"  # pilot D without ventilation
+    VEHICLE_NOT_READY = "vehicle_not_ready"  # pilot B
+    NO_OFFER = "no_offer"  # the pilot signals no current
+    DIODE_UNSEEN = "diode_unseen"  # the negative peak was not yet checked
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Permissions:
+    """Everything that must be right; each ``True`` is a permission given.
+
+    Attributes:
+        closed: the coil is on now (some conditions count only for closing).
+        guard_running: the guard was not told to end.
+        fault_free: no fault, present or latched.
+        emergency_stop_released, rcd_closed, inputs_known: by this scan's inputs.
+        pilot: the believed state.
+        ventilation: the room is ventilated, state D may charge.
+        diode_seen, diode_present: seen since the vehicle came; not seen to be missing.
+        cable_ok: the rating is known and 6 A or more, or the cable is tethered.
+        locked: confirmed locked, or there is no lock.
+        permit_a: the permit in force for this plan, A; ``None`` without one.
+        contactor_open: confirmed open by the mirror contact.
+        reclose_over: the minimum time between two closings has passed.
+    """
+
+    closed: bool
+    guard_running: bool
+    fault_free: bool
+    emergency_stop_released: bool
+    rcd_closed: bool
+    inputs_known: bool
+    pilot: PilotState
+    ventilation: bool
+    diode_seen: bool
+    diode_present: bool
+    cable_ok: bool
+    locked: bool
+    permit_a: float | None
+    contactor_open: bool
+    reclose_over: bool
+
+
+NOTHING: Final[tuple[Reason, ...]] = ()
+# These do not end an offer: the vehicle answers the offer with state C, the diode shows only under PWM, and a
+# contactor that has just dropped out needs its feedback time (after which it is a fault).
+_NOT_AGAINST_OFFER: Final = frozenset(
+    {
+        Reason.VENTILATION,
+        Reason.VEHICLE_NOT_READY,
+        Reason.NO_OFFER,
+        Reason.DIODE_UNSEEN,
+        Reason.CONTACTOR_NOT_OPEN,
+    }
+)
+# The vehicle is asked to stop before these open the contactor under load.
+_GRACE: Final = frozenset({Reason.STOPPING, Reason.NO_PERMIT, Reason.PERMIT_BELOW_MINIMUM, Reason.NO_OFFER})
+
+
+def missing(given: Permissions, *, offer_on: bool, stop_grace: bool) -> tuple[Reason, ...]:
+    """Return every reason against a closed contactor; empty: it may close, or stay closed.
+
+    Args:
+        given: the permissions of this scan.
+        offer_on: the pilot is known to signal an offer (state C2, D2).
+        stop_grace: the offer has ended and the vehicle still has time to stop; counts only while closed.
+
+    Source: IEC 61851-1:2017 Annex A: closed only in C2 or ventilated D2, negative peak checked (table A.4), time to
+    stop (table A.6, sequence 10).
+    """
+    reasons = _against(given, offer_on=offer_on)
+    if reasons and given.closed and stop_grace:
+        return tuple(reason for reason in reasons if reason not in _GRACE)
+    return reasons
+
+
+def against_offer(given: Permissions) -> bool:
+    """Return whether anything speaks against offering current now."""
+    return any(reason not in _NOT_AGAINST_OFFER for reason in _against(given, offer_on=True))
+
+
+def _against(given: Permissions, *, offer_on: bool) -> tuple[Reason, ...]:
+    closed, permit_a, pilot = given.closed, given.permit_a, given.pilot
+    if (
+        given.guard_running
+        and given.fault_free
+        and given.emergency_stop_released
+        and given.rcd_closed
+        and given.inputs_known
+        and given.diode_present
+        and given.cable_ok
+        and given.locked
+        and permit_a is not None
+        and permit_a >= MIN_OFFER_A
+        and (closed or (given.contactor_open and given.reclose_over))
+        and (pilot is PilotState.C or (pilot is PilotState.D and given.ventilation))
+        and offer_on
+        and given.diode_seen
+    ):
+        return NOTHING
+    held = (
+        (given.guard_running, Reason.STOPPING),
+        (given.fault_free, Reason.FAULT),
+        (given.emergency_stop_released, Reason.EMERGENCY_STOP),
+        (given.rcd_closed, Reason.RCD),
+        (given.inputs_known, Reason.INPUT_UNKNOWN),
+        (given.diode_present, Reason.DIODE_MISSING),
+        (given.cable_ok, Reason.CABLE),
+        (given.locked, Reason.LOCK),
+        (permit_a is not None, Reason.NO_PERMIT),
+        (permit_a is None or permit_a >= MIN_OFFER_A, Reason.PERMIT_BELOW_MINIMUM),
+        (closed or given.contactor_open, Reason.CONTACTOR_NOT_OPEN),
+        (closed or given.reclose_over, Reason.RECLOSE_WAIT),
+        (pilot is not PilotState.A, Reason.NO_VEHICLE),
+        (pilot is PilotState.A or pilot in VEHICLE_STATES, Reason.NO_PILOT),
+        (pilot is not PilotState.D or given.ventilation, Reason.VENTILATION),
+        (pilot is not PilotState.B, Reason.VEHICLE_NOT_READY),
+        (offer_on, Reason.NO_OFFER),
+        (given.diode_seen, Reason.DIODE_UNSEEN),
+    )
+    return tuple(reason for given_now, reason in held if not given_now)

@@ -1,0 +1,230 @@
+"""The compiled plan: what the guard is told about its station, as JSON made from the station file by another process.
+
+The maker has validated everything; the checks here only keep a truncated or foreign file from being obeyed.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib import import_module
+from typing import Any, Final
+
+from agent.guard.checks import Check, flag, number, one_of, shown, text, whole
+
+PLAN_VERSION: Final = 1
+
+
+class PlanError(Exception):
+    """The plan cannot be obeyed; the text says which place, which value, and what was expected."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Target:
+    """A driver's callable, ``module:callable``, and the options it is called with as keyword arguments."""
+
+    target: str
+    options: Mapping[str, Any]
+
+    def open(self) -> Any:
+        """Import the driver and return what it opens.
+
+        Raises:
+            PlanError: there is no such module or callable. DriverError: the device cannot be opened.
+        """
+        module, _, name = self.target.partition(":")
+        try:
+            opener = getattr(import_module(module), name)
+        except (ImportError, AttributeError) as problem:
+            raise PlanError(f"target {self.target!r} cannot be imported: {problem}") from problem
+        return opener(**self.options)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LinePlan:
+    """One on/off line by its name on the board. ``pull`` is ``none``, ``up`` or ``down``, for inputs."""
+
+    line: str
+    active_high: bool = True
+    pull: str = "none"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EvsePlan:
+    """One EVSE.
+
+    Attributes:
+        phases: that the contactor switches together.
+        max_current_a: the most that may be offered, A per phase.
+        ventilation: state D may charge.
+        tethered: the cable is fixed; there is no proximity resistor to read.
+        mirror: the contactor's auxiliary contact; ``mirror_normally_closed``: it is active while the contactor is open.
+        lock_feedback: active while locked. rcd: active while tripped. emergency_stop: active while pressed.
+    """
+
+    evse_id: int
+    phases: int
+    max_current_a: float
+    ventilation: bool
+    tethered: bool
+    power_path: Target
+    contactor: LinePlan
+    mirror: LinePlan | None = None
+    mirror_normally_closed: bool = True
+    lock: LinePlan | None = None
+    lock_feedback: LinePlan | None = None
+    rcd: LinePlan | None = None
+    emergency_stop: LinePlan | None = None
+    led: LinePlan | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """What one guard does.
+
+    Attributes:
+        plan_id: names this plan; permits must name the same.
+        scan_s: period of the scan, s.
+        socket: path of the guard's socket. state_dir: where latched faults are kept.
+        allowed_uids: users besides the guard's own and root that may hold permits.
+        permit_max_s: longest life of a permit, s.
+        min_reclose_s: shortest time between two closings, s.
+        stop_grace_s: time for the vehicle to stop after the offer ended, s.
+        realtime: ask for a real-time priority and locked memory.
+        buses: serial buses that the guard owns, by name; a target returns ``read(unit, function, address, count)``.
+    """
+
+    plan_id: str
+    scan_s: float
+    socket: str
+    state_dir: str
+    allowed_uids: frozenset[int]
+    permit_max_s: float
+    min_reclose_s: float
+    stop_grace_s: float
+    realtime: bool
+    lines: Target
+    evses: tuple[EvsePlan, ...]
+    buses: Mapping[str, Target]
+
+
+def load_plan(path: str) -> Plan:
+    """Return the plan in the file ``path``.
+
+    Raises:
+        PlanError: unreadable, not JSON, of another version, or a value of the wrong type or range.
+    """
+    try:
+        with open(path, encoding="utf-8") as file:
+            content = json.load(file)
+    except (OSError, ValueError, RecursionError) as problem:
+        raise PlanError(f"plan {path} cannot be read: {problem}") from problem
+    return parse_plan(content)
+
+
+def parse_plan(content: object) -> Plan:
+    """Return the plan in ``content`` (decoded JSON). Raises ``PlanError``."""
+    top = _Place("plan", content)
+    top.take("version", one_of(PLAN_VERSION))
+    evses = tuple(_parse_evse(place) for place in top.places("evses"))
+    if not evses:
+        raise PlanError("plan.evses is empty, expected at least one EVSE")
+    ids = [evse.evse_id for evse in evses]
+    if len(set(ids)) != len(ids):
+        raise PlanError(f"plan.evses holds an id twice: {ids}")
+    buses = top.content.get("buses") or {}
+    return Plan(
+        plan_id=top.take("plan_id", text(200)),
+        scan_s=top.take("scan_s", number(0.001, 1.0)),
+        socket=top.take("socket", text(107)),  # sockaddr_un.sun_path holds 108 bytes. unix(7)
+        state_dir=top.take("state_dir", text(4096)),
+        allowed_uids=frozenset(top.take_list("allowed_uids", whole(0, 2**32 - 1))),
+        permit_max_s=top.take("permit_max_s", number(1.0, 30.0), default=30.0),
+        min_reclose_s=top.take("min_reclose_s", number(0.0, 3600.0), default=10.0),
+        stop_grace_s=top.take("stop_grace_s", number(0.0, 6.0), default=6.0),
+        realtime=top.take("realtime", flag, default=False),
+        lines=_parse_target(top.place("lines")),
+        evses=evses,
+        buses={name: _parse_target(_Place(f"plan.buses.{name}", bus)) for name, bus in buses.items()},
+    )
+
+
+class _Place:
+    """An object somewhere in the plan, with the way to it for error texts."""
+
+    def __init__(self, where: str, content: object) -> None:
+        if not isinstance(content, dict):
+            raise PlanError(f"{where} is {shown(content)}, expected an object")
+        self.where = where
+        self.content: dict[str, Any] = content
+
+    def take(self, key: str, check: Check, default: Any = None) -> Any:
+        if key not in self.content:
+            if default is not None:
+                return default
+            raise PlanError(f"{self.where}.{key} is missing")
+        try:
+            return check(self.content[key])
+        except ValueError as problem:
+            raise PlanError(f"{self.where}.{key} {problem}") from None
+
+    def take_list(self, key: str, check: Check) -> list[Any]:
+        entries = self.content.get(key, [])
+        if not isinstance(entries, list):
+            raise PlanError(f"{self.where}.{key} is {shown(entries)}, expected a list")
+        try:
+            return [check(entry) for entry in entries]
+        except ValueError as problem:
+            raise PlanError(f"{self.where}.{key} {problem}") from None
+
+    def place(self, key: str) -> _Place:
+        return _Place(f"{self.where}.{key}", self.content.get(key))
+
+    def places(self, key: str) -> list[_Place]:
+        entries = self.content.get(key)
+        if not isinstance(entries, list):
+            raise PlanError(f"{self.where}.{key} is {shown(entries)}, expected a list")
+        return [_Place(f"{self.where}.{key}[{index}]", entry) for index, entry in enumerate(entries)]
+
+
+def _parse_target(place: _Place) -> Target:
+    target = place.take("target", text(200))
+    module, colon, name = target.partition(":")
+    if not (module and colon and name):
+        raise PlanError(f"{place.where}.target {target!r} is not of the form module:callable")
+    return Target(target=target, options=_Place(f"{place.where}.options", place.content.get("options", {})).content)
+
+
+def _parse_line(place: _Place) -> LinePlan:
+    return LinePlan(
+        line=place.take("line", text(100)),
+        active_high=place.take("active_high", flag, default=True),
+        pull=place.take("pull", one_of("none", "up", "down"), default="none"),
+    )
+
+
+def _parse_optional_line(place: _Place, key: str) -> LinePlan | None:
+    return None if place.content.get(key) is None else _parse_line(place.place(key))
+
+
+def _parse_evse(place: _Place) -> EvsePlan:
+    mirror = _parse_optional_line(place, "mirror")
+    lock = _parse_optional_line(place, "lock")
+    kind = place.place("mirror").take("kind", one_of("nc", "no"), default="nc") if mirror else "nc"
+    return EvsePlan(
+        evse_id=place.take("id", whole(1, 2**31)),
+        phases=place.take("phases", one_of(1, 3)),
+        max_current_a=place.take("max_current_a", number(6.0, 80.0)),
+        ventilation=place.take("ventilation", flag, default=False),
+        tethered=place.take("tethered", flag, default=False),
+        power_path=_parse_target(place.place("power_path")),
+        contactor=_parse_line(place.place("contactor")),
+        mirror=mirror,
+        mirror_normally_closed=kind == "nc",
+        lock=lock,
+        lock_feedback=_parse_optional_line(place.place("lock"), "feedback") if lock else None,
+        rcd=_parse_optional_line(place, "rcd"),
+        emergency_stop=_parse_optional_line(place, "emergency_stop"),
+        led=_parse_optional_line(place, "led"),
+    )

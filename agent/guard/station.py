@@ -1,0 +1,153 @@
+"""All EVSEs of one guard: opened safely, scanned together, spoken to by message."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+
+from agent.guard.bus import Bus
+from agent.guard.evse import Evse, EvseOutputs
+from agent.guard.latch import LatchFile
+from agent.guard.late import open_power_path
+from agent.guard.log import Log
+from agent.guard.offer import STEADY_HIGH, STEADY_LOW
+from agent.guard.plan import Plan
+from agent.guard.wire import (
+    BusAnswer,
+    BusRead,
+    HoldCable,
+    Message,
+    Permit,
+    Refused,
+    Report,
+    ShowState,
+    Withdraw,
+)
+from drivers.api import Lines
+
+LATCH_RETRY_S = 5.0  # a latched fault that could not be written is written again so often; house rule
+
+
+class Station:
+    """What a plan describes, running."""
+
+    def __init__(self, plan: Plan, log: Log, *, now_s: float) -> None:
+        """Open the lines and every device; each output's first value is safe, contactors before everything else.
+
+        Raises:
+            DriverError: the lines cannot be claimed. PlanError: a target does not exist.
+        """
+        self._plan = plan
+        self._log = log
+        lines: Lines = plan.lines.open()
+        outputs = [EvseOutputs(evse, lines) for evse in plan.evses]
+        self._latch = LatchFile(plan.state_dir)
+        self._latched = self._latch.read_welded(evse.evse_id for evse in plan.evses)
+        if self._latch.failure is not None:
+            log.error("latch.unreadable", problem=self._latch.failure)
+        self.evses = {
+            evse.evse_id: Evse(
+                evse,
+                plan,
+                outputs=claimed,
+                lines=lines,
+                power_path=open_power_path(evse.power_path),
+                welded=evse.evse_id in self._latched,
+                log=log,
+                now_s=now_s,
+            )
+            for evse, claimed in zip(plan.evses, outputs, strict=True)
+        }
+        self._scanned = tuple(self.evses.values())
+        self._buses = {name: Bus(name, target) for name, target in plan.buses.items()}
+        self._latch_tried_s = 0.0
+
+    def scan(self, now_s: float) -> list[Report]:
+        """Scan every EVSE; return the reports that are due."""
+        reports = []
+        for evse in self._scanned:
+            report = evse.scan(now_s)
+            if report is not None:
+                reports.append(report)
+            if evse.welded and evse.evse_id not in self._latched:
+                self._latched |= {evse.evse_id}
+                self._latch.begin_write(self._latched)
+                self._latch_tried_s = now_s
+        if self._latch.failure is not None and self._latched and now_s - self._latch_tried_s > LATCH_RETRY_S:
+            self._keep_latching(now_s)
+        return reports
+
+    def handle(self, message: Message, asker: int, now_s: float) -> Message | None:
+        """Do what the holder asks; return the answer, if there is one now."""
+        match message:
+            case BusRead():
+                return self._read_bus(message, asker, now_s)
+            case Permit() | Withdraw() | HoldCable() | ShowState():
+                evse = self.evses.get(message.evse_id)
+                if evse is None:
+                    return _refuse(message, f"there is no EVSE {message.evse_id}, only {sorted(self.evses)}")
+            case _:
+                return _refuse(message, f"the guard does not take a {type(message).__name__}")
+        match message:
+            case Permit():
+                reason = self._grant(message, evse, now_s)
+                return None if reason is None else _refuse(message, reason)
+            case Withdraw():
+                evse.cycle.withdraw()
+            case HoldCable():
+                evse.cycle.hold_cable(message.held)
+            case ShowState():
+                evse.show(message.pattern)
+        return None
+
+    def take_answers(self) -> list[tuple[int, BusAnswer]]:
+        """Return what the buses answered since the last call, each with its asker."""
+        return [answer for bus in self._buses.values() for answer in bus.take_answers()]
+
+    @property
+    def owns_buses(self) -> bool:
+        """Return whether ``take_answers`` can ever return anything."""
+        return bool(self._buses)
+
+    def stop(self) -> None:
+        """End every offer; the vehicles get their time, then the contactors open."""
+        for evse in self._scanned:
+            evse.cycle.stop()
+
+    @property
+    def stopped(self) -> bool:
+        """Return whether, after ``stop``, every contactor is open."""
+        return all(evse.cycle.stopped for evse in self._scanned)
+
+    def make_safe(self, *, for_good: bool) -> None:
+        """Open every contactor and end every offer, whatever fails on the way; ``for_good`` says "not available" (F).
+
+        Raises:
+            DriverError: after all outputs were tried, what failed.
+        """
+        signal = STEADY_LOW if for_good else STEADY_HIGH
+        with ExitStack() as last_acts:
+            last_acts.callback(self._latch.finish, 1.0)
+            for evse in self._scanned:
+                last_acts.callback(evse.make_safe, signal)
+
+    def _grant(self, permit: Permit, evse: Evse, now_s: float) -> str | None:
+        if permit.plan_id != self._plan.plan_id:
+            return f"plan_id {permit.plan_id!r} is not the plan in force, {self._plan.plan_id!r}"
+        return evse.cycle.grant(permit, now_s)
+
+    def _read_bus(self, request: BusRead, asker: int, now_s: float) -> BusAnswer | None:
+        bus = self._buses.get(request.bus)
+        if bus is None:
+            error = f"this guard owns no bus named {request.bus!r}"
+            return BusAnswer(request_id=request.request_id, error=error, taken_s=now_s)
+        return bus.submit(request, asker=asker)
+
+    def _keep_latching(self, now_s: float) -> None:
+        if not self._latch.busy:
+            self._log.error("latch.write_failed", problem=self._latch.failure)
+            self._latch_tried_s = now_s
+            self._latch.begin_write(self._latched)
+
+
+def _refuse(message: Message, reason: str) -> Refused:
+    return Refused(about=type(message).__name__, reason=reason[:300], evse_id=getattr(message, "evse_id", None))

@@ -1,0 +1,110 @@
+"""A guard's station on a ``guard_world`` board, scanned in virtual time."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable
+
+from agent.guard.log import Log
+from agent.guard.plan import parse_plan
+from agent.guard.station import Station
+from agent.guard.wire import HoldCable, Message, Permit, Refused, Report, Withdraw
+from tests.scenario.guard_world import WORLDS, Board, World, plan_content
+
+SCAN_S = 0.01
+_names = itertools.count()
+
+
+class Rig:
+    """One station; ``run`` lets time pass scan by scan, ``reports`` keeps what it said."""
+
+    def __init__(self, state_dir: str, log_fd: int, *, evses: int = 1, **changes: object) -> None:
+        self.worlds = [World() for _ in range(evses)]
+        self.world = self.worlds[0]
+        self.board = Board(*self.worlds)
+        name = f"board{next(_names)}"
+        WORLDS[name] = self.board
+        self.plan = parse_plan(plan_content(name, state_dir, evses=evses, **changes))
+        self.log = Log(fd=log_fd, as_json=True)
+        self.reports: list[Report] = []
+        self.permit_id = 0
+        self.now_s = 1000.0
+        self.start()
+
+    def start(self) -> None:
+        """Start the guard, or start it again after it died."""
+        self.station = Station(self.plan, self.log, now_s=self.now_s)
+
+    def run(self, for_s: float) -> None:
+        """Scan for ``for_s`` seconds."""
+        until_s = self.now_s + for_s
+        while self.now_s < until_s - SCAN_S / 2:
+            self.scan()
+
+    def scan(self) -> None:
+        """Let one period pass and scan once."""
+        self.now_s = round(self.now_s + SCAN_S, 6)
+        for world in self.worlds:
+            world.now_s = self.now_s
+            world.settle()
+        self.reports += self.station.scan(self.now_s)
+
+    def run_until(self, claim: Callable[[], bool], *, at_most_s: float) -> float:
+        """Scan until ``claim`` holds; return how long that took."""
+        began_s = self.now_s
+        while not claim():
+            assert self.now_s - began_s <= at_most_s, f"not within {at_most_s} s; last: {self.report}"
+            self.scan()
+        return self.now_s - began_s
+
+    def say(self, message: Message) -> Message | None:
+        return self.station.handle(message, 0, self.now_s)
+
+    def permit(self, current_a: float = 16.0, *, valid_for_s: float = 30.0, evse_id: int = 1) -> Message | None:
+        self.permit_id += 1
+        return self.say(
+            Permit(
+                evse_id=evse_id,
+                permit_id=self.permit_id,
+                max_current_a=current_a,
+                phases=3,
+                valid_for_s=valid_for_s,
+                plan_id=self.plan.plan_id,
+            )
+        )
+
+    def withdraw(self, *, evse_id: int = 1) -> None:
+        answer = self.say(Withdraw(evse_id=evse_id, reason="the test says so"))
+        assert not isinstance(answer, Refused)
+
+    def hold(self, held: bool, *, evse_id: int = 1) -> None:
+        self.say(HoldCable(evse_id=evse_id, held=held))
+
+    def report_of(self, evse_id: int) -> Report:
+        return next(report for report in reversed(self.reports) if report.evse_id == evse_id)
+
+    @property
+    def report(self) -> Report:
+        return self.report_of(1)
+
+    @property
+    def closed(self) -> bool:
+        return bool(self.world.coil.active)
+
+    def charge(self, current_a: float = 16.0) -> None:
+        """Bring EVSE 1 from an empty socket to a closed contactor, and past the time between two closings."""
+        self.run(1.2)
+        self.world.plug_in()
+        self.run(0.1)
+        self.permit(current_a)
+        self.run_until(lambda: self.offers, at_most_s=2.0)
+        self.world.close_s2()
+        self.run_until(lambda: self.closed and self.world.main_closed, at_most_s=1.0)
+        for _ in range(3):
+            self.run(5.0)
+            self.permit(current_a)
+        self.run(0.1)
+
+    @property
+    def offers(self) -> bool:
+        return self.report.offer_a is not None
