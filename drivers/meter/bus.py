@@ -1,0 +1,352 @@
+"""A Modbus bus of our own: a serial port or a TCP connection behind the ``RegisterBus`` contract.
+
+pymodbus opens the port and builds the frames; what may pass as an answer is decided here (``answers``), because the
+library takes any well-formed frame of a unit for the answer to whatever was asked last. After a time-out on a serial
+line nothing is asked of that unit until its late answer has come or can no longer come.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar, Final
+
+from drivers.api import DriverProtocolError, DriverRejected, DriverTimeout, DriverUnavailable, RegisterKind
+from drivers.meter.answers import AnswerGate, RtuGate, TcpGate
+
+if TYPE_CHECKING:
+    from pymodbus.client.base import ModbusBaseClient
+    from pymodbus.pdu import ModbusPDU
+
+LATE_S: Final = 2.0  # an answer that has not come by then never will; meters answer within 0.3 s (Eastron: 60-300 ms)
+TURNAROUND_S: Final = 0.35  # the least that an attempt waits beyond the time on the wire
+_OPEN_TIMEOUT_S: Final = 3.0
+_LIBRARY_TIMEOUT_S: Final = 60.0  # never reached: our own time-outs end every request first
+_REOPEN_FIRST_S: Final = 1.0
+_REOPEN_MOST_S: Final = 8.0
+_SMALLEST_ANSWER_B: Final = 5  # RTU exception answer
+_SILENT_BEFORE_RECONNECT: Final = 3
+_EXCEPTIONS: Final = {  # MODBUS Application Protocol V1.1b3 §7
+    1: "illegal function",
+    2: "illegal data address",
+    3: "illegal data value",
+    4: "device failure",
+    5: "acknowledge",
+    6: "device busy",
+    10: "gateway path unavailable",
+    11: "gateway target did not respond",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Read:
+    unit: int
+    kind: RegisterKind
+    address: int
+    count: int
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.unit <= 255:
+            raise ValueError(f"unit {self.unit} is outside 0-255")
+        if not 1 <= self.count <= 125:
+            raise ValueError(f"count {self.count} is outside 1-125 registers")
+        if not 0 <= self.address <= 0x10000 - self.count:
+            raise ValueError(f"registers {self.address}-{self.address + self.count - 1} are outside 0-65535")
+
+    def __str__(self) -> str:
+        last = self.address + self.count - 1
+        return f"{self.kind.name.lower()} registers {self.address}-{last} of unit {self.unit}"
+
+
+@dataclass(slots=True, kw_only=True)
+class _Owed:
+    """Answers of a unit that may still come."""
+
+    answers: int
+    until_s: float
+
+
+class ModbusBus(ABC):
+    """One Modbus line. Opens at the first read, reopens by itself with pauses of 1, 2, 4 and then 8 s."""
+
+    answers_carry_numbers: ClassVar[bool] = False
+
+    def __init__(self, *, place: str, gate: AnswerGate, gap_s: float, retries: int) -> None:
+        self._place = place
+        self._gate = gate
+        self._gap_s = gap_s
+        self._attempts = retries + 1
+        self._turn = asyncio.Lock()
+        self._client: ModbusBaseClient | None = None
+        self._lost: asyncio.Future[None] | None = None
+        self._owed: dict[int, _Owed] = {}
+        self._arrived = asyncio.Event()
+        self._heard_at_s = 0.0
+        self._reopen_at_s = 0.0
+        self._reopen_pause_s = _REOPEN_FIRST_S
+        self._silent = 0
+        self._closed = False
+
+    async def read_registers(
+        self, *, unit: int, kind: RegisterKind, address: int, count: int, timeout_s: float = 1.0
+    ) -> tuple[int, ...]:
+        """Return ``count`` registers; ``timeout_s`` covers every attempt, but not waiting for another read's turn.
+
+        Raises:
+            DriverError: see ``RegisterBus``. ValueError: no such read exists (unit, count or address out of range).
+        """
+        read = _Read(unit=unit, kind=kind, address=address, count=count)
+        async with self._turn:
+            deadline_s = self._now_s() + timeout_s
+            await self._open()
+            await self._settle(unit, deadline_s)
+            return await self._try(read, deadline_s)
+
+    async def close(self) -> None:
+        """Release the port. Later reads raise ``DriverUnavailable``."""
+        self._closed = True
+        self._hang_up()
+
+    @abstractmethod
+    def _make_client(self) -> ModbusBaseClient: ...
+
+    @abstractmethod
+    def _why_not_open(self) -> str: ...
+
+    def _wire_s(self, read: _Read) -> float:
+        return 0.0
+
+    async def _try(self, read: _Read, deadline_s: float) -> tuple[int, ...]:
+        for attempts_left in range(self._attempts, 0, -1):
+            await self._pause()
+            remaining_s = deadline_s - self._now_s()
+            least_s = self._wire_s(read) + TURNAROUND_S
+            if attempts_left > 1:
+                remaining_s = min(remaining_s, max(remaining_s / attempts_left, least_s))
+            answer = await self._ask(read, max(remaining_s, 0.0))
+            if answer is not None:
+                self._silent = 0
+                return self._registers(read, answer)
+            if deadline_s - self._now_s() <= self._wire_s(read):
+                break
+        return self._no_answer(read)
+
+    def _no_answer(self, read: _Read) -> tuple[int, ...]:
+        heard = self._gate.received_bytes
+        if heard:
+            raise DriverProtocolError(f"{self._place}: {heard} bytes came that are no answer to {read}")
+        self._silent += 1
+        if self.answers_carry_numbers and self._silent >= _SILENT_BEFORE_RECONNECT:
+            self._hang_up()  # perhaps half-open: only a new connection tells
+        raise DriverTimeout(f"{self._place}: no answer to {read}")
+
+    async def _ask(self, read: _Read, timeout_s: float) -> ModbusPDU | None:
+        from pymodbus.exceptions import ModbusException
+
+        client, lost = self._client, self._lost
+        if client is None or lost is None:
+            raise DriverUnavailable(f"{self._place} is gone")
+        call = client.read_holding_registers if read.kind is RegisterKind.HOLDING else client.read_input_registers
+        request: asyncio.Future[ModbusPDU] = asyncio.ensure_future(
+            call(read.address, count=read.count, device_id=read.unit)
+        )
+        waited: set[asyncio.Future[Any]] = {request, lost}
+        asked_s = self._now_s()
+        try:
+            await asyncio.wait(waited, timeout=timeout_s, return_when=asyncio.FIRST_COMPLETED)
+            if request.done():
+                return request.result()
+            if lost.done():
+                raise DriverUnavailable(f"{self._place} is gone")
+            return None
+        except (ModbusException, OSError) as exc:
+            self._hang_up()
+            raise DriverUnavailable(f"{self._place}: {exc}") from exc
+        finally:
+            self._gate.gave_up()
+            if not request.done():
+                self._owe(read.unit, asked_s)
+                request.cancel()
+                await asyncio.wait({request})
+
+    def _owe(self, unit: int, asked_s: float) -> None:
+        if self.answers_carry_numbers or self._gate.received_bytes >= _SMALLEST_ANSWER_B:
+            return  # an answer cannot be mistaken, or something as long as an answer has come, broken
+        owed = self._owed.get(unit)
+        answers = 1 if owed is None or owed.until_s <= asked_s else owed.answers + 1
+        self._owed[unit] = _Owed(answers=answers, until_s=asked_s + LATE_S)
+
+    async def _settle(self, unit: int, deadline_s: float) -> None:
+        """Wait until no late answer of ``unit`` can be taken for the next one."""
+        while (owed := self._owed.get(unit)) is not None:
+            now_s = self._now_s()
+            if now_s >= owed.until_s:
+                del self._owed[unit]
+            elif now_s >= deadline_s:
+                raise DriverTimeout(f"{self._place}: unit {unit} still owes an answer to an earlier read")
+            else:
+                self._arrived.clear()
+                try:
+                    async with asyncio.timeout(min(owed.until_s, deadline_s) - now_s):
+                        await self._arrived.wait()
+                except TimeoutError:
+                    continue
+
+    def _registers(self, read: _Read, answer: ModbusPDU) -> tuple[int, ...]:
+        if answer.isError():
+            code = getattr(answer, "exception_code", 0)
+            raise DriverRejected(
+                f"{self._place}: {read} refused with exception {code} ({_EXCEPTIONS.get(code, 'unknown')})"
+            )
+        registers = tuple(answer.registers)
+        if answer.dev_id != read.unit or answer.function_code != read.kind.value or len(registers) != read.count:
+            raise DriverProtocolError(
+                f"{self._place}: unit {answer.dev_id}, function {answer.function_code} and {len(registers)} registers"
+                f" are no answer to {read}"
+            )
+        return registers
+
+    async def _pause(self) -> None:
+        wait_s = self._heard_at_s + self._gap_s - self._now_s()
+        if wait_s > 0:
+            await asyncio.sleep(wait_s)
+
+    async def _open(self) -> None:
+        if self._closed:
+            raise DriverUnavailable(f"{self._place} was closed")
+        if self._client is not None:
+            return
+        if self._now_s() < self._reopen_at_s:
+            raise DriverUnavailable(f"{self._place} is not there: {self._why_not_open()}")
+        client = self._make_client()
+        self._lost = asyncio.get_running_loop().create_future()
+        try:
+            async with asyncio.timeout(_OPEN_TIMEOUT_S):
+                opened = await client.connect()
+        except (TimeoutError, OSError, ValueError):
+            opened = False
+        if not opened:
+            client.close()
+            self._reopen_at_s = self._now_s() + self._reopen_pause_s
+            self._reopen_pause_s = min(self._reopen_pause_s * 2, _REOPEN_MOST_S)
+            raise DriverUnavailable(f"{self._place} cannot be opened: {self._why_not_open()}")
+        self._client = client
+        self._reopen_pause_s = _REOPEN_FIRST_S
+        self._silent = 0
+
+    def _hang_up(self) -> None:
+        client, self._client = self._client, None
+        if client is not None:
+            client.close()
+        if self._lost is not None and not self._lost.done():
+            self._lost.set_result(None)
+
+    def _on_packet(self, sending: bool, packet: bytes) -> bytes:
+        """See every byte, before the library does (its ``trace_packet``)."""
+        self._heard_at_s = self._now_s()
+        if sending:
+            self._gate.sent(packet)
+            return packet
+        for unit, owed in self._owed.items():
+            if self._gate.count_answers(unit, packet) >= owed.answers:
+                owed.until_s = 0.0
+                self._arrived.set()
+        return self._gate.pick(packet)
+
+    def _on_connection(self, connected: bool) -> None:
+        if not connected:
+            self._hang_up()
+
+    @staticmethod
+    def _now_s() -> float:
+        return asyncio.get_running_loop().time()
+
+
+class SerialBus(ModbusBus):
+    """Modbus RTU on a serial port, opened exclusively."""
+
+    def __init__(
+        self,
+        *,
+        port: str,
+        baud: int = 9600,
+        parity: str = "N",
+        stopbits: int = 1,
+        gap_s: float = 0.1,
+        retries: int = 1,
+    ) -> None:
+        """Describe the bus; nothing is opened before the first read.
+
+        Args:
+            port: device file, best a name under ``/dev/serial/by-id``.
+            parity: ``N``, ``E`` or ``O``.
+            gap_s: silence before a request. At least 3.5 characters (MODBUS over Serial Line V1.02 §2.5.1.1); Eastron
+                meters want about 0.1 s.
+            retries: further attempts within a read's time-out.
+        """
+        self._char_s = 11 / baud
+        super().__init__(place=port, gate=RtuGate(), gap_s=max(gap_s, 3.5 * self._char_s), retries=retries)
+        self._port, self._baud, self._parity, self._stopbits = port, baud, parity, stopbits
+
+    def _wire_s(self, read: _Read) -> float:
+        return (8 + 5 + 2 * read.count) * self._char_s
+
+    def _make_client(self) -> ModbusBaseClient:
+        _quiet_library()
+        from pymodbus.client import AsyncModbusSerialClient
+
+        return AsyncModbusSerialClient(
+            self._port,
+            baudrate=self._baud,
+            parity=self._parity,
+            stopbits=self._stopbits,
+            timeout=_LIBRARY_TIMEOUT_S,
+            retries=0,
+            reconnect_delay=0,
+            trace_packet=self._on_packet,
+            trace_connect=self._on_connection,
+        )
+
+    def _why_not_open(self) -> str:
+        if not os.path.exists(self._port):
+            return "no such file"
+        if not os.access(self._port, os.R_OK | os.W_OK):
+            return "no permission to read and write"
+        return "it is in use, or no serial port"
+
+
+class TcpBus(ModbusBus):
+    """Modbus TCP. A connection that stays silent for three reads is made anew."""
+
+    answers_carry_numbers = True
+
+    def __init__(self, *, host: str, tcp_port: int = 502, gap_s: float = 0.0, retries: int = 1) -> None:
+        """Describe the connection; nothing is opened before the first read."""
+        super().__init__(place=f"{host}:{tcp_port}", gate=TcpGate(), gap_s=gap_s, retries=retries)
+        self._host, self._tcp_port = host, tcp_port
+
+    def _make_client(self) -> ModbusBaseClient:
+        _quiet_library()
+        from pymodbus.client import AsyncModbusTcpClient
+
+        return AsyncModbusTcpClient(
+            self._host,
+            port=self._tcp_port,
+            timeout=_LIBRARY_TIMEOUT_S,
+            retries=0,
+            reconnect_delay=0,
+            trace_packet=self._on_packet,
+            trace_connect=self._on_connection,
+        )
+
+    def _why_not_open(self) -> str:
+        return "nobody answers there"
+
+
+def _quiet_library() -> None:
+    import logging
+
+    # It dumps its packet ring at ERROR for every time-out; what matters is raised here.
+    logging.getLogger("pymodbus").setLevel(logging.CRITICAL)
