@@ -8,10 +8,9 @@ import json
 from pathlib import Path
 from typing import Any, Final, Self
 
-from hil.csms_control import LINE_LIMIT
-
 CONNECT_TIMEOUT_S: Final = 5.0
 ANSWER_MARGIN_S: Final = 5.0
+LINE_LIMIT_BYTES: Final = 64 * 1024 * 1024  # an answer can hold the frames of a long soak
 
 
 class CsmsRefused(ValueError):
@@ -50,7 +49,7 @@ class CsmsLink:
         """
         try:
             async with asyncio.timeout(CONNECT_TIMEOUT_S):
-                reader, self._writer = await asyncio.open_unix_connection(str(self._path), limit=LINE_LIMIT)
+                reader, self._writer = await asyncio.open_unix_connection(str(self._path), limit=LINE_LIMIT_BYTES)
         except (OSError, TimeoutError) as exc:
             raise CsmsUnreachable(f"no CSMS at {self._path}: {exc}") from exc
         self._listening = asyncio.create_task(self._listen(reader))

@@ -13,6 +13,7 @@ Json = Mapping[str, Any]
 DEFAULT_INTERVAL_S: Final = 300
 ANY_ACTION: Final = "*"
 TOKEN_STATES: Final = ("Accepted", "Blocked", "Expired", "Invalid", "ConcurrentTx")
+UPGRADE_REFUSALS: Final = (0, 400, 401, 403, 404, 426, 429, 500, 502, 503, 504)
 REGISTRATIONS: Final = ("Accepted", "Pending", "Rejected")
 
 
@@ -108,7 +109,7 @@ class Script:
         """Change the script as the verb ``script`` says; nothing changes when anything in it is wrong.
 
         Keys: ``clear`` · ``boot`` with ``interval_s`` · ``clock`` {skew_s | text} · ``tokens`` {id: {status, parent,
-        expiry_utc}} · ``strict`` · ``upgrade`` (HTTP status or null) with ``times`` · ``action`` with ``reply`` and
+        expiry_utc}} · ``strict`` · ``upgrade`` (HTTP status, 0: welcome) with ``times`` · ``action`` with ``reply`` and
         ``times, code, text, seconds, booked, patch``.
 
         Raises:
@@ -127,7 +128,7 @@ class Script:
         for name, entry in _mapping("tokens", args.get("tokens", {})).items():
             draft.tokens[name.casefold()] = _token(name, entry)
         if "upgrade" in args:
-            draft.upgrade_status = None if args["upgrade"] is None else int(_number("upgrade", args["upgrade"], 400))
+            draft.upgrade_status = int(_number("upgrade", args["upgrade"], 0)) or None
             draft.upgrade_times = _times(args)
         if "action" in args:
             draft._set_rule(str(args["action"]), args)

@@ -29,7 +29,7 @@ from websockets.asyncio.server import Server, ServerConnection, serve
 from websockets.http11 import Request, Response
 from websockets.typing import Subprotocol
 
-from hil.csms_control import ControlSocket
+from hil.control_server import ControlServer
 from hil.csms_desk import Desk
 from hil.csms_frames import Direction, FrameKind
 
@@ -67,7 +67,7 @@ class Csms:
         self.started_s = time.monotonic()
         self.password = setting.password
         self._server: Server | None = None
-        self._control: ControlSocket | None = None
+        self._control: ControlServer | None = None
 
     @property
     def port(self) -> int:
@@ -103,15 +103,16 @@ class Csms:
             compression=None,
             close_timeout=1,
         )
-        self._control = ControlSocket(self.control_path, csms_verbs(self))
-        await self._control.__aenter__()
+        self._control = ControlServer(csms_verbs(self))
+        await self._control.start(self.control_path)
         write_atomically(self.setting.directory / "csms.port", f"{self.port}\n")
         return self
 
     async def __aexit__(self, *_: object) -> None:
         (self.setting.directory / "csms.port").unlink(missing_ok=True)
         if self._control is not None:
-            await self._control.__aexit__(None, None, None)
+            await self._control.close()
+            self.control_path.unlink(missing_ok=True)
         if self._server is not None:
             self._server.close(close_connections=True)
             await self._server.wait_closed()

@@ -2,152 +2,198 @@
 
 from __future__ import annotations
 
+import asyncio
+import functools
 import time
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final
 
-from hil.csms_control import Verb, VerbRefused
+from hil.control import Kind, Parameter, Verb, VerbError, Verbs
 from hil.csms_frames import Direction, FrameKind, Wanted
 from hil.csms_peer import CallFailed, Peer
-from hil.ledger_rows import Problem, Transaction
+from hil.csms_script import REGISTRATIONS, UPGRADE_REFUSALS, Manner
+from hil.ledger_rows import Arrival, Problem, Transaction
 
 if TYPE_CHECKING:
     from hil.csms_server import Csms
 
-Json = Mapping[str, Any]
-
-DEFAULT_TIMEOUT_S: Final = 30.0
-SELECTION: Final = ("since", "identity", "direction", "kind", "action", "where")
+ANY: Final = "any"
+STOP_AFTER_ANSWER_S: Final = 0.05
 
 
-def csms_verbs(csms: Csms) -> dict[str, Verb]:
-    """Return the verbs, each a coroutine function of its arguments that raises ValueError for wrong ones."""
-    served = _Verbs(csms)
-    return {
-        "script": served.script,
-        "ledger": served.ledger,
-        "messages": served.messages,
-        "call": served.call,
-        "send": served.send,
-        "stations": served.stations,
-        "wait": served.wait,
-        "disconnect": served.disconnect,
-        "password": served.password,
-        "clear": served.clear,
-        "state": served.state,
-        "stop": served.stop,
-    }
+def _parameter(kind: Kind, name: str, about: str, *, required: bool = False, **rest: Any) -> Parameter:
+    if not required:
+        rest.setdefault("default", None)
+    return Parameter(name=name, kind=kind, help=about, **rest)
 
 
-class _Verbs:
+_text = functools.partial(_parameter, Kind.TEXT)
+_json = functools.partial(_parameter, Kind.ANY)
+_whole = functools.partial(_parameter, Kind.INT)
+_truth = functools.partial(_parameter, Kind.BOOL)
+_number = functools.partial(_parameter, Kind.NUMBER, unit="s", minimum=0)
+
+_IDENTITY: Final = _text("identity", "station; may be left out while only one is connected")
+_TIMEOUT: Final = _number("timeout_s", "how long to wait at most", default=30.0, maximum=3600)
+_SELECTION: Final = (
+    _whole("since", "only frames with a higher number", default=0, minimum=0),
+    _text("identity", "only of this station"),
+    _text("direction", "seen from the CSMS", choices=(*(each.value for each in Direction), ANY)),
+    _text("kind", "kind of frame", choices=(*(each.value for each in FrameKind), ANY)),
+    _text("action", "OCPP action, also of answers", positional=True),
+    _json("where", "what the payload must contain"),
+)
+
+PARAMETERS: Final[Mapping[str, tuple[Parameter, ...]]] = {
+    "script": (
+        _truth("clear", "begin with an empty script"),
+        _text("boot", "answer to BootNotification", choices=REGISTRATIONS),
+        _whole("interval_s", "interval in that answer", unit="s", minimum=0),
+        _json("clock", 'currentTime: "now", {"skew_s": 3600} or {"text": "garbage"}'),
+        _json("tokens", "{id token: {status, parent, expiry_utc}} or {id token: status}"),
+        _truth("strict", "tokens that are not in the table are Invalid"),
+        _whole("upgrade", "HTTP status that refuses connections, 0 to welcome them", choices=UPGRADE_REFUSALS),
+        _text("action", "action to which reply applies, * for any"),
+        _text("reply", "what happens to such a CALL", choices=tuple(each.value for each in Manner)),
+        _whole("times", "how often; left out: for ever", minimum=1),
+        _text("code", "code of a CALLERROR (default InternalError)"),
+        _text("text", "text of a CALLERROR"),
+        _number("seconds", "how late an answer is"),
+        _truth("booked", "whether a silent CSMS took the message in (default true)"),
+        _json("patch", "merge patch for the payload of the answer (RFC 7396)"),
+    ),
+    "ledger": (_IDENTITY,),
+    "messages": _SELECTION,
+    "call": (
+        _text("action", "OCPP action", positional=True, required=True),
+        _json("payload", "as on the wire", default={}, positional=True),
+        _IDENTITY,
+        _TIMEOUT,
+        _truth("checked", "check the payload against the official schema first", default=True),
+        _truth("queued", "wait until the CALL before is answered", default=True),
+    ),
+    "send": (_text("text", "the frame", positional=True, required=True), _IDENTITY),
+    "stations": (),
+    "wait": (
+        *_SELECTION,
+        _whole("count", "how many frames", default=1, minimum=1),
+        _TIMEOUT,
+        _whole("closed", "wait for at least so many ended transactions instead", minimum=0),
+        _whole("open", "wait for exactly so many open transactions instead", minimum=0),
+    ),
+    "disconnect": (
+        _IDENTITY,
+        _whole("code", "close code (RFC 6455 section 7.4)", default=1000, minimum=1000, maximum=4999),
+        _text("reason", "text of the close frame", default="scripted"),
+        _truth("abort", "drop the TCP connection without a close frame", default=False),
+    ),
+    "password": (_text("text", "the new password"),),
+    "clear": (),
+    "state": (),
+    "stop": (),
+}
+
+
+def csms_verbs(csms: Csms) -> Verbs:
+    """Return the verbs of a CSMS, ready for a control socket."""
+    bodies, verbs = CsmsVerbs(csms), Verbs()
+    for name, parameters in PARAMETERS.items():
+        body = getattr(bodies, name)
+        summary = (body.__doc__ or "").partition("\n")[0]
+        verbs.add(Verb(name=name, summary=summary, parameters=parameters, run=body))
+
+    async def described() -> Any:
+        return verbs.describe()
+
+    verbs.add(Verb(name="verbs", summary="Answer all verbs and their parameters.", parameters=(), run=described))
+    return verbs
+
+
+class CsmsVerbs:
+    """The verbs' bodies."""
+
     def __init__(self, csms: Csms) -> None:
         self._csms = csms
 
-    async def script(self, args: Json) -> Any:
-        """Change the script; see `Script.order` for the keys. Answers the whole script."""
-        self._csms.desk.script.order(args)
+    async def script(self, **orders: Any) -> Any:
+        """Change what the CSMS does, and answer the whole script."""
+        self._csms.desk.script.order({key: value for key, value in orders.items() if value is not None})
         return self._csms.desk.script.snapshot()
 
-    async def ledger(self, args: Json) -> Any:
-        """Answer the book: transactions, problems, arrivals (``identity`` for one station only)."""
-        _only(args, ("identity",))
-        ledger, identity = self._csms.desk.ledger, args.get("identity")
+    async def ledger(self, *, identity: str | None) -> Any:
+        """Answer the book: transactions, problems, arrivals."""
+        ledger = self._csms.desk.ledger
         return {
             "transactions": [row_as_json(row) for row in ledger.transactions(identity)],
             "problems": [problem_as_json(each) for each in ledger.problems(identity)],
-            "arrivals": [
-                {
-                    "identity": each.identity,
-                    "action": each.action,
-                    "message_id": each.message_id,
-                    "at_s": each.at_s,
-                    "at_utc": each.at_utc.isoformat(),
-                    "times": list(each.times),
-                }
-                for each in ledger.arrivals(identity)
-            ],
+            "arrivals": [arrival_as_json(each) for each in ledger.arrivals(identity)],
         }
 
-    async def messages(self, args: Json) -> Any:
-        """Answer the recorded frames that match, and the number of the newest one for the next ``since``."""
-        _only(args, SELECTION)
+    async def messages(self, **selection: Any) -> Any:
+        """Answer the recorded frames that match, and the number of the newest for the next `since`."""
         frames = self._csms.desk.frames
-        return {"last_seq": frames.last_seq, "frames": [each.as_json() for each in frames.select(_wanted(args))]}
+        found = frames.select(_wanted(selection))
+        return {"last_seq": frames.last_seq, "frames": [each.as_json() for each in found]}
 
-    async def call(self, args: Json) -> Any:
-        """Send a CALL to a station and answer what it said; ``checked`` false sends what the schema forbids."""
-        _only(args, ("identity", "action", "payload", "timeout_s", "checked", "queued"))
-        if not isinstance(args.get("action"), str):
-            raise VerbRefused(f"action {args.get('action')!r} is not the name of an action")
-        payload = args.get("payload", {})
+    async def call(
+        self, *, action: str, payload: Any, identity: str | None, timeout_s: float, checked: bool, queued: bool
+    ) -> Any:
+        """Send a CALL to a station and answer what it said."""
+        if not isinstance(payload, Mapping) and checked:
+            raise VerbError(f"call: payload is {payload!r}, expected an object")
         try:
-            return await self._peer(args).call(
-                args["action"],
-                payload,
-                timeout_s=_seconds(args, DEFAULT_TIMEOUT_S),
-                checked=bool(args.get("checked", True)),
-                queued=bool(args.get("queued", True)),
-            )
+            return await self._peer(identity).call(action, payload, timeout_s=timeout_s, checked=checked, queued=queued)
         except CallFailed as exc:
-            raise VerbRefused(str(exc)) from exc
+            raise VerbError(str(exc)) from exc
 
-    async def send(self, args: Json) -> Any:
+    async def send(self, *, text: str, identity: str | None) -> Any:
         """Send any text to a station as one frame."""
-        _only(args, ("identity", "text"))
-        await self._peer(args).send(str(args.get("text", "")))
+        await self._peer(identity).send(text)
         return {}
 
-    async def stations(self, args: Json) -> Any:
+    async def stations(self) -> Any:
         """Answer every station that was ever seen."""
-        _only(args, ())
         return [card.as_json() for card in self._csms.desk.stations.values()]
 
-    async def wait(self, args: Json) -> Any:
-        """Wait for recorded frames (``count`` of them; default: CALLs of the station) or for the book.
-
-        ``closed`` and ``open`` wait for at least so many ended and for exactly so many open transactions.
-        """
-        _only(args, (*SELECTION, "count", "timeout_s", "closed", "open"))
-        timeout_s = _seconds(args, DEFAULT_TIMEOUT_S)
+    async def wait(
+        self, *, count: int, timeout_s: float, closed: int | None, open: int | None, **selection: Any
+    ) -> Any:
+        """Wait for recorded frames (by default a CALL of the station), or for the book with `closed` and `open`."""
         frames = self._csms.desk.frames
-        if "closed" in args or "open" in args:
-            if not await frames.until(lambda: self._book_stands(args), timeout_s):
-                rows = [(row.transaction_id, "ended" if row.ended else "open") for row in self._rows(args)]
-                raise VerbRefused(f"the book did not come to that within {timeout_s:g} s: {rows}")
-            return await self.ledger({"identity": args["identity"]} if "identity" in args else {})
-        wanted = _wanted({"kind": "call", "direction": "in", **args})
-        count = int(args.get("count", 1))
+        if closed is not None or open is not None:
+            return await self._wait_for_book(selection["identity"], closed or 0, open, timeout_s)
+        if selection["kind"] is None:
+            selection["kind"] = FrameKind.CALL.value
+        if selection["direction"] is None:
+            selection["direction"] = Direction.IN.value
+        wanted = _wanted(selection)
         if not await frames.until(lambda: len(frames.select(wanted)) >= count, timeout_s):
             found = len(frames.select(wanted))
             seen = sorted({each.action for each in frames.select(Wanted(since=wanted.since)) if each.action})
-            raise VerbRefused(f"{found} of {count} wanted frames within {timeout_s:g} s; seen since: {seen}")
+            raise VerbError(f"{found} of {count} wanted frames within {timeout_s:g} s; seen since: {seen}")
         return {"last_seq": frames.last_seq, "frames": [each.as_json() for each in frames.select(wanted)]}
 
-    async def disconnect(self, args: Json) -> Any:
-        """Close a station's connection with ``code``, or drop it without a close frame (``abort``)."""
-        _only(args, ("identity", "code", "reason", "abort"))
-        peer = self._peer(args)
-        if args.get("abort"):
+    async def disconnect(self, *, identity: str | None, code: int, reason: str, abort: bool) -> Any:
+        """Close a station's connection, or drop it without a close frame."""
+        peer = self._peer(identity)
+        if abort:
             peer.abort()
         else:
-            await peer.close(int(args.get("code", 1000)), str(args.get("reason", "scripted")))
+            await peer.close(code, reason)
         return {}
 
-    async def password(self, args: Json) -> Any:
-        """Set the Basic auth password that is asked for from now on (``text`` null: none)."""
-        _only(args, ("text",))
-        self._csms.password = None if args.get("text") is None else str(args["text"])
+    async def password(self, *, text: str | None) -> Any:
+        """Set the Basic auth password that is asked for from now on; left out: none is asked for."""
+        self._csms.password = text
         return {}
 
-    async def clear(self, args: Json) -> Any:
+    async def clear(self) -> Any:
         """Begin a new book and a new script; connections, the record of frames and transaction ids go on."""
-        _only(args, ())
         self._csms.desk.clear()
         return {"last_seq": self._csms.desk.frames.last_seq}
 
-    async def state(self, args: Json) -> Any:
+    async def state(self) -> Any:
         """Answer everything at a glance."""
-        _only(args, ())
         desk = self._csms.desk
         rows = desk.ledger.transactions()
         return {
@@ -162,27 +208,29 @@ class _Verbs:
             "problems": len(desk.ledger.problems()),
         }
 
-    async def stop(self, args: Json) -> Any:
+    async def stop(self) -> Any:
         """End the process after this answer."""
-        _only(args, ())
-        self._csms.stopped.set()
+        asyncio.get_running_loop().call_later(STOP_AFTER_ANSWER_S, self._csms.stopped.set)
         return {}
 
-    def _peer(self, args: Json) -> Peer:
-        peers, identity = self._csms.peers, args.get("identity")
+    async def _wait_for_book(self, identity: str | None, closed: int, still_open: int | None, timeout_s: float) -> Any:
+        def stands() -> bool:
+            ended = [row.ended for row in self._csms.desk.ledger.transactions(identity)]
+            return sum(ended) >= closed and still_open in (None, len(ended) - sum(ended))
+
+        if not await self._csms.desk.frames.until(stands, timeout_s):
+            rows = self._csms.desk.ledger.transactions(identity)
+            states = [f"{row.transaction_id} {'ended' if row.ended else 'open'}" for row in rows]
+            raise VerbError(f"the book did not come to that within {timeout_s:g} s: {', '.join(states) or 'empty'}")
+        return await self.ledger(identity=identity)
+
+    def _peer(self, identity: str | None) -> Peer:
+        peers = self._csms.peers
         if identity is None and len(peers) == 1:
             return next(iter(peers.values()))
-        if identity not in peers:
-            raise VerbRefused(f"station {identity!r} is not connected, connected are: {', '.join(peers) or 'none'}")
+        if identity is None or identity not in peers:
+            raise VerbError(f"station {identity!r} is not connected, connected are: {', '.join(peers) or 'none'}")
         return peers[identity]
-
-    def _rows(self, args: Json) -> list[Transaction]:
-        return self._csms.desk.ledger.transactions(args.get("identity"))
-
-    def _book_stands(self, args: Json) -> bool:
-        rows = self._rows(args)
-        closed = sum(row.ended for row in rows)
-        return closed >= int(args.get("closed", 0)) and int(args.get("open", len(rows) - closed)) == len(rows) - closed
 
 
 def row_as_json(row: Transaction) -> dict[str, Any]:
@@ -211,31 +259,25 @@ def problem_as_json(problem: Problem) -> dict[str, Any]:
     }
 
 
-def _wanted(args: Json) -> Wanted:
-    """Read a selection of frames; ``direction`` and ``kind`` may be "any"."""
-    direction, kind = args.get("direction"), args.get("kind")
-    try:
-        return Wanted(
-            since=int(args.get("since", 0)),
-            identity=args.get("identity"),
-            direction=None if direction in (None, "any") else Direction(direction),
-            kind=None if kind in (None, "any") else FrameKind(kind),
-            action=args.get("action"),
-            where=args.get("where"),
-        )
-    except ValueError as exc:
-        kinds = ", ".join(each.value for each in FrameKind)
-        raise VerbRefused(f"{exc}; expected direction in, out or any; kind {kinds} or any") from exc
+def arrival_as_json(arrival: Arrival) -> dict[str, Any]:
+    """Return one accepted CALL for the control socket."""
+    return {
+        "identity": arrival.identity,
+        "action": arrival.action,
+        "message_id": arrival.message_id,
+        "at_s": arrival.at_s,
+        "at_utc": arrival.at_utc.isoformat(),
+        "times": list(arrival.times),
+    }
 
 
-def _seconds(args: Json, default_s: float) -> float:
-    value = args.get("timeout_s", default_s)
-    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= 3600:
-        raise VerbRefused(f"timeout_s {value!r} is outside 0-3600")
-    return float(value)
-
-
-def _only(args: Json, allowed: tuple[str, ...]) -> None:
-    for key in args:
-        if key not in allowed:
-            raise VerbRefused(f"argument {key!r} is unknown, expected one of: {', '.join(allowed) or 'none'}")
+def _wanted(selection: Mapping[str, Any]) -> Wanted:
+    direction, kind = selection["direction"], selection["kind"]
+    return Wanted(
+        since=selection["since"],
+        identity=selection["identity"],
+        direction=None if direction in (None, ANY) else Direction(direction),
+        kind=None if kind in (None, ANY) else FrameKind(kind),
+        action=selection["action"],
+        where=selection["where"],
+    )

@@ -321,16 +321,25 @@ async def test_clear_begins_a_new_book_but_never_gives_a_transaction_id_again(
     assert (await station.accepted("StartTransaction", START))["transactionId"] == first + 1
 
 
+async def test_the_verbs_describe_themselves(link: CsmsLink) -> None:
+    verbs = {each["name"]: each for each in await link.ask("verbs")}
+    assert {"script", "ledger", "messages", "call", "send", "stations", "wait", "disconnect", "stop"} <= set(verbs)
+    assert all(each["summary"] for each in verbs.values())
+
+
 async def test_wrong_verbs_and_arguments_say_what_was_expected(link: CsmsLink) -> None:
     for verb, args, text in (
-        ("dance", {}, "verb 'dance' is unknown, expected one of call, clear"),
-        ("ledger", {"station": "x"}, "argument 'station' is unknown, expected one of: identity"),
-        ("script", {"boot": "Maybe"}, "boot 'Maybe' is unknown, expected one of Accepted, Pending, Rejected"),
-        ("script", {"action": "Heartbeat", "reply": "loud"}, "reply 'loud' is unknown, expected one of ok, callerror"),
-        ("wait", {"timeout_s": -1}, "timeout_s -1 is outside 0-3600"),
-        ("wait", {"kind": "letter"}, "expected direction in, out or any; kind call"),
+        ("dance", {}, "no verb 'dance', expected one of call, clear"),
+        ("ledger", {"station": "x"}, "no parameter 'station', expected one of identity"),
+        ("script", {"boot": "Maybe"}, "boot is 'Maybe', expected one of Accepted, Pending, Rejected"),
+        ("script", {"action": "Heartbeat", "reply": "loud"}, "reply is 'loud', expected one of ok, callerror"),
+        ("script", {"reply": "ok"}, "reply without action, expected the name of an action or '*'"),
+        ("script", {"clock": {"speed": 2}}, "clock: unknown key 'speed', expected one of skew_s, text"),
+        ("script", {"tokens": {"A": "Fine"}}, "status of token A 'Fine' is unknown, expected one of Accepted"),
+        ("wait", {"timeout_s": -1}, "timeout_s is -1.0, expected a number in 0-3600 s"),
+        ("wait", {"kind": "letter"}, "kind is 'letter', expected one of call, result, error, garbage"),
+        ("wait", {"count": "two"}, "count is 'two', expected a whole number"),
         ("disconnect", {}, "station None is not connected, connected are: none"),
-        ("wait", {"count": None}, "wrong type"),
     ):
         with pytest.raises(CsmsRefused) as refused:
             await link.ask(verb, **args)
