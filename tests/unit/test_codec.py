@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from agent.ocpp.codec import Message, members_of
 from agent.ocpp.errors import LocalProtocolError, RemoteProtocolError, Violation
-from agent.ocpp.v16 import enums
+from agent.ocpp.v16 import enums, types
 from agent.ocpp.v16 import messages as v16
 from agent.ocpp.v16.codes import CODE_OF as CODE_16
 from agent.ocpp.v201 import messages as v201
@@ -205,8 +205,8 @@ def test_what_the_standard_forbids_is_never_sent(message: Message) -> None:
 
 
 def test_hertz_is_a_unit_of_meter_values_and_not_of_a_stop() -> None:
-    value = v16.SampledValue(value="50.01", unit=enums.UnitOfMeasure.HERTZ)
-    reading = v16.MeterValue(timestamp=format_utc(0), sampled_value=(value,))
+    value = types.SampledValue(value="50.01", unit=enums.UnitOfMeasure.HERTZ)
+    reading = types.MeterValue(timestamp=format_utc(0), sampled_value=(value,))
     assert v16.CODEC.encode(v16.MeterValuesRequest(connector_id=1, meter_value=(reading,)))
     with pytest.raises(ValueError, match="Hertz"):
         v16.StopTransactionRequest(transaction_id=1, meter_stop=0, timestamp=format_utc(0), transaction_data=(reading,))

@@ -1,10 +1,10 @@
 """The messages of OCPP 1.6 that this station speaks, both directions, with the limits of the official JSON schemas.
 
 Python names here, the standard's on the wire (``id_tag`` is ``idTag``). Times are made by `agent.ocpp.wire_time`.
-Building a message checks times, steps and the rules that span members (`ValueError`); everything else is proven by
+Building a message checks times, steps of 0.1 and the rules that span members (`ValueError`); everything else is proven by
 ``CODEC.encode`` on the way out and by ``CODEC.decode_*`` on the way in.
 
-Source: OCPP 1.6 edition 2 §6 and §7; OCPP 1.6 JSON schemas with errata.
+Source: OCPP 1.6 edition 2 §6; OCPP 1.6 JSON schemas with errata.
 """
 
 from __future__ import annotations
@@ -14,94 +14,9 @@ from types import MappingProxyType
 from typing import Final
 
 from agent.ocpp.codec import Codec, Direction, Message, MessagePair
-from agent.ocpp.decimals import check_tenths
 from agent.ocpp.fields import Integer, String20, String25, String50, String255, String500
-from agent.ocpp.v16 import enums
+from agent.ocpp.v16 import enums, types
 from agent.ocpp.wire_time import WireTime, check_times
-
-
-class IdTagInfo(Message, frozen=True, kw_only=True):
-    """What the CSMS says about an idTag. The answer may be cached until ``expiry_date``."""
-
-    status: enums.AuthorizationStatus
-    expiry_date: WireTime | None = None
-    parent_id_tag: String20 | None = None
-
-    def __post_init__(self) -> None:
-        check_times(self.expiry_date)
-
-
-class SampledValue(Message, frozen=True, kw_only=True):
-    """One measured value, as decimal text in ``unit``."""
-
-    value: str
-    context: enums.ReadingContext | None = None
-    format: enums.ValueFormat | None = None
-    measurand: enums.Measurand | None = None
-    phase: enums.Phase | None = None
-    location: enums.Location | None = None
-    unit: enums.UnitOfMeasure | None = None
-
-
-class MeterValue(Message, frozen=True, kw_only=True):
-    """Values measured at one moment. At least one; a StopTransaction may carry none."""
-
-    timestamp: WireTime
-    sampled_value: tuple[SampledValue, ...]
-
-    def __post_init__(self) -> None:
-        check_times(self.timestamp)
-
-
-class ChargingSchedulePeriod(Message, frozen=True, kw_only=True):
-    """A limit, in steps of 0.1, from ``start_period`` (s after the schedule's start) to the next period."""
-
-    start_period: Integer
-    limit: float
-    number_phases: Integer | None = None
-
-    def __post_init__(self) -> None:
-        check_tenths(self.limit)
-
-
-class ChargingSchedule(Message, frozen=True, kw_only=True):
-    """Limits over time. ``duration`` in s; absent: until further notice."""
-
-    charging_rate_unit: enums.ChargingRateUnit
-    charging_schedule_period: tuple[ChargingSchedulePeriod, ...]
-    duration: Integer | None = None
-    start_schedule: WireTime | None = None
-    min_charging_rate: float | None = None
-
-    def __post_init__(self) -> None:
-        check_times(self.start_schedule)
-        check_tenths(self.min_charging_rate)
-
-
-class ChargingProfile(Message, frozen=True, kw_only=True):
-    """A schedule with its purpose, its rank and its validity."""
-
-    charging_profile_id: Integer
-    stack_level: Integer
-    charging_profile_purpose: enums.ChargingProfilePurpose
-    charging_profile_kind: enums.ChargingProfileKind
-    charging_schedule: ChargingSchedule
-    transaction_id: Integer | None = None
-    recurrency_kind: enums.RecurrencyKind | None = None
-    valid_from: WireTime | None = None
-    valid_to: WireTime | None = None
-
-    def __post_init__(self) -> None:
-        check_times(self.valid_from, self.valid_to)
-
-
-class KeyValue(Message, frozen=True, kw_only=True):
-    """One configuration key. An absent value means that it is not set, or that it may not be read."""
-
-    key: String50
-    readonly: bool
-    value: String500 | None = None
-
 
 # From the station to the CSMS
 
@@ -172,7 +87,7 @@ class AuthorizeRequest(Message, frozen=True, kw_only=True):
 class AuthorizeResponse(Message, frozen=True, kw_only=True):
     """The CSMS's word on the idTag."""
 
-    id_tag_info: IdTagInfo
+    id_tag_info: types.IdTagInfo
 
 
 class StartTransactionRequest(Message, frozen=True, kw_only=True):
@@ -192,14 +107,14 @@ class StartTransactionResponse(Message, frozen=True, kw_only=True):
     """The CSMS's number for the transaction, and its word on the idTag."""
 
     transaction_id: Integer
-    id_tag_info: IdTagInfo
+    id_tag_info: types.IdTagInfo
 
 
 class MeterValuesRequest(Message, frozen=True, kw_only=True):
     """Values of a connector, or of the main meter (connector 0)."""
 
     connector_id: Integer
-    meter_value: tuple[MeterValue, ...]
+    meter_value: tuple[types.MeterValue, ...]
     transaction_id: Integer | None = None
 
     def __post_init__(self) -> None:
@@ -219,7 +134,7 @@ class StopTransactionRequest(Message, frozen=True, kw_only=True):
     timestamp: WireTime
     reason: enums.StopReason | None = None
     id_tag: String20 | None = None
-    transaction_data: tuple[MeterValue, ...] | None = None
+    transaction_data: tuple[types.MeterValue, ...] | None = None
 
     def __post_init__(self) -> None:
         check_times(self.timestamp)
@@ -232,7 +147,7 @@ class StopTransactionRequest(Message, frozen=True, kw_only=True):
 class StopTransactionResponse(Message, frozen=True, kw_only=True):
     """Received; the CSMS's word on the idTag that stopped it, for the cache."""
 
-    id_tag_info: IdTagInfo | None = None
+    id_tag_info: types.IdTagInfo | None = None
 
 
 # Both directions
@@ -261,7 +176,7 @@ class RemoteStartTransactionRequest(Message, frozen=True, kw_only=True):
 
     id_tag: String20
     connector_id: Integer | None = None
-    charging_profile: ChargingProfile | None = None
+    charging_profile: types.ChargingProfile | None = None
 
 
 class RemoteStartTransactionResponse(Message, frozen=True, kw_only=True):
@@ -316,7 +231,7 @@ class GetConfigurationRequest(Message, frozen=True, kw_only=True):
 class GetConfigurationResponse(Message, frozen=True, kw_only=True):
     """The keys that we know, and the names that we do not."""
 
-    configuration_key: tuple[KeyValue, ...] | None = None
+    configuration_key: tuple[types.KeyValue, ...] | None = None
     unknown_key: tuple[String50, ...] | None = None
 
 
