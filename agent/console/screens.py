@@ -1,0 +1,125 @@
+"""Screens of the command line: pure functions from the door's answers to text."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+Answer = Mapping[str, Any]
+
+
+def status_screen(status: Answer) -> str:
+    """Return the living station at a glance."""
+    station, csms, guard, store = status["station"], status["csms"], status["guard"], status["store"]
+    lines = [
+        f"{station['id']}  {station['vendor']} {station['model']}  charge-agent {station['version']}  "
+        f"up {_duration(station['uptime_s'])}",
+        f"  time    {station['utc'] or 'unknown'} ({station['time_quality']})",
+        f"  CSMS    {csms['state']} for {_duration(csms['since_s'])}  OCPP {csms['version']}  {csms['url']}"
+        + (f"\n          last error: {csms['error']}" if csms["error"] else ""),
+        f"  guard   {'connected' if guard['connected'] else 'NOT CONNECTED: nothing can charge'}",
+        f"  facts   {store['waiting']} waiting, {store['dead']} given up"
+        + ("" if store["ok"] else "  STORE FAILING: new sessions are refused"),
+    ]
+    if station["settings"] != "file":
+        lines.append("  SETTINGS: the station file is broken, this is its last good copy:")
+        lines += [f"    {problem}" for problem in station["problems"]]
+    lines += [f"  FAULT   {fault}" for fault in status["faults"]]
+    for evse in status["evses"]:
+        lines.append("")
+        lines += _evse_lines(evse)
+    changed = [each for each in status["variables"] if each["source"] == "csms"]
+    if changed:
+        lines += ["", "Set by the CSMS (wins until the station file's own value changes):"]
+        lines += [f"  {each['name']} = {each['value']}" for each in changed]
+    return "\n".join(lines)
+
+
+def _evse_lines(evse: Answer) -> list[str]:
+    amps = "/".join("-" if each is None else f"{each:.1f}" for each in evse["current_a"])
+    age = evse["reading_age_s"]
+    reading = (
+        "no reading"
+        if age is None
+        else f"{_number(evse['energy_wh'], 0)} Wh  {_number(evse['power_w'], 0)} W  {amps} A  ({age:.1f} s old)"
+    )
+    session = "no transaction"
+    if evse["transaction"] is not None:
+        named = f", CSMS calls it {evse['csms_id']}" if evse["csms_id"] else ""
+        session = f"{_number(evse['session_wh'], 0)} Wh for {evse['token']}  (transaction {evse['transaction']}{named})"
+    return [
+        f"EVSE {evse['id']}  {evse['occupancy']}" + ("" if evse["operative"] else "  OUT OF SERVICE (set by the CSMS)"),
+        f"  pilot     {evse['pilot']}   offer {_amps(evse['offer_a'])}   contactor {evse['contactor']}"
+        f"   lock {evse['lock']}",
+        f"  meter     {reading}",
+        f"  session   {session}",
+        f"  why       {evse['why']}",
+        *(f"  FAULT     {fault}" for fault in evse["faults"]),
+    ]
+
+
+def why_screen(why: Answer) -> str:
+    """Return, per EVSE, why it charges at this current or not at all: one line per limit with its source."""
+    lines: list[str] = []
+    for evse in why["evses"]:
+        lines.append(f"EVSE {evse['id']}: {evse['summary']}")
+        width = max((len(each["source"]) for each in evse["limits"]), default=0)
+        for each in evse["limits"]:
+            current = "no charging" if each["current_a"] is None else f"{each['current_a']:g} A"
+            lines.append(f"  {each['source']:<{width}}  {current:<11}  {each['text']}")
+    if why["variables"]:
+        lines += ["", "Settings that differ from their default:"]
+        width = max(len(each["name"]) for each in why["variables"])
+        lines += [
+            f"  {each['name']:<{width}}  {each['value']}  (from the {_source(each['source'])})"
+            for each in why["variables"]
+        ]
+    return "\n".join(lines)
+
+
+def queue_screen(queue: Answer) -> str:
+    """Return the undelivered facts, oldest first."""
+    head = f"{queue['waiting']} facts waiting, {queue['dead']} given up"
+    if queue["source"] == "copy":
+        head += "  (no agent runs: read from a copy of its journal)"
+    rows = [("seq", "what", "transaction", "age", "attempts", "state", "last error")]
+    rows += [
+        (
+            str(each["seq"]),
+            each["kind"],
+            each["transaction"],
+            "unknown" if each["age_s"] is None else _duration(each["age_s"]),
+            str(each["attempts"]),
+            each["state"],
+            each["last_error"] or "",
+        )
+        for each in queue["rows"]
+    ]
+    return head if len(rows) == 1 else "\n".join([head, *_table(rows)])
+
+
+def _table(rows: Sequence[Sequence[str]]) -> Iterable[str]:
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    return ("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows)
+
+
+def _source(source: str) -> str:
+    return {"csms": "CSMS", "file": "station file"}.get(source, source)
+
+
+def _amps(current_a: float | None) -> str:
+    return "none" if current_a is None else f"{current_a:.1f} A"
+
+
+def _number(value: float | None, digits: int) -> str:
+    return "unknown" if value is None else f"{value:.{digits}f}"
+
+
+def _duration(seconds: float | None) -> str:
+    if seconds is None:
+        return "unknown"
+    whole = int(seconds)
+    for size, unit, smaller, small_unit in ((86400, "d", 3600, "h"), (3600, "h", 60, "min"), (60, "min", 1, "s")):
+        if whole >= size:
+            return f"{whole // size} {unit} {whole % size // smaller} {small_unit}"
+    return f"{seconds:.0f} s"

@@ -1,0 +1,333 @@
+"""The link to the CSMS: connects for ever with back-off, drives the session, performs its outputs in order."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections import deque
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Final, Protocol
+
+from agent.clock import Clock
+from agent.errors import StoreError
+from agent.log import Condition, get_logger
+from agent.model.commands import AnyOutcome, TriggerKind
+from agent.model.evse import EvseView
+from agent.model.ids import IdToken
+from agent.model.inputs import Input
+from agent.model.journal import JournalRow
+from agent.model.variables import VariableEntry
+from agent.ocpp.backoff import BackOff
+from agent.ocpp.dialect import Message
+from agent.ocpp.errors import ConnectionLost
+from agent.ocpp.session import Session
+from agent.ocpp.session_outputs import (
+    Acknowledged,
+    ClockHeard,
+    Drop,
+    Failed,
+    GiveUp,
+    LogLine,
+    MarkSent,
+    Output,
+    Registered,
+    Send,
+    ToCore,
+    Triggered,
+)
+from agent.ocpp.transport import Link, LinkClosed
+
+STORE_RETRY_S: Final = 1.0
+QUEUE_LIMIT: Final = 10_000
+
+
+class JournalStore(Protocol):
+    """What delivery needs of the store."""
+
+    async def next_row(self) -> JournalRow | None:
+        """Return the oldest undelivered row."""
+
+    async def mark_sent(self, seq: int) -> None:
+        """Note a transmission, lazily."""
+
+    async def fix_utc(self, seq: int, utc_s: float) -> None:
+        """Fix the UTC of a row, durably."""
+
+    async def acknowledge(self, seq: int, csms_id: str | None) -> None:
+        """Remove a delivered row; with a CSMS id durably, else lazily."""
+
+    async def failed(self, seq: int, error: str, *, new_message_id: bool) -> int:
+        """Count a failed attempt durably."""
+
+    async def dead_letter(self, seq: int, error: str) -> None:
+        """Give a row up durably."""
+
+
+class CsmsLink:
+    """Owns the session and the connection.
+
+    Args:
+        connect: opens one connection; raises ``LinkClosed`` with the cause.
+        views: returns the station's present views and whether it is operative.
+        deliver: takes inputs for the core.
+        triggered: makes what a TriggerMessage asked for and passes it to ``send``.
+        booted: called once, after the first boot notification is on the wire or its first try failed.
+        sleep: waits between connections (virtual in tests).
+    """
+
+    def __init__(
+        self,
+        *,
+        session: Session,
+        back_off: BackOff,
+        connect: Callable[[], Awaitable[Link]],
+        store: JournalStore,
+        clock: Clock,
+        views: Callable[[], tuple[Sequence[EvseView], bool]],
+        deliver: Callable[[Input], None],
+        triggered: Callable[[TriggerKind, int | None], None],
+        registered: Callable[[str, float], None],
+        booted: Callable[[], None],
+    ) -> None:
+        self.session = session
+        self._back_off = back_off
+        self._connect = connect
+        self._store = store
+        self._clock = clock
+        self._views = views
+        self._deliver = deliver
+        self._triggered = triggered
+        self._registered_hook = registered
+        self._booted = booted
+        self._log = get_logger("csms")
+        self._unreachable = Condition(self._log, "csms.unreachable")
+        self._link: Link | None = None
+        self._todo: deque[Output] = deque()
+        self._wake = asyncio.Event()
+        self._drop: Drop | None = None
+        self._maybe_fact = True
+        self._cut = asyncio.Event()
+        self.state = "connecting"
+        self.since_s = clock.mono_s()
+        self.error = ""
+
+    # ---- what the core and the console ask ------------------------------------------------------------------------
+
+    def outcome(self, command_id: int, outcome: AnyOutcome) -> None:
+        """Answer a command."""
+        self._take(self.session.outcome(command_id, outcome, self._now()))
+
+    def authorize(self, request_id: int, token: IdToken) -> None:
+        """Ask about a token."""
+        self._take(self.session.authorize(request_id, token, self._now()))
+
+    def views_changed(self) -> None:
+        """Tell the session how the station looks now."""
+        views, operative = self._views()
+        self._take(self.session.views_changed(views, operative, self._now()))
+
+    def facts_waiting(self) -> None:
+        """The journal has something new."""
+        self._maybe_fact = True
+        self._wake.set()
+
+    def report(self, request_id: int, entries: Sequence[VariableEntry]) -> None:
+        """Send a variable report."""
+        self._take(self.session.report(request_id, entries, self._now()))
+
+    def send(self, message: Message) -> None:
+        """Send a message that was asked for."""
+        self._take(self.session.send(message, self._now()))
+
+    def reconnect(self) -> None:
+        """Close the connection and open it again (settings of the link changed)."""
+        self._cut.set()
+        self._wake.set()
+
+    async def close(self) -> None:
+        """Close the connection for good."""
+        if self._link is not None:
+            await self._link.close(1000, "station stops")
+
+    # ---- the loop -------------------------------------------------------------------------------------------------
+
+    async def run(self) -> None:
+        """Keep the link for ever; every exit of a connection, clean or not, leads back here."""
+        views, operative = self._views()
+        self._take(self.session.views_changed(views, operative, self._now()))
+        first = True
+        while True:
+            if not first:
+                self._state("waiting")
+                await self._run_until(self._now() + self._back_off.wait_s())
+            first = False
+            self._state("connecting")
+            try:
+                link = await self._connect()
+            except LinkClosed as error:
+                self._lost(error)
+                self._booted()
+                continue
+            began_s = self._now()
+            self._link = link
+            self._cut.clear()
+            self._unreachable.set(False)
+            self._state("connected")
+            try:
+                await self._serve(link)
+            except LinkClosed as error:
+                self._lost(error)
+            finally:
+                self._link = None
+                registered = self.session.online
+                self._take(self.session.closed(self._now()))
+                await self._perform_all(None)
+                self._back_off.ended(registered=registered, lasted_s=self._now() - began_s)
+                with contextlib.suppress(LinkClosed):
+                    await link.close(1000, "")
+
+    async def _serve(self, link: Link) -> None:
+        self._take(self.session.opened(self._now()))
+        receiving = asyncio.create_task(self._receive(link), name="csms.receive")
+        receiving.add_done_callback(self._wakened)
+        try:
+            await self._perform_all(link)
+            self._booted()
+            while self._drop is None and not self._cut.is_set():
+                if receiving.done():
+                    await receiving
+                await self._deliver_facts(link)
+                if not receiving.done():
+                    await self._sleep_until(self.session.next_deadline_s())
+                self._take(self.session.tick(self._now()))
+                await self._perform_all(link)
+            if self._drop is not None:
+                drop, self._drop = self._drop, None
+                self._log.warning("csms.dropped", reason=drop.reason)
+                self.error = drop.reason
+                await link.close(drop.code, drop.reason)
+        finally:
+            receiving.cancel()
+            await asyncio.gather(receiving, return_exceptions=True)
+
+    async def _receive(self, link: Link) -> None:
+        while True:
+            text = await link.recv()
+            self._take(self.session.received(text, self._now()))
+
+    async def _deliver_facts(self, link: Link) -> None:
+        while self._maybe_fact and self._drop is None and self.session.wants_fact(self._now()):
+            try:
+                row = await self._store.next_row()
+            except StoreError as error:
+                self._log.warning("journal.unreadable", error=str(error))
+                return
+            if row is None:
+                self._maybe_fact = False
+                return
+            self._take(self.session.deliver(row, self._now()))
+            await self._perform_all(link)
+
+    async def _run_until(self, until_s: float) -> None:
+        """Let time pass without a connection; the session's own deadlines are kept."""
+        while (now_s := self._now()) < until_s:
+            due_s = self.session.next_deadline_s()
+            await self._sleep_until(until_s if due_s is None else min(until_s, max(due_s, now_s + 0.05)))
+            self._take(self.session.tick(self._now()))
+            await self._perform_all(None)
+
+    async def _sleep_until(self, due_s: float | None) -> None:
+        self._wake.clear()
+        if self._todo:
+            return
+        wait_s = None if due_s is None else max(0.0, due_s - self._now())
+        try:
+            async with asyncio.timeout(wait_s):
+                await self._wake.wait()
+        except TimeoutError:
+            return
+
+    def _wakened(self, _task: asyncio.Task[None]) -> None:
+        self._wake.set()
+
+    # ---- outputs --------------------------------------------------------------------------------------------------
+
+    def _take(self, outputs: list[Output]) -> None:
+        for output in outputs:
+            match output:
+                case ToCore():
+                    self._deliver(output.input)
+                case ClockHeard():
+                    if not self._clock.heard(output.utc_s):
+                        self._log.warning("csms.time_disbelieved", utc_s=output.utc_s)
+                case LogLine():
+                    getattr(self._log, output.level)(output.event, **output.fields)
+                case Registered():
+                    self._registered(output)
+                case Triggered():
+                    self._triggered(output.kind, output.evse_id)
+                case _:
+                    self._todo.append(output)
+        if outputs:
+            self._wake.set()
+
+    async def _perform_all(self, link: Link | None) -> None:
+        while self._todo:
+            await self._perform(self._todo.popleft(), link)
+
+    async def _perform(self, output: Output, link: Link | None) -> None:
+        match output:
+            case Send():
+                if link is not None:
+                    await link.send(output.text)
+            case Drop():
+                self._drop = output
+            case MarkSent():
+                if output.utc_s is not None:
+                    await self._durably(lambda: self._store.fix_utc(output.seq, output.utc_s or 0.0))
+                await self._durably(lambda: self._store.mark_sent(output.seq))
+            case Acknowledged():
+                await self._durably(lambda: self._store.acknowledge(output.seq, output.csms_id))
+                self._maybe_fact = True
+            case Failed():
+                self._log.warning("fact.refused", seq=output.seq, error=output.error)
+                await self._durably(
+                    lambda: self._store.failed(output.seq, output.error, new_message_id=output.new_message_id)
+                )
+                self._maybe_fact = True
+            case GiveUp():
+                self._log.error("fact.given_up", seq=output.seq, error=output.error)
+                await self._durably(lambda: self._store.dead_letter(output.seq, output.error))
+                self._maybe_fact = True
+            case _:
+                raise AssertionError(output)
+
+    async def _durably(self, write: Callable[[], Awaitable[object]]) -> None:
+        """Write; while the store fails nothing more is sent, because order and attempts would be lost."""
+        while True:
+            try:
+                await write()
+            except StoreError as error:
+                self._log.warning("delivery.stalled", error=str(error))
+                await asyncio.sleep(STORE_RETRY_S)
+            else:
+                return
+
+    def _registered(self, output: Registered) -> None:
+        self._log.info("station.registered", status=output.status, interval_s=output.interval_s)
+        self._state(output.status)
+        self._registered_hook(output.status, output.interval_s)
+
+    def _lost(self, error: ConnectionLost) -> None:
+        self.error = str(error)
+        self._unreachable.set(True, error=str(error))
+
+    def _state(self, state: str) -> None:
+        if state == "connected" and self.session.online:
+            state = "accepted"
+        if state != self.state:
+            self.state = state
+            self.since_s = self._clock.mono_s()
+
+    def _now(self) -> float:
+        return self._clock.mono_s()

@@ -1,0 +1,178 @@
+"""A whole station on the bench: bench, CSMS, guard and agent as separate processes, restarted as systemd would.
+
+The station's two processes are commands, never imports: any agent that takes ``guard --config`` and ``run --config``
+can be put here.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final, Self
+
+from hil.client import AsyncBench
+from hil.csms_link import CsmsLink
+from hil.launch import Child, Launcher, LaunchFailed
+from hil.station_toml import StationOptions, station_toml
+
+RESTART_S: Final[Mapping[str, float]] = {"guard": 0.1, "agent": 0.3}  # as RestartSec in systemd/*.service
+READY_S: Final = 20.0
+AGENT_COMMAND: Final = (sys.executable, "-m", "agent.cli")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HouseOptions:
+    """What is put together.
+
+    Attributes:
+        station: what the station file says.
+        bench: further arguments of ``charge-bench serve``.
+        csms: further arguments of ``charge-bench csms``.
+        agent_command: the station software's command; ``guard --config FILE`` and ``run --config FILE`` are added.
+        environ: environment of the station's processes, on top of ours.
+    """
+
+    station: StationOptions = field(default_factory=StationOptions)
+    bench: Sequence[str] = ()
+    csms: Sequence[str] = ()
+    agent_command: Sequence[str] = AGENT_COMMAND
+    environ: Mapping[str, str] = field(default_factory=dict)
+
+
+class House:
+    """Starts everything when entered and leaves nothing running when left.
+
+    ``bench`` and ``csms`` are clients of the two control sockets.
+    """
+
+    def __init__(self, directory: Path, options: HouseOptions | None = None) -> None:
+        self.directory = directory.absolute()
+        self.options = options or HouseOptions()
+        self.bench = AsyncBench(self.directory)
+        self.csms = CsmsLink(self.directory / "csms.sock")
+        self.station_file = self.directory / "station.toml"
+        self.restarts: dict[str, int] = {"guard": 0, "agent": 0}
+        self._launcher = Launcher(self.directory)
+        self._children: dict[str, Child] = {}
+        self._keepers: dict[str, asyncio.Task[None]] = {}
+        self._held: set[str] = set()
+
+    async def __aenter__(self) -> Self:
+        await self._launcher.__aenter__()
+        try:
+            await self.open_world()
+            await self.start_station()
+        except BaseException:
+            await self.__aexit__()
+            raise
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        for keeper in self._keepers.values():
+            keeper.cancel()
+        await asyncio.gather(*self._keepers.values(), return_exceptions=True)
+        self._keepers.clear()
+        for role in ("agent", "guard"):
+            child = self._children.pop(role, None)
+            if child is not None:
+                await child.stop(grace_s=8.0)
+        with contextlib.suppress(OSError, ConnectionError):
+            await self.csms.close()
+        await self.bench.close()
+        await self._launcher.stop()
+
+    async def open_world(self) -> None:
+        """Start the bench and its CSMS, and write the station file."""
+        serve = [sys.executable, "-m", "hil.cli", "--dir", str(self.directory), "serve"]
+        serve += ["--evses", str(self.options.station.evses), "--readers", str(self.options.station.readers)]
+        bench = await self._launcher.start("bench", [*serve, *self.options.bench])
+        csms = await self._launcher.start(
+            "csms", [sys.executable, "-m", "hil.cli", "csms", "--dir", str(self.directory), *self.options.csms]
+        )
+        await bench.says("is ready", timeout_s=READY_S)
+        await csms.says("csms ready", timeout_s=READY_S)
+        await self.bench.connect()
+        await self.csms.connect()
+        port = int((self.directory / "net.port").read_text(encoding="utf-8"))
+        self.station_file.write_text(station_toml(self.directory, port, self.options.station), encoding="utf-8")
+
+    async def start_station(self) -> None:
+        """Start guard and agent and keep them running."""
+        for role in ("guard", "agent"):
+            self._held.discard(role)
+            if role not in self._keepers:
+                await self._start(role)
+                self._keepers[role] = asyncio.create_task(self._keep(role), name=f"keep.{role}")
+
+    def child(self, role: str) -> Child:
+        """Return a process of the station: ``guard`` or ``agent``."""
+        return self._children[role]
+
+    async def kill(self, role: str, *, restart: bool = True) -> None:
+        """``kill -9`` one process; it comes back after its pause unless ``restart`` is false."""
+        if not restart:
+            self._held.add(role)
+        await self._children[role].kill()
+
+    async def power_cut(self, *, off_s: float = 0.5) -> None:
+        """Cut the station's power, and give it back after ``off_s``; both processes come back in a new boot."""
+        await self.power_off()
+        await asyncio.sleep(off_s)
+        await self.power_on()
+
+    async def power_off(self) -> None:
+        """Cut the station's power and leave it off."""
+        for keeper in self._keepers.values():
+            keeper.cancel()
+        await asyncio.gather(*self._keepers.values(), return_exceptions=True)
+        self._keepers.clear()
+        await self.bench.power_cut()
+
+    async def power_on(self) -> None:
+        """Give the station its power back and start its processes."""
+        await self.bench.power_on()
+        await self.start_station()
+
+    async def stop_station(self) -> None:
+        """Stop both processes the orderly way, as ``systemctl stop`` does."""
+        for role in ("agent", "guard"):
+            keeper = self._keepers.pop(role, None)
+            if keeper is not None:
+                keeper.cancel()
+                await asyncio.gather(keeper, return_exceptions=True)
+            await self._children[role].stop(grace_s=15.0)
+
+    async def ledger(self) -> dict[str, Any]:
+        """Return the CSMS's book."""
+        result = await self.csms.ask("ledger")
+        assert isinstance(result, dict)
+        return result
+
+    async def until(self, claim: Callable[[], bool], *, what: str, timeout_s: float = 10.0) -> None:
+        """Wait until a claim holds; ``what`` names it in the error."""
+        try:
+            async with asyncio.timeout(timeout_s):
+                while not claim():
+                    await asyncio.sleep(0.02)
+        except TimeoutError as exc:
+            raise LaunchFailed(f"{what} did not come within {timeout_s:g} s") from exc
+
+    async def _start(self, role: str) -> None:
+        word = {"guard": "guard", "agent": "run"}[role]
+        command = [*self.options.agent_command, word, "--config", str(self.station_file)]
+        child = await self._launcher.start(role, command, environ=self.options.environ)
+        self._children[role] = child
+        await self.bench.dut_register(role=role, pid=child.pid)
+
+    async def _keep(self, role: str) -> None:
+        while True:
+            await self._children[role].wait(timeout_s=1e9)
+            while role in self._held:
+                await asyncio.sleep(0.02)
+            await asyncio.sleep(RESTART_S[role])
+            self.restarts[role] += 1
+            await self._start(role)

@@ -1,0 +1,71 @@
+"""Writes the station file of a station whose every device is on the bench."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+_EVSE = """
+[[evse]]
+id = {id}
+phases = 3
+max_current_a = {max_current_a:g}
+pilot = {{ driver = "bench", socket = "pins.sock", evse = {id} }}
+contactor = {{ line = "evse{id}.contactor" }}
+mirror = {{ line = "evse{id}.mirror", kind = "nc" }}
+lock = {{ line = "evse{id}.lock", feedback = "evse{id}.lock_feedback" }}
+rcd = {{ line = "evse{id}.rcd" }}
+emergency_stop = {{ line = "evse{id}.emergency_stop" }}
+led = {{ line = "evse{id}.led" }}
+meter = {{ driver = "modbus", profile = "eastron_sdm630", bus = "meters", unit = {id} }}
+"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StationOptions:
+    """What the station file says beyond the wires.
+
+    Attributes:
+        url: the CSMS's address; empty: the bench's network leads to it.
+        variables: presets of OCPP variables, in TOML's spelling of values.
+        extra: lines by section name ("charging", "authorization" ...), put under that section.
+    """
+
+    identity: str = "BENCH-1"
+    ocpp: str = "1.6"
+    evses: int = 1
+    readers: int = 1
+    max_current_a: float = 16.0
+    url: str = ""
+    min_reclose_s: float = 1.0
+    variables: Mapping[str, str] = field(default_factory=dict)
+    extra: Mapping[str, str] = field(default_factory=dict)
+
+
+def station_toml(directory: Path, net_port: int, options: StationOptions) -> str:
+    """Return the text of a station file that lies in the bench's ``directory``; paths in it are relative to it."""
+    url = options.url or f"ws://127.0.0.1:{net_port}/"
+    sections: dict[str, str] = {
+        "station": f'id = "{options.identity}"\nvendor = "Bench"\nmodel = "Simulated"\n'
+        'state_dir = "state"\nrun_dir = "run"\n',
+        "csms": f'url = "{url}"\nversion = "{options.ocpp}"\nallow_insecure = true\n',
+        "clock": 'driver = "bench"\ndir = "."\n',
+        "lines": 'driver = "bench"\nsocket = "pins.sock"\n',
+        "guard": f"min_reclose_s = {options.min_reclose_s:g}\nrealtime = false\n",
+        "bus.meters": 'port = "bus-0"\n',
+    }
+    for name, lines in options.extra.items():
+        sections[name] = sections.get(name, "") + lines.rstrip("\n") + "\n"
+    text = f"# A station on the bench in {directory.name}. Written by the bench.\n"
+    text += "".join(f"\n[{name}]\n{lines}" for name, lines in sections.items())
+    if options.variables:
+        text += "\n[variables]\n" + "".join(f'"{name}" = {value}\n' for name, value in options.variables.items())
+    for evse in range(1, options.evses + 1):
+        text += _EVSE.format(id=evse, max_current_a=options.max_current_a)
+    for reader in range(options.readers):
+        served = [evse for evse in range(1, options.evses + 1) if (evse - 1) % options.readers == reader]
+        text += (
+            f'\n[[reader]]\nname = "reader-{reader}"\ndriver = "rdm6300"\nport = "reader-{reader}"\nevses = {served}\n'
+        )
+    return text
