@@ -1,8 +1,8 @@
 """The messages of OCPP 1.6 that this station speaks, both directions, with the limits of the official JSON schemas.
 
 Python names here, the standard's on the wire (``id_tag`` is ``idTag``). Times are made by `agent.ocpp.wire_time`.
-Building a message checks times, steps of 0.1 and the rules that span members (`ValueError`); everything else is proven by
-``CODEC.encode`` on the way out and by ``CODEC.decode_*`` on the way in.
+Building a message checks times, steps of 0.1 and the rules that span members (`ValueError`); everything else is proven
+by ``CODEC.encode`` on the way out and by ``CODEC.decode_*`` on the way in.
 
 Source: OCPP 1.6 edition 2 §6; OCPP 1.6 JSON schemas with errata.
 """
