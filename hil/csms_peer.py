@@ -26,6 +26,9 @@ from hil.csms_frames import Direction, FrameKind
 from hil.csms_script import Manner, Rule, merge_patch
 from hil.ledger_rows import Arrival, ProblemKind
 
+# A frame is booked in the same step of the loop as it is recorded, so that whoever waits for it finds it in the book.
+ocpp.messages.ASYNC_VALIDATION = False
+
 _package: Any = ocpp.messages  # the package has no types
 _on: Any = ocpp.routing.on
 
@@ -231,11 +234,10 @@ class Peer:
         return answer
 
     def _refused(self, arrival: Arrival, payload: Any) -> None:
-        if not isinstance(payload, dict):
-            return
-        known = payload.get("transactionId", payload.get("transactionInfo", {}).get("transactionId"))
-        if known is not None:
-            self._desk.ledger.refuse(self.identity, str(known), arrival.action)
+        """Count a refusal where the payload, which nobody has checked, names its transaction."""
+        match payload:
+            case {"transactionId": known} | {"transactionInfo": {"transactionId": known}}:
+                self._desk.ledger.refuse(self.identity, str(known), arrival.action)
 
     async def _take_answer(self, message: CallResult | CallError, raw: str) -> None:
         kind, _, message_id, payload = _describe(raw)

@@ -6,10 +6,11 @@ import asyncio
 import functools
 import time
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
 from hil.control import Kind, Parameter, Verb, VerbError, Verbs
-from hil.csms_frames import Direction, FrameKind, Wanted
+from hil.csms_frames import Direction, Frame, FrameKind, Wanted
 from hil.csms_peer import CallFailed, Peer
 from hil.csms_script import REGISTRATIONS, UPGRADE_REFUSALS, Manner
 from hil.ledger_rows import Arrival, Problem, Transaction
@@ -167,11 +168,19 @@ class CsmsVerbs:
         if selection["direction"] is None:
             selection["direction"] = Direction.IN.value
         wanted = _wanted(selection)
-        if not await frames.until(lambda: len(frames.select(wanted)) >= count, timeout_s):
-            found = len(frames.select(wanted))
+        found: list[Frame] = []
+        looked_until = wanted.since
+
+        def enough() -> bool:
+            nonlocal looked_until
+            found.extend(frames.select(replace(wanted, since=looked_until)))
+            looked_until = max(looked_until, frames.last_seq)
+            return len(found) >= count
+
+        if not await frames.until(enough, timeout_s):
             seen = sorted({each.action for each in frames.select(Wanted(since=wanted.since)) if each.action})
-            raise VerbError(f"{found} of {count} wanted frames within {timeout_s:g} s; seen since: {seen}")
-        return {"last_seq": frames.last_seq, "frames": [each.as_json() for each in frames.select(wanted)]}
+            raise VerbError(f"{len(found)} of {count} wanted frames within {timeout_s:g} s; seen since: {seen}")
+        return {"last_seq": frames.last_seq, "frames": [each.as_json() for each in found]}
 
     async def disconnect(self, *, identity: str | None, code: int, reason: str, abort: bool) -> Any:
         """Close a station's connection, or drop it without a close frame."""

@@ -239,3 +239,25 @@ async def test_the_process_says_ready_writes_its_port_and_ends_on_stop(tmp_path:
         if process.returncode is None:
             process.kill()
     assert not (tmp_path / "csms.port").exists()
+
+
+async def test_without_the_ocpp_package_the_command_says_what_to_install(tmp_path: Path) -> None:
+    program = "import sys; sys.modules['ocpp'] = None; from hil.csms_server import main; sys.exit(main())"
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", program, "--dir", str(tmp_path), stderr=asyncio.subprocess.PIPE
+    )
+    async with asyncio.timeout(20):
+        _, errors = await process.communicate()
+    assert process.returncode == 2
+    assert 'pip install "charge-agent[bench]"' in errors.decode()
+
+
+async def test_a_port_that_is_taken_is_said_so(csms: Csms, tmp_path: Path) -> None:
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "hil.csms_server", "--dir", str(tmp_path / "other"), "--port", str(csms.port),
+        stderr=asyncio.subprocess.PIPE,
+    )  # fmt: skip
+    async with asyncio.timeout(20):
+        _, errors = await process.communicate()
+    assert process.returncode == 1
+    assert f"cannot serve 127.0.0.1:{csms.port}" in errors.decode()

@@ -151,7 +151,7 @@ async def test_delay_holds_each_way_back_and_keeps_the_order(net: Net) -> None:
         pair[1].write(word)
         await pair[1].drain()
     assert await pair[0].readexactly(9) == b"onetwosix"
-    assert 0.1 <= time.monotonic() - begin < 1.0
+    assert time.monotonic() - begin >= 0.1
     pair[1].close()
 
 
