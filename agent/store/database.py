@@ -1,0 +1,145 @@
+"""The open file: one SQL transaction at a time, and what to do when one fails."""
+
+from __future__ import annotations
+
+import contextlib
+import sqlite3
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import TypeVar
+
+from agent.store import journal
+from agent.store.connection import Connection
+from agent.store.failures import FailureKind, failure_of, failure_of_os
+from agent.store.opening import Opened, Opening, OpenReport, open_file
+from agent.store.reserve import Reserve
+from agent.store.salvage import rebuild
+
+T = TypeVar("T")
+
+
+class Database:
+    """The connection and its recovery. A job may run twice: it must not change anything outside the database."""
+
+    def __init__(self, how: Opening, on_recovered: Callable[[OpenReport], None]) -> None:
+        """Open the file.
+
+        Args:
+            how: where and how.
+            on_recovered: told when a damaged file was replaced while running.
+
+        Raises:
+            StoreFailure: it cannot be opened.
+        """
+        self._how = how
+        self._on_recovered = on_recovered
+        self._reserve = Reserve(how.path.with_name(how.path.name + ".reserve"))
+        self._connection: Connection | None
+        self._connection, self.report = open_file(how)
+        self._last_seq = self.read(journal.last_seq)
+        self._reserve.refill()
+
+    @property
+    def path(self) -> Path:
+        """The file."""
+        return self._how.path
+
+    def read(self, job: Callable[[Connection], T]) -> T:
+        """Run ``job``, which only reads.
+
+        Raises:
+            StoreFailure: it could not be read.
+        """
+        return self._recovering(lambda: job(self._open_connection()))
+
+    def write(self, job: Callable[[Connection], T]) -> T:
+        """Run ``job`` in one SQL transaction that is on the disk on return.
+
+        A full disk costs the reserve and a damaged file is replaced, each once, before it counts as failed.
+
+        Raises:
+            StoreFailure: nothing of it is durable.
+        """
+        return self._recovering(lambda: self._transaction(job))
+
+    def probe(self) -> None:
+        """Find out whether writing works (again): a fresh connection and a small commit.
+
+        Raises:
+            StoreFailure: it does not.
+        """
+        self._drop_connection()
+        self.write(_touch)
+        self._reserve.refill()
+
+    def close(self) -> None:
+        """Close; the log is folded into the file where the disk allows it."""
+        self._drop_connection()
+
+    def _recovering(self, attempt: Callable[[], T]) -> T:
+        try:
+            return attempt()
+        except sqlite3.Error as error:
+            failure = failure_of(error, self.path)
+            if failure.kind is FailureKind.CORRUPT:
+                self._replace(str(failure))
+            elif failure.kind is not FailureKind.FULL or not self._reserve.release():
+                raise failure from error
+        try:
+            return attempt()
+        except sqlite3.Error as error:
+            raise failure_of(error, self.path) from error
+
+    def _transaction(self, job: Callable[[Connection], T]) -> T:
+        connection = self._open_connection()
+        try:
+            connection.execute("BEGIN IMMEDIATE")
+            result = job(connection)
+            last_seq = journal.last_seq(connection)
+            connection.execute("COMMIT")
+        except sqlite3.Error:
+            self._roll_back(connection)
+            raise
+        self._last_seq = last_seq
+        return result
+
+    def _roll_back(self, connection: Connection) -> None:
+        if connection.in_transaction:
+            try:
+                connection.execute("ROLLBACK")
+            except sqlite3.Error:  # the first error is the one that is told; a fresh connection starts clean
+                self._drop_connection()
+
+    def _open_connection(self) -> Connection:
+        if self._connection is None:
+            self._connection, report = open_file(self._how)
+            self._forget_unreported(self._connection)
+            if report.salvage is not None:
+                self._on_recovered(report)
+        return self._connection
+
+    def _forget_unreported(self, connection: Connection) -> None:
+        """Delete facts of a commit that was reported as failed but had reached the log: its caller tries again."""
+        connection.execute("DELETE FROM facts WHERE seq > ?", (self._last_seq,))
+
+    def _replace(self, why: str) -> None:
+        self._drop_connection()
+        try:
+            salvage = rebuild(self.path, why, self._how.connect, self._how.steps)
+            self._connection, report = open_file(self._how)
+        except sqlite3.Error as error:
+            raise failure_of(error, self.path) from error
+        except OSError as error:
+            raise failure_of_os(error, self.path) from error
+        self._on_recovered(replace(report, outcome=Opened.RECOVERED, salvage=salvage))
+
+    def _drop_connection(self) -> None:
+        if self._connection is not None:
+            with contextlib.suppress(sqlite3.Error):  # closing folds the log; a sick disk may refuse, the log stays
+                self._connection.close()
+            self._connection = None
+
+
+def _touch(connection: Connection) -> None:
+    connection.execute("INSERT OR REPLACE INTO meta (key, value) VALUES ('probe', hex(randomblob(8)))")

@@ -1,0 +1,49 @@
+"""Look into the journal while no agent runs, without touching the file itself."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from agent.store.connection import holder_of
+from agent.store.failures import FailureKind, StoreFailure, failure_of_os
+from agent.store.store import Store
+
+
+@contextmanager
+def read_copy(path: Path) -> Iterator[Store]:
+    """Copy the journal at ``path`` with its log to a temporary directory and open the copy.
+
+    What the copy is told is lost with it. With an agent running, ask the agent instead.
+
+    Raises:
+        StoreFailure: a process holds the file, it is not there, or it cannot be copied.
+    """
+    holder = holder_of(path)
+    if holder is not None:
+        raise StoreFailure(FailureKind.LOCKED, f"{path} is held by {holder}: ask the running agent instead")
+    with tempfile.TemporaryDirectory(prefix="charge-agent-") as directory:
+        copy = Path(directory, path.name)
+        try:
+            shutil.copyfile(path, copy)
+            for suffix in ("-wal", ".rebuilt"):
+                beside = path.with_name(path.name + suffix)
+                if beside.exists():
+                    shutil.copyfile(beside, copy.with_name(copy.name + suffix))
+        except OSError as error:
+            raise failure_of_os(error, path) from error
+        store, _report = Store.open(copy, boot_id=_boot_id())
+        try:
+            yield store
+        finally:
+            store.close()
+
+
+def _boot_id() -> str:
+    try:
+        return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
+    except OSError:
+        return "unknown"

@@ -1,0 +1,175 @@
+"""The journal's table, as functions over an open SQL transaction. No state, no error handling."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from agent.model.facts import Fact
+from agent.store.connection import Connection
+from agent.store.encoding import ENDED, PERIODIC, STARTED, Unreadable, decode_fact, encode, fact_checksum, kind_of
+from agent.store.tables import forget_transaction, mark_start_lost
+
+COUNT_EXACTLY_BELOW = 65_536  # rows; counting reads every page, which a start must not do with a year's backlog
+_COLUMNS = "seq, transaction_id, kind, fact, crc32, message_id, utc_s, attempts, sent, last_error"
+
+
+@dataclass(slots=True, kw_only=True)
+class StoredRow:
+    """A row of the journal as it is stored."""
+
+    seq: int
+    transaction_id: str
+    kind: str
+    fact: bytes
+    checksum: int
+    message_id: str
+    utc_s: float | None
+    attempts: int
+    sent: bool
+    last_error: str
+    csms_id: str | None = None
+
+
+def new_message_id() -> str:
+    """Return an id for an OCPP message: a UUID has 36 characters, the most that OCPP-J allows (1.6J §4.1.4)."""
+    return str(uuid.uuid4())
+
+
+def append(connection: Connection, fact: Fact, message_id: str) -> int:
+    """Append ``fact`` and return its place."""
+    kind, blob = kind_of(fact), encode(fact)
+    cursor = connection.execute(
+        "INSERT INTO facts (transaction_id, kind, fact, crc32, message_id) VALUES (?, ?, ?, ?, ?)",
+        (fact.transaction_id, kind, blob, fact_checksum(fact.transaction_id, kind, blob), message_id),
+    )
+    if cursor.lastrowid is None:
+        raise AssertionError("an insert has a row id")
+    return cursor.lastrowid
+
+
+def rows_after(connection: Connection, seq: int, limit: int) -> list[StoredRow]:
+    """Return up to ``limit`` rows behind ``seq``, in order."""
+    rows = connection.execute(f"SELECT {_COLUMNS} FROM facts WHERE seq > ? ORDER BY seq LIMIT ?", (seq, limit))
+    return [_stored(row) for row in rows]
+
+
+def row_at(connection: Connection, seq: int) -> StoredRow | None:
+    """Return the row at ``seq``, or ``None`` where nothing waits there."""
+    row = connection.execute(f"SELECT {_COLUMNS} FROM facts WHERE seq = ?", (seq,)).fetchone()
+    return None if row is None else _stored(row)
+
+
+def page(connection: Connection, limit: int, offset: int) -> list[StoredRow]:
+    """Return waiting rows for people, in order of delivery."""
+    rows = connection.execute(f"SELECT {_COLUMNS} FROM facts ORDER BY seq LIMIT ? OFFSET ?", (limit, offset))
+    return [_stored(row) for row in rows]
+
+
+def dead_page(connection: Connection, limit: int, offset: int) -> list[StoredRow]:
+    """Return dead letters for people, oldest first."""
+    rows = connection.execute(
+        f"SELECT {_COLUMNS}, csms_id FROM dead_letters ORDER BY seq LIMIT ? OFFSET ?", (limit, offset)
+    )
+    return [_stored(row) for row in rows]
+
+
+def _stored(row: Sequence[object]) -> StoredRow:
+    values = dict(zip(StoredRow.__slots__, row, strict=False))
+    values["sent"] = bool(values["sent"])
+    return StoredRow(**values)  # type: ignore[arg-type]  # STRICT tables keep the types of the columns
+
+
+def fact_of(row: StoredRow) -> Fact:
+    """Return the fact of a row.
+
+    Raises:
+        Unreadable: the row was damaged, or it is no fact that this release knows.
+    """
+    typed = isinstance(row.transaction_id, str) and isinstance(row.kind, str) and isinstance(row.fact, bytes)
+    if not typed or not isinstance(row.message_id, str) or not isinstance(row.attempts, int):
+        raise Unreadable(f"row {row.seq} holds values of a wrong type: it was damaged")
+    return decode_fact(row.transaction_id, row.kind, row.fact, row.checksum)
+
+
+def delete(connection: Connection, seqs: Iterable[int]) -> None:
+    """Delete delivered rows, and the transactions that thereby have nothing left to say."""
+    for seq in seqs:
+        row = connection.execute("DELETE FROM facts WHERE seq = ? RETURNING transaction_id, kind", (seq,)).fetchone()
+        if row is not None and row[1] == ENDED:
+            forget_transaction(connection, row[0])
+
+
+def mark_sent(connection: Connection, seqs: Iterable[int]) -> None:
+    """Note that rows were transmitted at least once."""
+    connection.executemany("UPDATE facts SET sent = 1 WHERE seq = ?", ((seq,) for seq in seqs))
+
+
+def note_failure(connection: Connection, seq: int, error: str, message_id: str | None) -> None:
+    """Count a failed attempt; a ``message_id`` replaces the old one."""
+    connection.execute(
+        "UPDATE facts SET attempts = attempts + 1, sent = 1, last_error = ?, message_id = coalesce(?, message_id)"
+        " WHERE seq = ?",
+        (error, message_id, seq),
+    )
+
+
+def fix_utc(connection: Connection, seq: int, utc_s: float) -> None:
+    """Fix the UTC of a row unless it is fixed already."""
+    connection.execute("UPDATE facts SET utc_s = ? WHERE seq = ? AND utc_s IS NULL", (utc_s, seq))
+
+
+def bury(connection: Connection, seq: int, error: str) -> None:
+    """Move a row to the dead letters; a start that goes there leaves its transaction without the CSMS's name."""
+    row = row_at(connection, seq)
+    if row is None:
+        return
+    connection.execute(
+        f"INSERT INTO dead_letters ({_COLUMNS}, csms_id) SELECT seq, transaction_id, kind, fact, crc32, message_id,"
+        " utc_s, attempts, sent, ?, (SELECT csms_id FROM transactions AS t WHERE t.transaction_id = f.transaction_id)"
+        " FROM facts AS f WHERE seq = ?",
+        (error, seq),
+    )
+    connection.execute("DELETE FROM facts WHERE seq = ?", (seq,))
+    if row.kind == STARTED:
+        mark_start_lost(connection, row.transaction_id)
+    elif row.kind == ENDED:
+        forget_transaction(connection, row.transaction_id)
+
+
+def last_seq(connection: Connection) -> int:
+    """Return the newest place ever given to a fact."""
+    row = connection.execute("SELECT seq FROM sqlite_sequence WHERE name = 'facts'").fetchone()
+    return 0 if row is None else int(row[0])
+
+
+def waiting_at_most(connection: Connection) -> int:
+    """Return how many facts wait; with more than ``COUNT_EXACTLY_BELOW`` places in between an upper bound."""
+    oldest, newest = connection.execute(
+        "SELECT (SELECT seq FROM facts ORDER BY seq LIMIT 1), (SELECT seq FROM facts ORDER BY seq DESC LIMIT 1)"
+    ).fetchone()
+    if oldest is None:
+        return 0
+    span = int(newest) - int(oldest) + 1
+    return span if span >= COUNT_EXACTLY_BELOW else count(connection)
+
+
+def count(connection: Connection) -> int:
+    """Return exactly how many facts wait, reading every page of them."""
+    return int(connection.execute("SELECT count(*) FROM facts").fetchone()[0])
+
+
+def thinnable(connection: Connection, wanted: int) -> list[int]:
+    """Return up to ``wanted`` places to give up: every second periodic sample of each transaction, oldest first."""
+    chosen: list[int] = []
+    odd: dict[str, bool] = {}
+    for seq, transaction_id in connection.execute(
+        "SELECT seq, transaction_id FROM facts WHERE kind = ? ORDER BY seq", (PERIODIC,)
+    ):
+        if len(chosen) >= wanted:
+            break
+        odd[transaction_id] = not odd.get(transaction_id, False)
+        if odd[transaction_id]:
+            chosen.append(int(seq))
+    return chosen

@@ -1,0 +1,260 @@
+"""The store's own thread, for asyncio: a disk that blocks never blocks the event loop."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Final, Self, TypeVar
+
+from agent.model.effects import Durable
+from agent.model.journal import JournalRow
+from agent.model.variables import StoredValue
+from agent.store.failures import FailureKind, StoreFailure
+from agent.store.opening import OpenReport
+from agent.store.store import LOCK_WAIT_S, SETTLE_ROWS, Store
+from agent.store.values import Counts, QueueRow, Sizes, StoredState
+
+T = TypeVar("T")
+V = TypeVar("V")
+
+MOST_UNDER_WAY: Final = 256  # operations handed over and not done; more means that the disk is blocked
+SETTLE_WITHIN_S: Final = 1.0  # a lazy acknowledgement is durable after this time
+
+
+class StoreThread:
+    """The same methods as ``Store``, awaited. Operations run one by one, in the order of the calls.
+
+    A cancelled call may still happen. Nothing wakes up while nothing is to do.
+    """
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, on_failure: Callable[[StoreFailure], None] | None) -> None:
+        """Use ``open``."""
+        self._loop = loop
+        self._on_failure = on_failure
+        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="store")
+        self._store: Store
+        self._under_way = 0
+        self._closing = False
+        self._delivered: list[int] = []
+        self._sent: list[int] = []
+        self._settling: asyncio.TimerHandle | None = None
+
+    @classmethod
+    async def open(
+        cls,
+        path: Path,
+        *,
+        boot_id: str,
+        mono_s: Callable[[], float] = time.monotonic,
+        lock_wait_s: float = LOCK_WAIT_S,
+        on_waiting: Callable[[str], None] | None = None,
+        on_recovered: Callable[[OpenReport], None] | None = None,
+        on_failure: Callable[[StoreFailure], None] | None = None,
+    ) -> tuple[Self, OpenReport]:
+        """Start the thread and open the journal in it; see ``Store.open``.
+
+        Args:
+            path: the database.
+            boot_id: which boot of the machine this is.
+            mono_s: the monotonic clock of that boot; called in the thread.
+            lock_wait_s: how long to wait for a process that holds the file, s.
+            on_waiting: told in words for whom it waits.
+            on_recovered: told when a damaged file was replaced while running.
+            on_failure: told of failures that no call could be told of: those of lazy acknowledgements.
+
+        All callbacks are called in the event loop.
+
+        Raises:
+            StoreFailure: it cannot be opened; the thread has ended.
+        """
+        loop = asyncio.get_running_loop()
+        facade = cls(loop, on_failure)
+
+        def in_loop(callback: Callable[[V], None]) -> Callable[[V], None]:
+            return lambda news: facade._tell(callback, news)
+
+        def make() -> Store:
+            store, _report = Store.open(
+                path,
+                boot_id=boot_id,
+                mono_s=mono_s,
+                lock_wait_s=lock_wait_s,
+                on_waiting=None if on_waiting is None else in_loop(on_waiting),
+            )
+            store.on_recovered = None if on_recovered is None else in_loop(on_recovered)
+            return store
+
+        try:
+            facade._store = await loop.run_in_executor(facade._thread, make)
+        except StoreFailure:
+            facade._thread.shutdown(wait=False)
+            raise
+        return facade, facade._store.report
+
+    async def load(self) -> StoredState:
+        """See ``Store.load``."""
+        return await self._call(Store.load)
+
+    async def commit(
+        self,
+        durables: Sequence[Durable] = (),
+        *,
+        values: Sequence[StoredValue] = (),
+        anchor_utc_minus_mono_s: float | None = None,
+        last_good_utc_s: float | None = None,
+        notes: Mapping[str, str] | None = None,
+    ) -> tuple[int, ...]:
+        """See ``Store.commit``."""
+        return await self._call(
+            lambda store: store.commit(
+                durables,
+                values=values,
+                anchor_utc_minus_mono_s=anchor_utc_minus_mono_s,
+                last_good_utc_s=last_good_utc_s,
+                notes=notes,
+            )
+        )
+
+    async def peek(self, limit: int = 32) -> tuple[JournalRow, ...]:
+        """See ``Store.peek``."""
+        return await self._call(lambda store: store.peek(limit))
+
+    async def next_row(self) -> JournalRow | None:
+        """See ``Store.next_row``."""
+        return await self._call(Store.next_row)
+
+    def mark_sent(self, seq: int) -> None:
+        """See ``Store.mark_sent``."""
+        self._sent.append(seq)
+
+    async def acknowledge(self, seq: int, csms_id: str | None = None) -> None:
+        """See ``Store.acknowledge``. Without a name it returns at once and is durable within a second."""
+        if csms_id is not None:
+            await self._call(lambda store: store.acknowledge(seq, csms_id))
+            return
+        self._refuse_if_closed()
+        self._delivered.append(seq)
+        if len(self._delivered) >= SETTLE_ROWS and self._under_way == 0:
+            self._settle()
+        elif self._settling is None:
+            self._settling = self._loop.call_later(SETTLE_WITHIN_S, self._settle)
+
+    async def flush(self) -> None:
+        """See ``Store.flush``."""
+        await self._call(Store.flush)
+
+    async def failed(self, seq: int, error: str, *, new_message_id: bool) -> int:
+        """See ``Store.failed``."""
+        return await self._call(lambda store: store.failed(seq, error, new_message_id=new_message_id))
+
+    async def dead_letter(self, seq: int, error: str) -> None:
+        """See ``Store.dead_letter``."""
+        await self._call(lambda store: store.dead_letter(seq, error))
+
+    async def fix_utc(self, seq: int, utc_s: float) -> None:
+        """See ``Store.fix_utc``."""
+        await self._call(lambda store: store.fix_utc(seq, utc_s))
+
+    async def queue(self, limit: int = 100, offset: int = 0) -> tuple[QueueRow, ...]:
+        """See ``Store.queue``."""
+        return await self._call(lambda store: store.queue(limit, offset))
+
+    async def counts(self) -> Counts:
+        """See ``Store.counts``."""
+        return await self._call(Store.counts)
+
+    async def sizes(self) -> Sizes:
+        """See ``Store.sizes``."""
+        return await self._call(Store.sizes)
+
+    async def thin(self, max_rows: int) -> int:
+        """See ``Store.thin``."""
+        return await self._call(lambda store: store.thin(max_rows))
+
+    async def probe(self) -> None:
+        """See ``Store.probe``."""
+        await self._call(Store.probe)
+
+    async def close(self) -> None:
+        """Finish what was handed over, close the journal and end the thread. Later calls raise ``CLOSED``.
+
+        Raises:
+            StoreFailure: the last acknowledgements are not durable; it is closed all the same.
+        """
+        if self._closing:
+            return
+        closing = self._call(Store.close)
+        self._closing = True
+        try:
+            await closing
+        finally:
+            self._stop_settling()
+            self._thread.shutdown(wait=False)
+
+    def _call(self, run: Callable[[Store], T]) -> Awaitable[T]:
+        """Hand ``run`` over to the thread, behind everything handed over before."""
+        self._refuse_if_closed()
+        if self._under_way >= MOST_UNDER_WAY:
+            text = f"{self._under_way} operations wait for the disk, at most {MOST_UNDER_WAY} may"
+            raise StoreFailure(FailureKind.BUSY, text)
+        delivered, sent, store = self._delivered, self._sent, self._store
+        self._delivered, self._sent = [], []
+
+        def work() -> T:
+            for seq in sent:
+                store.mark_sent(seq)
+            for seq in delivered:
+                store.note_delivered(seq)
+            try:
+                return run(store)
+            finally:
+                self._settle_many(store)
+
+        self._under_way += 1
+        future = self._loop.run_in_executor(self._thread, work)
+        future.add_done_callback(self._done)
+        return future
+
+    def _settle_many(self, store: Store) -> None:
+        """Commit acknowledgements in the thread once there are many; the call that brought them is not to blame."""
+        if store.unsettled < SETTLE_ROWS:
+            return
+        try:
+            store.flush()
+        except StoreFailure as failure:
+            if self._on_failure is not None:
+                self._tell(self._on_failure, failure)
+
+    def _settle(self) -> None:
+        self._stop_settling()
+        try:
+            settling = asyncio.ensure_future(self._call(Store.flush))
+        except StoreFailure:  # closed, or the disk is blocked: they stay in memory and go with the next write
+            return
+        settling.add_done_callback(self._settled)
+
+    def _settled(self, settling: asyncio.Future[None]) -> None:
+        if settling.cancelled():
+            return
+        failure = settling.exception()
+        if isinstance(failure, StoreFailure) and self._on_failure is not None:
+            self._on_failure(failure)
+
+    def _stop_settling(self) -> None:
+        if self._settling is not None:
+            self._settling.cancel()
+            self._settling = None
+
+    def _done(self, _future: asyncio.Future[T]) -> None:
+        self._under_way -= 1
+
+    def _refuse_if_closed(self) -> None:
+        if self._closing:
+            raise StoreFailure(FailureKind.CLOSED, "the store is closed")
+
+    def _tell(self, callback: Callable[[V], None], news: V) -> None:
+        if not self._loop.is_closed():
+            self._loop.call_soon_threadsafe(callback, news)
