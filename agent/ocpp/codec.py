@@ -19,11 +19,11 @@ import msgspec
 
 from agent.ocpp.errors import LocalProtocolError, RemoteProtocolError, Violation
 
-MessageT = TypeVar("MessageT", bound="Message")
+PayloadT = TypeVar("PayloadT", bound="Payload")
 
 
-class Message(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, rename="camel"):
-    """A message, or an object inside one: an immutable value with Python names here and the standard's on the wire."""
+class Payload(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, rename="camel"):
+    """A payload, or an object inside one: an immutable value, Python names here and the standard's on the wire."""
 
 
 class Direction(Enum):
@@ -38,8 +38,8 @@ class Direction(Enum):
 class MessagePair:
     """The request and the response of one action."""
 
-    request: type[Message]
-    response: type[Message]
+    request: type[Payload]
+    response: type[Payload]
     direction: Direction
 
 
@@ -50,9 +50,9 @@ class Codec:
         """Take the messages that we speak, and the names of all actions that the version has."""
         self._actions = actions
         self._known_actions = known_actions
-        self._decoders: dict[type[Message], msgspec.json.Decoder[Any]] = {}
+        self._decoders: dict[type[Payload], msgspec.json.Decoder[Any]] = {}
 
-    def decode_request(self, action: str, payload: bytes | msgspec.Raw) -> Message:
+    def decode_request(self, action: str, payload: bytes | msgspec.Raw) -> Payload:
         """Read the payload of a CALL, of either direction.
 
         Raises:
@@ -61,7 +61,7 @@ class Codec:
         """
         return self.decode(self._pair(action).request, payload)
 
-    def decode_response(self, action: str, payload: bytes | msgspec.Raw) -> Message:
+    def decode_response(self, action: str, payload: bytes | msgspec.Raw) -> Payload:
         """Read the payload of a CALLRESULT to ``action``.
 
         Raises:
@@ -69,7 +69,7 @@ class Codec:
         """
         return self.decode_answer(self._pair(action).response, payload)
 
-    def decode_answer(self, kind: type[MessageT], payload: bytes | msgspec.Raw) -> MessageT:
+    def decode_answer(self, kind: type[PayloadT], payload: bytes | msgspec.Raw) -> PayloadT:
         """Read the payload of a CALLRESULT as ``kind``: `decode_response` for a caller that knows the type.
 
         Raises:
@@ -80,7 +80,7 @@ class Codec:
         except RemoteProtocolError as exc:
             raise RemoteProtocolError(exc.violation, exc.description, reply_expected=False) from exc
 
-    def decode(self, kind: type[MessageT], payload: bytes | msgspec.Raw) -> MessageT:
+    def decode(self, kind: type[PayloadT], payload: bytes | msgspec.Raw) -> PayloadT:
         """Read a payload as ``kind``.
 
         Tolerated: unknown members, null in optional members, ``null`` or ``[]`` for ``{}``, ``300.0`` for an integer.
@@ -91,12 +91,12 @@ class Codec:
         """
         decoder = self._decoder(kind)
         try:
-            message: MessageT = decoder.decode(payload)
+            message: PayloadT = decoder.decode(payload)
         except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
             return _decode_carefully(decoder, kind, payload)
         return message
 
-    def encode(self, message: Message) -> msgspec.Raw:
+    def encode(self, message: Payload) -> msgspec.Raw:
         """Write a payload and prove it: what is returned was read back by its own type and is equal.
 
         Raises:
@@ -115,7 +115,7 @@ class Codec:
             raise LocalProtocolError(f"{kind.__name__} does not read back as it was written: NaN, infinity or a list?")
         return msgspec.Raw(octets)
 
-    def action_of(self, request: type[Message]) -> str:
+    def action_of(self, request: type[Payload]) -> str:
         """Return the action of a type of request.
 
         Raises:
@@ -134,7 +134,7 @@ class Codec:
             raise RemoteProtocolError(Violation.NOT_SUPPORTED, f"{action} is not supported by this station")
         raise RemoteProtocolError(Violation.NOT_IMPLEMENTED, f"{action[:64]!r} is not an action of this version")
 
-    def _decoder(self, kind: type[Message]) -> msgspec.json.Decoder[Any]:
+    def _decoder(self, kind: type[Payload]) -> msgspec.json.Decoder[Any]:
         decoder = self._decoders.get(kind)
         if decoder is None:
             decoder = self._decoders[kind] = msgspec.json.Decoder(kind)
@@ -163,14 +163,14 @@ _BLANKS: Final = b" \t\r\n"
 
 
 def _decode_carefully(
-    decoder: msgspec.json.Decoder[Any], kind: type[MessageT], payload: bytes | msgspec.Raw
-) -> MessageT:
+    decoder: msgspec.json.Decoder[Any], kind: type[PayloadT], payload: bytes | msgspec.Raw
+) -> PayloadT:
     """Forgive what may be forgiven in a payload that failed, or name the rule that it broke."""
     octets = bytes(payload)
     if octets == b"null" or (octets[:1] == b"[" and octets.translate(None, _BLANKS) == b"[]"):
         octets = b"{}"
     try:
-        message: MessageT = decoder.decode(octets)
+        message: PayloadT = decoder.decode(octets)
     except msgspec.ValidationError as exc:
         if _INTEGRAL_FLOAT.match(str(exc)):
             return _decode_integral_floats(kind, octets)
@@ -180,7 +180,7 @@ def _decode_carefully(
     return message
 
 
-def _decode_integral_floats(kind: type[MessageT], octets: bytes) -> MessageT:
+def _decode_integral_floats(kind: type[PayloadT], octets: bytes) -> PayloadT:
     """Read ``300.0`` as 300: the same number to JSON Schema since draft 6, and to every JavaScript peer."""
     try:
         return msgspec.convert(_integral(msgspec.json.decode(octets)), type=kind)

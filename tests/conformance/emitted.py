@@ -11,7 +11,7 @@ import msgspec
 from hypothesis import reject
 from hypothesis import strategies as st
 
-from agent.ocpp.codec import Message
+from agent.ocpp.codec import Payload
 from agent.ocpp.wire_time import WireTime, format_utc
 
 _JSON = st.recursive(
@@ -23,7 +23,7 @@ _TENTHS = st.integers(-(10**9), 10**9).map(lambda n: n / 10)
 _TIMES = st.floats(-62e9, 253e9).map(format_utc)
 
 
-def messages(kind: type[Message], numbers: st.SearchStrategy[float] = _TENTHS) -> st.SearchStrategy[Any]:
+def messages(kind: type[Payload], numbers: st.SearchStrategy[float] = _TENTHS) -> st.SearchStrategy[Any]:
     """Generate values of a message type within its declared limits."""
     hints = get_type_hints(kind, include_extras=True)
     optional = {field.name for field in msgspec.structs.fields(kind) if field.default is not msgspec.NODEFAULT}
@@ -32,8 +32,8 @@ def messages(kind: type[Message], numbers: st.SearchStrategy[float] = _TENTHS) -
     return st.fixed_dictionaries(required, optional=extra).map(_build(kind))
 
 
-def _build(kind: type[Message]) -> Callable[[dict[str, Any]], Message]:
-    def build(members: dict[str, Any]) -> Message:
+def _build(kind: type[Payload]) -> Callable[[dict[str, Any]], Payload]:
+    def build(members: dict[str, Any]) -> Payload:
         try:
             return kind(**members)
         except ValueError:
@@ -53,7 +53,7 @@ def _values(hint: Any, numbers: st.SearchStrategy[float], meta: msgspec.Meta | N
         least = max(1, meta.min_length or 0) if meta else 1
         most = min(least + 2, (meta.max_length or least + 2) if meta else least + 2)
         return st.lists(_values(get_args(hint)[0], numbers), min_size=least, max_size=most).map(tuple)
-    if isinstance(hint, type) and issubclass(hint, Message):
+    if isinstance(hint, type) and issubclass(hint, Payload):
         return messages(hint, numbers)
     if isinstance(hint, type) and issubclass(hint, Enum):
         return st.sampled_from(list(hint))

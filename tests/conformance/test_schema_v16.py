@@ -7,7 +7,7 @@ import json
 import pytest
 from hypothesis import given
 
-from agent.ocpp.codec import Message
+from agent.ocpp.codec import Payload
 from agent.ocpp.errors import RemoteProtocolError, Violation
 from agent.ocpp.v16.messages import ACTIONS, CODEC, KNOWN_ACTIONS
 from tests.conformance.emitted import messages
@@ -16,7 +16,7 @@ from tests.conformance.oracle import FEW, V16
 KINDS = [(action, kind) for action in ACTIONS for kind in ("request", "response")]
 
 
-def _type(action: str, kind: str) -> type[Message]:
+def _type(action: str, kind: str) -> type[Payload]:
     pair = ACTIONS[action]
     return pair.request if kind == "request" else pair.response
 
@@ -29,7 +29,7 @@ def test_the_known_actions_are_those_of_the_standard() -> None:
 def test_every_message_that_we_emit_is_valid(action: str, kind: str) -> None:
     @FEW
     @given(messages(_type(action, kind)))
-    def check(message: Message) -> None:
+    def check(message: Payload) -> None:
         payload = json.loads(bytes(CODEC.encode(message)))
         assert V16.check(action, kind, payload) == []
 
@@ -63,7 +63,7 @@ def test_every_broken_rule_is_refused_with_its_own_violation(action: str, kind: 
         assert _violation(_type(action, kind), mutation.payload) is mutation.violation, mutation.what
 
 
-def _violation(kind: type[Message], payload: object) -> Violation | None:
+def _violation(kind: type[Payload], payload: object) -> Violation | None:
     try:
         CODEC.decode(kind, json.dumps(payload).encode())
     except RemoteProtocolError as exc:

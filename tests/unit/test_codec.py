@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from agent.ocpp.codec import Message, members_of
+from agent.ocpp.codec import Payload, members_of
 from agent.ocpp.errors import LocalProtocolError, RemoteProtocolError, Violation
 from agent.ocpp.v16 import enums, types
 from agent.ocpp.v16 import messages as v16
@@ -198,7 +198,7 @@ def test_what_is_sent_has_no_nulls() -> None:
         v201.DataTransferRequest(vendor_id="x", data={"a": object()}),
     ],
 )
-def test_what_the_standard_forbids_is_never_sent(message: Message) -> None:
+def test_what_the_standard_forbids_is_never_sent(message: Payload) -> None:
     codec = v16.CODEC if "v16" in type(message).__module__ else v201.CODEC
     with pytest.raises(LocalProtocolError):
         codec.encode(message)

@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Final
 
-from agent.ocpp.codec import Codec, Direction, Message, MessagePair
+from agent.ocpp.codec import Codec, Direction, MessagePair, Payload
 from agent.ocpp.fields import Integer, String20, String25, String50, String255, String500
 from agent.ocpp.v16 import enums, types
 from agent.ocpp.wire_time import WireTime, check_times
@@ -21,7 +21,7 @@ from agent.ocpp.wire_time import WireTime, check_times
 # From the station to the CSMS
 
 
-class BootNotificationRequest(Message, frozen=True, kw_only=True):
+class BootNotificationRequest(Payload, frozen=True, kw_only=True):
     """Register after a start."""
 
     charge_point_vendor: String20
@@ -35,7 +35,7 @@ class BootNotificationRequest(Message, frozen=True, kw_only=True):
     meter_serial_number: String25 | None = None
 
 
-class BootNotificationResponse(Message, frozen=True, kw_only=True):
+class BootNotificationResponse(Payload, frozen=True, kw_only=True):
     """Whether the station is registered. ``interval`` in s: between heartbeats, or until the next try."""
 
     status: enums.RegistrationStatus
@@ -46,11 +46,11 @@ class BootNotificationResponse(Message, frozen=True, kw_only=True):
         check_times(self.current_time)
 
 
-class HeartbeatRequest(Message, frozen=True, kw_only=True):
+class HeartbeatRequest(Payload, frozen=True, kw_only=True):
     """Say that we live, and ask for the time."""
 
 
-class HeartbeatResponse(Message, frozen=True, kw_only=True):
+class HeartbeatResponse(Payload, frozen=True, kw_only=True):
     """The CSMS's time."""
 
     current_time: WireTime
@@ -59,7 +59,7 @@ class HeartbeatResponse(Message, frozen=True, kw_only=True):
         check_times(self.current_time)
 
 
-class StatusNotificationRequest(Message, frozen=True, kw_only=True):
+class StatusNotificationRequest(Payload, frozen=True, kw_only=True):
     """The status of a connector, or of the station as a whole (connector 0)."""
 
     connector_id: Integer
@@ -74,23 +74,23 @@ class StatusNotificationRequest(Message, frozen=True, kw_only=True):
         check_times(self.timestamp)
 
 
-class StatusNotificationResponse(Message, frozen=True, kw_only=True):
+class StatusNotificationResponse(Payload, frozen=True, kw_only=True):
     """Received."""
 
 
-class AuthorizeRequest(Message, frozen=True, kw_only=True):
+class AuthorizeRequest(Payload, frozen=True, kw_only=True):
     """Ask whether an idTag may charge."""
 
     id_tag: String20
 
 
-class AuthorizeResponse(Message, frozen=True, kw_only=True):
+class AuthorizeResponse(Payload, frozen=True, kw_only=True):
     """The CSMS's word on the idTag."""
 
     id_tag_info: types.IdTagInfo
 
 
-class StartTransactionRequest(Message, frozen=True, kw_only=True):
+class StartTransactionRequest(Payload, frozen=True, kw_only=True):
     """A transaction has started. ``meter_start`` in Wh."""
 
     connector_id: Integer
@@ -103,14 +103,14 @@ class StartTransactionRequest(Message, frozen=True, kw_only=True):
         check_times(self.timestamp)
 
 
-class StartTransactionResponse(Message, frozen=True, kw_only=True):
+class StartTransactionResponse(Payload, frozen=True, kw_only=True):
     """The CSMS's number for the transaction, and its word on the idTag."""
 
     transaction_id: Integer
     id_tag_info: types.IdTagInfo
 
 
-class MeterValuesRequest(Message, frozen=True, kw_only=True):
+class MeterValuesRequest(Payload, frozen=True, kw_only=True):
     """Values of a connector, or of the main meter (connector 0)."""
 
     connector_id: Integer
@@ -122,11 +122,11 @@ class MeterValuesRequest(Message, frozen=True, kw_only=True):
             raise ValueError("Expected `array` of length >= 1")
 
 
-class MeterValuesResponse(Message, frozen=True, kw_only=True):
+class MeterValuesResponse(Payload, frozen=True, kw_only=True):
     """Received."""
 
 
-class StopTransactionRequest(Message, frozen=True, kw_only=True):
+class StopTransactionRequest(Payload, frozen=True, kw_only=True):
     """A transaction has ended. ``meter_stop`` in Wh. An absent ``reason`` means LOCAL, but old back ends want one."""
 
     transaction_id: Integer
@@ -144,7 +144,7 @@ class StopTransactionRequest(Message, frozen=True, kw_only=True):
                     raise ValueError("Invalid enum value 'Hertz': not a unit of transactionData")
 
 
-class StopTransactionResponse(Message, frozen=True, kw_only=True):
+class StopTransactionResponse(Payload, frozen=True, kw_only=True):
     """Received; the CSMS's word on the idTag that stopped it, for the cache."""
 
     id_tag_info: types.IdTagInfo | None = None
@@ -153,7 +153,7 @@ class StopTransactionResponse(Message, frozen=True, kw_only=True):
 # Both directions
 
 
-class DataTransferRequest(Message, frozen=True, kw_only=True):
+class DataTransferRequest(Payload, frozen=True, kw_only=True):
     """Something that a vendor agreed on."""
 
     vendor_id: String255
@@ -161,7 +161,7 @@ class DataTransferRequest(Message, frozen=True, kw_only=True):
     data: str | None = None
 
 
-class DataTransferResponse(Message, frozen=True, kw_only=True):
+class DataTransferResponse(Payload, frozen=True, kw_only=True):
     """The answer to a DataTransfer."""
 
     status: enums.DataTransferStatus
@@ -171,7 +171,7 @@ class DataTransferResponse(Message, frozen=True, kw_only=True):
 # From the CSMS to the station
 
 
-class RemoteStartTransactionRequest(Message, frozen=True, kw_only=True):
+class RemoteStartTransactionRequest(Payload, frozen=True, kw_only=True):
     """Start a transaction. An absent connector leaves the choice to the station."""
 
     id_tag: String20
@@ -179,111 +179,111 @@ class RemoteStartTransactionRequest(Message, frozen=True, kw_only=True):
     charging_profile: types.ChargingProfile | None = None
 
 
-class RemoteStartTransactionResponse(Message, frozen=True, kw_only=True):
+class RemoteStartTransactionResponse(Payload, frozen=True, kw_only=True):
     """Whether we shall try."""
 
     status: enums.RemoteStartStopStatus
 
 
-class RemoteStopTransactionRequest(Message, frozen=True, kw_only=True):
+class RemoteStopTransactionRequest(Payload, frozen=True, kw_only=True):
     """Stop a transaction by the CSMS's number."""
 
     transaction_id: Integer
 
 
-class RemoteStopTransactionResponse(Message, frozen=True, kw_only=True):
+class RemoteStopTransactionResponse(Payload, frozen=True, kw_only=True):
     """Whether we know that transaction."""
 
     status: enums.RemoteStartStopStatus
 
 
-class ResetRequest(Message, frozen=True, kw_only=True):
+class ResetRequest(Payload, frozen=True, kw_only=True):
     """Restart."""
 
     type: enums.ResetType
 
 
-class ResetResponse(Message, frozen=True, kw_only=True):
+class ResetResponse(Payload, frozen=True, kw_only=True):
     """Whether we shall."""
 
     status: enums.ResetStatus
 
 
-class ChangeAvailabilityRequest(Message, frozen=True, kw_only=True):
+class ChangeAvailabilityRequest(Payload, frozen=True, kw_only=True):
     """Take a connector, or all (connector 0), in or out of service."""
 
     connector_id: Integer
     type: enums.AvailabilityType
 
 
-class ChangeAvailabilityResponse(Message, frozen=True, kw_only=True):
+class ChangeAvailabilityResponse(Payload, frozen=True, kw_only=True):
     """Done, refused, or done when the transaction ends."""
 
     status: enums.AvailabilityStatus
 
 
-class GetConfigurationRequest(Message, frozen=True, kw_only=True):
+class GetConfigurationRequest(Payload, frozen=True, kw_only=True):
     """Read configuration keys; absent or empty: all of them."""
 
     key: tuple[String50, ...] | None = None
 
 
-class GetConfigurationResponse(Message, frozen=True, kw_only=True):
+class GetConfigurationResponse(Payload, frozen=True, kw_only=True):
     """The keys that we know, and the names that we do not."""
 
     configuration_key: tuple[types.KeyValue, ...] | None = None
     unknown_key: tuple[String50, ...] | None = None
 
 
-class ChangeConfigurationRequest(Message, frozen=True, kw_only=True):
+class ChangeConfigurationRequest(Payload, frozen=True, kw_only=True):
     """Write one configuration key."""
 
     key: String50
     value: String500
 
 
-class ChangeConfigurationResponse(Message, frozen=True, kw_only=True):
+class ChangeConfigurationResponse(Payload, frozen=True, kw_only=True):
     """Whether the value was taken, and when it counts."""
 
     status: enums.ConfigurationStatus
 
 
-class ClearCacheRequest(Message, frozen=True, kw_only=True):
+class ClearCacheRequest(Payload, frozen=True, kw_only=True):
     """Forget all remembered authorizations."""
 
 
-class ClearCacheResponse(Message, frozen=True, kw_only=True):
+class ClearCacheResponse(Payload, frozen=True, kw_only=True):
     """Whether we did."""
 
     status: enums.ClearCacheStatus
 
 
-class UnlockConnectorRequest(Message, frozen=True, kw_only=True):
+class UnlockConnectorRequest(Payload, frozen=True, kw_only=True):
     """Release the lock of a connector. It is for a stuck cable, not for the end of a charge."""
 
     connector_id: Integer
 
 
-class UnlockConnectorResponse(Message, frozen=True, kw_only=True):
+class UnlockConnectorResponse(Payload, frozen=True, kw_only=True):
     """Whether it opened."""
 
     status: enums.UnlockStatus
 
 
-class TriggerMessageRequest(Message, frozen=True, kw_only=True):
+class TriggerMessageRequest(Payload, frozen=True, kw_only=True):
     """Send a message now; of one connector where it has one, else of all."""
 
     requested_message: enums.MessageTrigger
     connector_id: Integer | None = None
 
 
-class TriggerMessageResponse(Message, frozen=True, kw_only=True):
+class TriggerMessageResponse(Payload, frozen=True, kw_only=True):
     """Whether it will follow."""
 
     status: enums.TriggerMessageStatus
 
 
-def _pair(request: type[Message], response: type[Message], direction: Direction) -> MessagePair:
+def _pair(request: type[Payload], response: type[Payload], direction: Direction) -> MessagePair:
     return MessagePair(request=request, response=response, direction=direction)
 
 

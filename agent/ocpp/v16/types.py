@@ -7,14 +7,14 @@ Source: OCPP 1.6 edition 2 §7; OCPP 1.6 JSON schemas with errata.
 
 from __future__ import annotations
 
-from agent.ocpp.codec import Message
+from agent.ocpp.codec import Payload
 from agent.ocpp.decimals import check_tenths
 from agent.ocpp.fields import Integer, String20, String50, String500
 from agent.ocpp.v16 import enums
 from agent.ocpp.wire_time import WireTime, check_times
 
 
-class IdTagInfo(Message, frozen=True, kw_only=True):
+class IdTagInfo(Payload, frozen=True, kw_only=True):
     """What the CSMS says about an idTag. The answer may be cached until ``expiry_date``."""
 
     status: enums.AuthorizationStatus
@@ -25,7 +25,7 @@ class IdTagInfo(Message, frozen=True, kw_only=True):
         check_times(self.expiry_date)
 
 
-class SampledValue(Message, frozen=True, kw_only=True):
+class SampledValue(Payload, frozen=True, kw_only=True):
     """One measured value, as decimal text in ``unit``."""
 
     value: str
@@ -37,7 +37,7 @@ class SampledValue(Message, frozen=True, kw_only=True):
     unit: enums.UnitOfMeasure | None = None
 
 
-class MeterValue(Message, frozen=True, kw_only=True):
+class MeterValue(Payload, frozen=True, kw_only=True):
     """Values measured at one moment. At least one; a StopTransaction may carry none."""
 
     timestamp: WireTime
@@ -47,7 +47,7 @@ class MeterValue(Message, frozen=True, kw_only=True):
         check_times(self.timestamp)
 
 
-class ChargingSchedulePeriod(Message, frozen=True, kw_only=True):
+class ChargingSchedulePeriod(Payload, frozen=True, kw_only=True):
     """A limit, in steps of 0.1, from ``start_period`` (s after the schedule's start) to the next period."""
 
     start_period: Integer
@@ -58,7 +58,7 @@ class ChargingSchedulePeriod(Message, frozen=True, kw_only=True):
         check_tenths(self.limit)
 
 
-class ChargingSchedule(Message, frozen=True, kw_only=True):
+class ChargingSchedule(Payload, frozen=True, kw_only=True):
     """Limits over time. ``duration`` in s; absent: until further notice."""
 
     charging_rate_unit: enums.ChargingRateUnit
@@ -72,7 +72,7 @@ class ChargingSchedule(Message, frozen=True, kw_only=True):
         check_tenths(self.min_charging_rate)
 
 
-class ChargingProfile(Message, frozen=True, kw_only=True):
+class ChargingProfile(Payload, frozen=True, kw_only=True):
     """A schedule with its purpose, its rank and its validity."""
 
     charging_profile_id: Integer
@@ -89,7 +89,7 @@ class ChargingProfile(Message, frozen=True, kw_only=True):
         check_times(self.valid_from, self.valid_to)
 
 
-class KeyValue(Message, frozen=True, kw_only=True):
+class KeyValue(Payload, frozen=True, kw_only=True):
     """One configuration key. An absent value means that it is not set, or that it may not be read."""
 
     key: String50

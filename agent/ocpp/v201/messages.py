@@ -15,7 +15,7 @@ from typing import Annotated, Any, Final
 
 from msgspec import Meta
 
-from agent.ocpp.codec import Codec, Direction, Message, MessagePair
+from agent.ocpp.codec import Codec, Direction, MessagePair, Payload
 from agent.ocpp.fields import Integer, String36, String50, String255, String5500
 from agent.ocpp.v201 import enums, types
 from agent.ocpp.wire_time import WireTime, check_times
@@ -23,14 +23,14 @@ from agent.ocpp.wire_time import WireTime, check_times
 # From the station to the CSMS
 
 
-class BootNotificationRequest(Message, frozen=True, kw_only=True):
+class BootNotificationRequest(Payload, frozen=True, kw_only=True):
     """Register after a start."""
 
     charging_station: types.ChargingStation
     reason: enums.BootReason
 
 
-class BootNotificationResponse(Message, frozen=True, kw_only=True):
+class BootNotificationResponse(Payload, frozen=True, kw_only=True):
     """Whether the station is registered. ``interval`` in s: between heartbeats, or until the next try."""
 
     current_time: WireTime
@@ -42,11 +42,11 @@ class BootNotificationResponse(Message, frozen=True, kw_only=True):
         check_times(self.current_time)
 
 
-class HeartbeatRequest(Message, frozen=True, kw_only=True):
+class HeartbeatRequest(Payload, frozen=True, kw_only=True):
     """Say that we live, and ask for the time."""
 
 
-class HeartbeatResponse(Message, frozen=True, kw_only=True):
+class HeartbeatResponse(Payload, frozen=True, kw_only=True):
     """The CSMS's time."""
 
     current_time: WireTime
@@ -55,7 +55,7 @@ class HeartbeatResponse(Message, frozen=True, kw_only=True):
         check_times(self.current_time)
 
 
-class StatusNotificationRequest(Message, frozen=True, kw_only=True):
+class StatusNotificationRequest(Payload, frozen=True, kw_only=True):
     """The status of a connector."""
 
     timestamp: WireTime
@@ -67,11 +67,11 @@ class StatusNotificationRequest(Message, frozen=True, kw_only=True):
         check_times(self.timestamp)
 
 
-class StatusNotificationResponse(Message, frozen=True, kw_only=True):
+class StatusNotificationResponse(Payload, frozen=True, kw_only=True):
     """Received."""
 
 
-class AuthorizeRequest(Message, frozen=True, kw_only=True):
+class AuthorizeRequest(Payload, frozen=True, kw_only=True):
     """Ask whether a token may charge."""
 
     id_token: types.IdToken
@@ -81,14 +81,14 @@ class AuthorizeRequest(Message, frozen=True, kw_only=True):
     ) = None
 
 
-class AuthorizeResponse(Message, frozen=True, kw_only=True):
+class AuthorizeResponse(Payload, frozen=True, kw_only=True):
     """The CSMS's word on the token."""
 
     id_token_info: types.IdTokenInfo
     certificate_status: enums.AuthorizeCertificateStatus | None = None
 
 
-class TransactionEventRequest(Message, frozen=True, kw_only=True):
+class TransactionEventRequest(Payload, frozen=True, kw_only=True):
     """Something happened in a transaction. ``cable_max_current`` in A."""
 
     event_type: enums.TransactionEventKind
@@ -108,7 +108,7 @@ class TransactionEventRequest(Message, frozen=True, kw_only=True):
         check_times(self.timestamp)
 
 
-class TransactionEventResponse(Message, frozen=True, kw_only=True):
+class TransactionEventResponse(Payload, frozen=True, kw_only=True):
     """The CSMS's word on the token and on the cost, where it has one."""
 
     total_cost: float | None = None
@@ -117,18 +117,18 @@ class TransactionEventResponse(Message, frozen=True, kw_only=True):
     updated_personal_message: types.MessageContent | None = None
 
 
-class MeterValuesRequest(Message, frozen=True, kw_only=True):
+class MeterValuesRequest(Payload, frozen=True, kw_only=True):
     """Values outside of a transaction. EVSE 0 is the main meter."""
 
     evse_id: Integer
     meter_value: Annotated[tuple[types.MeterValue, ...], Meta(min_length=1)]
 
 
-class MeterValuesResponse(Message, frozen=True, kw_only=True):
+class MeterValuesResponse(Payload, frozen=True, kw_only=True):
     """Received."""
 
 
-class NotifyReportRequest(Message, frozen=True, kw_only=True):
+class NotifyReportRequest(Payload, frozen=True, kw_only=True):
     """One part of a report, numbered from 0. ``tbc``: more follow."""
 
     request_id: Integer
@@ -141,14 +141,14 @@ class NotifyReportRequest(Message, frozen=True, kw_only=True):
         check_times(self.generated_at)
 
 
-class NotifyReportResponse(Message, frozen=True, kw_only=True):
+class NotifyReportResponse(Payload, frozen=True, kw_only=True):
     """Received."""
 
 
 # Both directions
 
 
-class DataTransferRequest(Message, frozen=True, kw_only=True):
+class DataTransferRequest(Payload, frozen=True, kw_only=True):
     """Something that a vendor agreed on."""
 
     vendor_id: String255
@@ -156,7 +156,7 @@ class DataTransferRequest(Message, frozen=True, kw_only=True):
     data: Any = None
 
 
-class DataTransferResponse(Message, frozen=True, kw_only=True):
+class DataTransferResponse(Payload, frozen=True, kw_only=True):
     """The answer to a DataTransfer."""
 
     status: enums.DataTransferStatus
@@ -167,7 +167,7 @@ class DataTransferResponse(Message, frozen=True, kw_only=True):
 # From the CSMS to the station
 
 
-class RequestStartTransactionRequest(Message, frozen=True, kw_only=True):
+class RequestStartTransactionRequest(Payload, frozen=True, kw_only=True):
     """Start a transaction. An absent EVSE leaves the choice to the station."""
 
     id_token: types.IdToken
@@ -177,7 +177,7 @@ class RequestStartTransactionRequest(Message, frozen=True, kw_only=True):
     charging_profile: types.ChargingProfile | None = None
 
 
-class RequestStartTransactionResponse(Message, frozen=True, kw_only=True):
+class RequestStartTransactionResponse(Payload, frozen=True, kw_only=True):
     """Whether we shall try; our id of a transaction that has already started."""
 
     status: enums.RequestStartStopStatus
@@ -185,138 +185,138 @@ class RequestStartTransactionResponse(Message, frozen=True, kw_only=True):
     transaction_id: String36 | None = None
 
 
-class RequestStopTransactionRequest(Message, frozen=True, kw_only=True):
+class RequestStopTransactionRequest(Payload, frozen=True, kw_only=True):
     """Stop a transaction by our id."""
 
     transaction_id: String36
 
 
-class RequestStopTransactionResponse(Message, frozen=True, kw_only=True):
+class RequestStopTransactionResponse(Payload, frozen=True, kw_only=True):
     """Whether we know that transaction."""
 
     status: enums.RequestStartStopStatus
     status_info: types.StatusInfo | None = None
 
 
-class GetTransactionStatusRequest(Message, frozen=True, kw_only=True):
+class GetTransactionStatusRequest(Payload, frozen=True, kw_only=True):
     """Ask whether a transaction goes on, and whether anything waits to be sent."""
 
     transaction_id: String36 | None = None
 
 
-class GetTransactionStatusResponse(Message, frozen=True, kw_only=True):
+class GetTransactionStatusResponse(Payload, frozen=True, kw_only=True):
     """Whether it does."""
 
     messages_in_queue: bool
     ongoing_indicator: bool | None = None
 
 
-class ResetRequest(Message, frozen=True, kw_only=True):
+class ResetRequest(Payload, frozen=True, kw_only=True):
     """Restart the station, or one EVSE."""
 
     type: enums.ResetKind
     evse_id: Integer | None = None
 
 
-class ResetResponse(Message, frozen=True, kw_only=True):
+class ResetResponse(Payload, frozen=True, kw_only=True):
     """Whether and when we shall."""
 
     status: enums.ResetStatus
     status_info: types.StatusInfo | None = None
 
 
-class ChangeAvailabilityRequest(Message, frozen=True, kw_only=True):
+class ChangeAvailabilityRequest(Payload, frozen=True, kw_only=True):
     """Take the station, an EVSE or a connector in or out of service."""
 
     operational_status: enums.OperationalStatus
     evse: types.Evse | None = None
 
 
-class ChangeAvailabilityResponse(Message, frozen=True, kw_only=True):
+class ChangeAvailabilityResponse(Payload, frozen=True, kw_only=True):
     """Done, refused, or done when the transaction ends."""
 
     status: enums.ChangeAvailabilityStatus
     status_info: types.StatusInfo | None = None
 
 
-class GetVariablesRequest(Message, frozen=True, kw_only=True):
+class GetVariablesRequest(Payload, frozen=True, kw_only=True):
     """Read variables."""
 
     get_variable_data: Annotated[tuple[types.VariableToGet, ...], Meta(min_length=1)]
 
 
-class GetVariablesResponse(Message, frozen=True, kw_only=True):
+class GetVariablesResponse(Payload, frozen=True, kw_only=True):
     """What was read, in the order of the request."""
 
     get_variable_result: Annotated[tuple[types.GetVariableResult, ...], Meta(min_length=1)]
 
 
-class SetVariablesRequest(Message, frozen=True, kw_only=True):
+class SetVariablesRequest(Payload, frozen=True, kw_only=True):
     """Write variables."""
 
     set_variable_data: Annotated[tuple[types.VariableToSet, ...], Meta(min_length=1)]
 
 
-class SetVariablesResponse(Message, frozen=True, kw_only=True):
+class SetVariablesResponse(Payload, frozen=True, kw_only=True):
     """What became of each, in the order of the request."""
 
     set_variable_result: Annotated[tuple[types.SetVariableResult, ...], Meta(min_length=1)]
 
 
-class GetBaseReportRequest(Message, frozen=True, kw_only=True):
+class GetBaseReportRequest(Payload, frozen=True, kw_only=True):
     """Report the device model."""
 
     request_id: Integer
     report_base: enums.ReportBase
 
 
-class GetBaseReportResponse(Message, frozen=True, kw_only=True):
+class GetBaseReportResponse(Payload, frozen=True, kw_only=True):
     """Whether NotifyReports will follow."""
 
     status: enums.GenericDeviceModelStatus
     status_info: types.StatusInfo | None = None
 
 
-class ClearCacheRequest(Message, frozen=True, kw_only=True):
+class ClearCacheRequest(Payload, frozen=True, kw_only=True):
     """Forget all remembered authorizations."""
 
 
-class ClearCacheResponse(Message, frozen=True, kw_only=True):
+class ClearCacheResponse(Payload, frozen=True, kw_only=True):
     """Whether we did."""
 
     status: enums.ClearCacheStatus
     status_info: types.StatusInfo | None = None
 
 
-class UnlockConnectorRequest(Message, frozen=True, kw_only=True):
+class UnlockConnectorRequest(Payload, frozen=True, kw_only=True):
     """Release the lock of a connector. It is for a stuck cable, not for the end of a charge."""
 
     evse_id: Integer
     connector_id: Integer
 
 
-class UnlockConnectorResponse(Message, frozen=True, kw_only=True):
+class UnlockConnectorResponse(Payload, frozen=True, kw_only=True):
     """Whether it opened."""
 
     status: enums.UnlockStatus
     status_info: types.StatusInfo | None = None
 
 
-class TriggerMessageRequest(Message, frozen=True, kw_only=True):
+class TriggerMessageRequest(Payload, frozen=True, kw_only=True):
     """Send a message now; of one EVSE where it has one, else of all."""
 
     requested_message: enums.MessageTrigger
     evse: types.Evse | None = None
 
 
-class TriggerMessageResponse(Message, frozen=True, kw_only=True):
+class TriggerMessageResponse(Payload, frozen=True, kw_only=True):
     """Whether it will follow."""
 
     status: enums.TriggerMessageStatus
     status_info: types.StatusInfo | None = None
 
 
-def _pair(request: type[Message], response: type[Message], direction: Direction) -> MessagePair:
+def _pair(request: type[Payload], response: type[Payload], direction: Direction) -> MessagePair:
     return MessagePair(request=request, response=response, direction=direction)
 
 

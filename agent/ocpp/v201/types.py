@@ -11,7 +11,7 @@ from typing import Annotated
 
 from msgspec import Meta, field
 
-from agent.ocpp.codec import Message
+from agent.ocpp.codec import Payload
 from agent.ocpp.fields import (
     Integer,
     String8,
@@ -32,14 +32,14 @@ from agent.ocpp.v201 import enums
 from agent.ocpp.wire_time import WireTime, check_times
 
 
-class Modem(Message, frozen=True, kw_only=True):
+class Modem(Payload, frozen=True, kw_only=True):
     """The SIM in the modem."""
 
     iccid: String20 | None = None
     imsi: String20 | None = None
 
 
-class ChargingStation(Message, frozen=True, kw_only=True):
+class ChargingStation(Payload, frozen=True, kw_only=True):
     """What the station says it is."""
 
     model: String20
@@ -49,21 +49,21 @@ class ChargingStation(Message, frozen=True, kw_only=True):
     firmware_version: String50 | None = None
 
 
-class StatusInfo(Message, frozen=True, kw_only=True):
+class StatusInfo(Payload, frozen=True, kw_only=True):
     """Why, for a person: a short code and a text."""
 
     reason_code: String20
     additional_info: String512 | None = None
 
 
-class AdditionalInfo(Message, frozen=True, kw_only=True):
+class AdditionalInfo(Payload, frozen=True, kw_only=True):
     """A further token of the same person, in a form agreed with the CSMS."""
 
     additional_id_token: String36
     type: String50
 
 
-class IdToken(Message, frozen=True, kw_only=True):
+class IdToken(Payload, frozen=True, kw_only=True):
     """Who pays."""
 
     id_token: String36
@@ -71,7 +71,7 @@ class IdToken(Message, frozen=True, kw_only=True):
     additional_info: Annotated[tuple[AdditionalInfo, ...], Meta(min_length=1)] | None = None
 
 
-class OcspRequest(Message, frozen=True, kw_only=True):
+class OcspRequest(Payload, frozen=True, kw_only=True):
     """What identifies a certificate for a revocation check."""
 
     hash_algorithm: enums.HashAlgorithm
@@ -81,7 +81,7 @@ class OcspRequest(Message, frozen=True, kw_only=True):
     responder_url: String512 = field(name="responderURL")
 
 
-class MessageContent(Message, frozen=True, kw_only=True):
+class MessageContent(Payload, frozen=True, kw_only=True):
     """A text for the display."""
 
     format: enums.MessageFormat
@@ -89,7 +89,7 @@ class MessageContent(Message, frozen=True, kw_only=True):
     language: String8 | None = None
 
 
-class IdTokenInfo(Message, frozen=True, kw_only=True):
+class IdTokenInfo(Payload, frozen=True, kw_only=True):
     """What the CSMS says about a token. It may be cached until ``cache_expiry_date_time``."""
 
     status: enums.AuthorizationStatus
@@ -105,14 +105,14 @@ class IdTokenInfo(Message, frozen=True, kw_only=True):
         check_times(self.cache_expiry_date_time)
 
 
-class Evse(Message, frozen=True, kw_only=True):
+class Evse(Payload, frozen=True, kw_only=True):
     """An EVSE, or one connector of it."""
 
     id: Integer
     connector_id: Integer | None = None
 
 
-class SignedMeterValue(Message, frozen=True, kw_only=True):
+class SignedMeterValue(Payload, frozen=True, kw_only=True):
     """A value as the meter signed it."""
 
     signed_meter_data: String2500
@@ -121,14 +121,14 @@ class SignedMeterValue(Message, frozen=True, kw_only=True):
     public_key: String2500
 
 
-class UnitOfMeasure(Message, frozen=True, kw_only=True):
+class UnitOfMeasure(Payload, frozen=True, kw_only=True):
     """The unit of a value, times ten to the power of ``multiplier``. Absent members mean Wh and 0."""
 
     unit: String20 | None = None
     multiplier: Integer | None = None
 
 
-class SampledValue(Message, frozen=True, kw_only=True):
+class SampledValue(Payload, frozen=True, kw_only=True):
     """One measured value."""
 
     value: float
@@ -140,7 +140,7 @@ class SampledValue(Message, frozen=True, kw_only=True):
     unit_of_measure: UnitOfMeasure | None = None
 
 
-class MeterValue(Message, frozen=True, kw_only=True):
+class MeterValue(Payload, frozen=True, kw_only=True):
     """Values measured at one moment."""
 
     sampled_value: Annotated[tuple[SampledValue, ...], Meta(min_length=1)]
@@ -150,7 +150,7 @@ class MeterValue(Message, frozen=True, kw_only=True):
         check_times(self.timestamp)
 
 
-class Transaction(Message, frozen=True, kw_only=True):
+class Transaction(Payload, frozen=True, kw_only=True):
     """The transaction that an event belongs to. ``time_spent_charging`` in s."""
 
     transaction_id: String36
@@ -160,7 +160,7 @@ class Transaction(Message, frozen=True, kw_only=True):
     remote_start_id: Integer | None = None
 
 
-class Component(Message, frozen=True, kw_only=True):
+class Component(Payload, frozen=True, kw_only=True):
     """A part of the station in the device model."""
 
     name: String50
@@ -168,14 +168,14 @@ class Component(Message, frozen=True, kw_only=True):
     instance: String50 | None = None
 
 
-class Variable(Message, frozen=True, kw_only=True):
+class Variable(Payload, frozen=True, kw_only=True):
     """A property of a component."""
 
     name: String50
     instance: String50 | None = None
 
 
-class VariableAttribute(Message, frozen=True, kw_only=True):
+class VariableAttribute(Payload, frozen=True, kw_only=True):
     """One attribute of a reported variable. Absent members mean readable and writable, not persistent, not constant."""
 
     type: enums.AttributeKind | None = None
@@ -185,7 +185,7 @@ class VariableAttribute(Message, frozen=True, kw_only=True):
     constant: bool | None = None
 
 
-class VariableCharacteristics(Message, frozen=True, kw_only=True):
+class VariableCharacteristics(Payload, frozen=True, kw_only=True):
     """What values a variable takes."""
 
     data_type: enums.DataKind
@@ -196,7 +196,7 @@ class VariableCharacteristics(Message, frozen=True, kw_only=True):
     values_list: String1000 | None = None
 
 
-class ReportedVariable(Message, frozen=True, kw_only=True):
+class ReportedVariable(Payload, frozen=True, kw_only=True):
     """One variable of a report."""
 
     component: Component
@@ -205,7 +205,7 @@ class ReportedVariable(Message, frozen=True, kw_only=True):
     variable_characteristics: VariableCharacteristics | None = None
 
 
-class ChargingSchedulePeriod(Message, frozen=True, kw_only=True):
+class ChargingSchedulePeriod(Payload, frozen=True, kw_only=True):
     """A limit from ``start_period`` (s after the schedule's start) to the next period."""
 
     start_period: Integer
@@ -214,14 +214,14 @@ class ChargingSchedulePeriod(Message, frozen=True, kw_only=True):
     phase_to_use: Integer | None = None
 
 
-class RelativeTimeInterval(Message, frozen=True, kw_only=True):
+class RelativeTimeInterval(Payload, frozen=True, kw_only=True):
     """From ``start`` for ``duration``, in s after the schedule's start."""
 
     start: Integer
     duration: Integer | None = None
 
 
-class Cost(Message, frozen=True, kw_only=True):
+class Cost(Payload, frozen=True, kw_only=True):
     """An amount, times ten to the power of ``amount_multiplier``."""
 
     cost_kind: enums.CostKind
@@ -229,14 +229,14 @@ class Cost(Message, frozen=True, kw_only=True):
     amount_multiplier: Integer | None = None
 
 
-class ConsumptionCost(Message, frozen=True, kw_only=True):
+class ConsumptionCost(Payload, frozen=True, kw_only=True):
     """Costs from a consumption (``start_value``) upward."""
 
     start_value: float
     cost: Annotated[tuple[Cost, ...], Meta(min_length=1, max_length=3)]
 
 
-class SalesTariffEntry(Message, frozen=True, kw_only=True):
+class SalesTariffEntry(Payload, frozen=True, kw_only=True):
     """Prices of one interval."""
 
     relative_time_interval: RelativeTimeInterval
@@ -244,7 +244,7 @@ class SalesTariffEntry(Message, frozen=True, kw_only=True):
     consumption_cost: Annotated[tuple[ConsumptionCost, ...], Meta(min_length=1, max_length=3)] | None = None
 
 
-class SalesTariff(Message, frozen=True, kw_only=True):
+class SalesTariff(Payload, frozen=True, kw_only=True):
     """A tariff of ISO 15118 that rides on a charging schedule."""
 
     id: Integer
@@ -253,7 +253,7 @@ class SalesTariff(Message, frozen=True, kw_only=True):
     num_e_price_levels: Integer | None = None
 
 
-class ChargingSchedule(Message, frozen=True, kw_only=True):
+class ChargingSchedule(Payload, frozen=True, kw_only=True):
     """Limits over time. ``duration`` in s; absent: until further notice."""
 
     id: Integer
@@ -268,7 +268,7 @@ class ChargingSchedule(Message, frozen=True, kw_only=True):
         check_times(self.start_schedule)
 
 
-class ChargingProfile(Message, frozen=True, kw_only=True):
+class ChargingProfile(Payload, frozen=True, kw_only=True):
     """Schedules with their purpose, rank and validity."""
 
     id: Integer
@@ -285,7 +285,7 @@ class ChargingProfile(Message, frozen=True, kw_only=True):
         check_times(self.valid_from, self.valid_to)
 
 
-class VariableToGet(Message, frozen=True, kw_only=True):
+class VariableToGet(Payload, frozen=True, kw_only=True):
     """One variable to read."""
 
     component: Component
@@ -293,7 +293,7 @@ class VariableToGet(Message, frozen=True, kw_only=True):
     attribute_type: enums.AttributeKind | None = None
 
 
-class GetVariableResult(Message, frozen=True, kw_only=True):
+class GetVariableResult(Payload, frozen=True, kw_only=True):
     """What was read, or why not."""
 
     attribute_status: enums.GetVariableStatus
@@ -304,7 +304,7 @@ class GetVariableResult(Message, frozen=True, kw_only=True):
     attribute_value: String2500 | None = None
 
 
-class VariableToSet(Message, frozen=True, kw_only=True):
+class VariableToSet(Payload, frozen=True, kw_only=True):
     """One variable to write."""
 
     attribute_value: String1000
@@ -313,7 +313,7 @@ class VariableToSet(Message, frozen=True, kw_only=True):
     attribute_type: enums.AttributeKind | None = None
 
 
-class SetVariableResult(Message, frozen=True, kw_only=True):
+class SetVariableResult(Payload, frozen=True, kw_only=True):
     """Whether it was written."""
 
     attribute_status: enums.SetVariableStatus
