@@ -191,7 +191,12 @@ def write_atomically(path: Path, text: str) -> None:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the CSMS until SIGTERM, SIGINT or the verb ``stop``; return the exit code."""
     parser = argparse.ArgumentParser(prog="charge-bench csms", description="The bench's CSMS (OCPP 1.6 and 2.0.1).")
-    parser.add_argument("--dir", type=Path, required=True, help="for csms.port and csms.sock")
+    parser.add_argument(
+        "--dir",
+        type=Path,
+        default=Path(os.environ.get("CHARGE_BENCH_DIR", ".bench")),
+        help="for csms.port and csms.sock (default: $CHARGE_BENCH_DIR or ./.bench)",
+    )
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default %(default)s)")
     parser.add_argument("--port", type=int, default=0, help="TCP port, 0 takes a free one (default)")
     parser.add_argument("--tls-cert", type=Path, help="certificate chain, PEM; turns TLS on")

@@ -37,6 +37,8 @@ class Ledger:
         self._arrivals: list[Arrival] = []
         self._by_message: dict[tuple[str, str], Arrival] = {}
         self._owner: dict[tuple[str, str], Transaction] = {}
+        self._started: dict[tuple[object, ...], Transaction] = {}
+        self._on_outlet: dict[tuple[object, ...], list[Transaction]] = {}
         self._last_lane_time: dict[str, datetime] = {}
         self.next_transaction_id = next_transaction_id
         self._next_number = 1
@@ -72,16 +74,18 @@ class Ledger:
 
     def start(self, identity: str, start: Start, *, action: str = "StartTransaction") -> Transaction:
         """Open a transaction and return its row. The same content again opens a second row for 1.6 and is counted."""
-        twin = self._twin(identity, start)
+        if start.transaction_id is None:
+            twin = self._started.get(_content(identity, start))
+            row = self._open(identity, None)
+        else:
+            row = self.known(identity, start.transaction_id) or self._open(identity, start.transaction_id)
+            twin = row if row.started else None
         if twin is not None:
             self._double(twin, action, f"start at {start.at_utc} with {start.start_wh} Wh", start.at_s)
-        if start.transaction_id is not None and (identity, start.transaction_id) in self._by_id:
-            row = self._by_id[(identity, start.transaction_id)]
-            if row.started:
-                return row
-        else:
-            row = self._open(identity, start.transaction_id)
-        self._check_overlap(row, start, twin)
+        if row.started:
+            return row
+        self._take_outlet(row, start, twin)
+        self._started.setdefault(_content(identity, start), row)
         row.started = True
         row.evse_id, row.connector_id = start.evse_id, start.connector_id
         row.id_token, row.start_wh = start.id_token, start.start_wh
@@ -150,7 +154,7 @@ class Ledger:
     # ---- inside --------------------------------------------------------------------------------------------------
 
     def _open(self, identity: str, transaction_id: str | None) -> Transaction:
-        if transaction_id is None:
+        while transaction_id is None or (identity, transaction_id) in self._by_id:  # a station may have invented one
             transaction_id = str(self.next_transaction_id)
             self.next_transaction_id += 1
         row = Transaction(identity=identity, transaction_id=transaction_id, number=self._next_number)
@@ -159,26 +163,15 @@ class Ledger:
         self._by_id[(identity, transaction_id)] = row
         return row
 
-    def _twin(self, identity: str, start: Start) -> Transaction | None:
-        for row in self._transactions:
-            if row.identity != identity or not row.started:
-                continue
-            if start.transaction_id is not None:
-                if row.transaction_id == start.transaction_id:
-                    return row
-            elif (row.connector_id, row.id_token, row.start_wh, row.start_utc) == (
-                start.connector_id, start.id_token, start.start_wh, start.at_utc,
-            ):  # fmt: skip
-                return row
-        return None
-
-    def _check_overlap(self, row: Transaction, start: Start, twin: Transaction | None) -> None:
-        for other in self._transactions:
-            if other is row or other is twin or other.identity != row.identity or other.ended or not other.started:
-                continue
-            if (other.evse_id, other.connector_id) == (start.evse_id, start.connector_id) and not other.refused:
+    def _take_outlet(self, row: Transaction, start: Start, twin: Transaction | None) -> None:
+        """Give an outlet to a transaction; an older one still open there, whose end was not refused, overlaps."""
+        outlet = (row.identity, start.evse_id, start.connector_id)
+        still_open = [other for other in self._on_outlet.get(outlet, []) if not other.ended]
+        for other in still_open:
+            if other is not twin and not other.refused:
                 text = f"started on EVSE {start.evse_id} while transaction {other.transaction_id} is open there"
                 self._against(row, ProblemKind.OVERLAP, text, start.at_s)
+        self._on_outlet[outlet] = [*still_open, row]
 
     def _double(self, row: Transaction, action: str, what: str, at_s: float) -> None:
         row.doubled[action] = row.doubled.get(action, 0) + 1
@@ -206,6 +199,11 @@ class Ledger:
             if last is not None and moment < last:
                 against(ProblemKind.OUT_OF_ORDER, f"time {text} is before {last.isoformat()} of the message before it")
             self._last_lane_time[arrival.identity] = moment
+
+
+def _content(identity: str, start: Start) -> tuple[object, ...]:
+    """Return what makes two starts the same although their message ids differ."""
+    return (identity, start.connector_id, start.id_token, start.start_wh, start.at_utc)
 
 
 def _conclusions(row: Transaction) -> list[Problem]:
