@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import difflib
 import importlib
 import json
 import os
@@ -11,6 +12,7 @@ import sys
 from pathlib import Path
 from typing import Any, Final
 
+from drivers.bench.wire import WireError
 from hil.all_verbs import describe_all
 from hil.client import Bench, BenchError
 
@@ -23,7 +25,11 @@ def main(argv: list[str] | None = None) -> int:
     delegated = _delegated(arguments)
     if delegated is not None:
         return delegated
-    options = build_parser().parse_args(arguments)
+    parser = build_parser()
+    complaint = _unknown_command(arguments)
+    if complaint is not None:
+        parser.error(complaint)
+    options = parser.parse_args(_dir_first(arguments))
     if options.verb == "serve":
         return _serve(options)
     return _tell(options)
@@ -53,9 +59,7 @@ def build_parser() -> argparse.ArgumentParser:
 
 def _delegated(arguments: list[str]) -> int | None:
     """Run another module's command; ``csms`` followed by a word asks a running one through the bench instead."""
-    position = next(
-        (i for i, word in enumerate(arguments) if not word.startswith("-") and arguments[i - 1 : i] != ["--dir"]), None
-    )
+    position = _command_position(arguments)
     if position is None or arguments[position] not in _DELEGATED:
         return None
     asks = arguments[position] == "csms" and [*arguments, "-"][position + 1][:1] not in ("-", "")
@@ -63,6 +67,41 @@ def _delegated(arguments: list[str]) -> int | None:
         return None
     module = importlib.import_module(_DELEGATED[arguments[position]])
     return int(module.main([*arguments[:position], *arguments[position + 1 :]]) or 0)
+
+
+def _command_position(arguments: list[str]) -> int | None:
+    after_dir = {index + 1 for index, word in enumerate(arguments) if word == "--dir"}
+    words = (i for i, word in enumerate(arguments) if not word.startswith("-") and i not in after_dir)
+    return next(words, None)
+
+
+def _unknown_command(arguments: list[str]) -> str | None:
+    position = _command_position(arguments)
+    if position is None:
+        return None
+    word = arguments[position].replace("-", "_")
+    known = ["serve", *_DELEGATED, *(verb["name"] for verb in describe_all())]
+    if word in known:
+        return None
+    close = difflib.get_close_matches(word, known, n=1)
+    return f"no command {arguments[position]!r}, " + (
+        f"did you mean {close[0]!r}?" if close else f"expected one of {', '.join(known)}"
+    )
+
+
+def _dir_first(arguments: list[str]) -> list[str]:
+    """Return the arguments with ``--dir`` in front, so that it may stand anywhere."""
+    first: list[str] = []
+    rest: list[str] = []
+    words = iter(arguments)
+    for word in words:
+        if word == "--dir":
+            first += [word, *([value] if (value := next(words, None)) is not None else [])]
+        elif word.startswith("--dir="):
+            first.append(word)
+        else:
+            rest.append(word)
+    return first + rest
 
 
 def _serve(options: argparse.Namespace) -> int:
@@ -83,8 +122,8 @@ def _serve(options: argparse.Namespace) -> int:
         print(f"charge-bench is ready in {bench.directory}", flush=True)
 
     try:
-        asyncio.run(serve(options.dir.absolute(), settings, dict(options.set), ready))
-    except (BenchRefused, OSError) as exc:
+        asyncio.run(serve(options.dir.absolute(), settings, dict(options.set), ready, options.parent))
+    except (BenchRefused, WireError, ValueError, OSError) as exc:
         print(f"charge-bench: {exc}", file=sys.stderr)
         return 1
     return 0
@@ -94,7 +133,7 @@ def _tell(options: argparse.Namespace) -> int:
     given = {
         parameter["name"]: getattr(options, parameter["name"])
         for parameter in options.description["parameters"]
-        if getattr(options, parameter["name"]) is not None
+        if getattr(options, parameter["name"]) not in (None, [])
     }
     try:
         with Bench(options.dir) as bench:
@@ -134,8 +173,14 @@ def _add_serve(commands: Any) -> None:
     serve.add_argument("--energy-factor", type=float, default=1.0, help="multiplies counted energy, nothing else")
     serve.add_argument("--mirror", choices=("nc", "no"), default="nc", help="mirror contact at rest")
     serve.add_argument("--tethered", action="store_true", help="fixed cable: no proximity contact")
+    serve.add_argument("--parent", type=int, metavar="PID", help="end when this process ends")
     serve.add_argument(
-        "--set", type=_setting, action="append", default=[], metavar="NAME=VALUE", help="option of an extension"
+        "--set",
+        type=_setting,
+        action="append",
+        default=[],
+        metavar="NAME=VALUE",
+        help="csms=HOST:PORT, csms_socket=PATH or net_port=PORT",
     )
 
 

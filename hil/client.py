@@ -70,7 +70,7 @@ class Bench:
         """Run a verb and return its result. Raises ``BenchError``; ``NoBench`` when the bench is gone."""
         request_id = next(self._ids)
         try:
-            self._sock.settimeout(_ANSWER_TIMEOUT_S + float(arguments.get("timeout_s") or 0.0))
+            self._sock.settimeout(_patience_s(arguments))
             self._sock.sendall(json.dumps({**arguments, "id": request_id, "verb": verb}).encode() + b"\n")
             while True:
                 answer = json.loads(self._read_line())
@@ -153,7 +153,7 @@ class AsyncBench:
         self._answers[request_id] = future
         try:
             self._writer.write(json.dumps({**arguments, "id": request_id, "verb": verb}).encode() + b"\n")
-            async with asyncio.timeout(_ANSWER_TIMEOUT_S + float(arguments.get("timeout_s") or 0.0)):
+            async with asyncio.timeout(_patience_s(arguments)):
                 return _result(await future)
         except OSError as exc:
             raise NoBench(_no_bench(self.directory, exc)) from exc
@@ -207,8 +207,14 @@ class OwnBench:
             NoBench: it ended or stayed silent; the text holds what it said.
         """
         self.directory = Path(directory)
-        command = [sys.executable, "-m", "hil.cli", "--dir", str(self.directory), "serve", *arguments]
-        self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+        self.directory.mkdir(parents=True, exist_ok=True)
+        own = ["--dir", str(self.directory), "serve", "--parent", str(os.getpid())]
+        self.log_path = self.directory / "bench.log"
+        with self.log_path.open("ab") as log:
+            self._log_start = log.tell()
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "hil.cli", *own, *arguments], stdout=subprocess.PIPE, stderr=log
+            )
         try:
             self._await_ready(timeout_s)
             self.client = Bench(self.directory)
@@ -246,9 +252,18 @@ class OwnBench:
             chunk = os.read(fd, 4096) if ready else b""
             said += chunk
             if not chunk:
-                raise NoBench(
-                    f"the bench did not start within {timeout_s:g} s: {said.decode(errors='replace').strip()}"
-                )
+                with self.log_path.open("rb") as log:
+                    log.seek(self._log_start)
+                    complaint = log.read().decode(errors="replace").strip()
+                what = "ended" if ready else f"did not start within {timeout_s:g} s"
+                raise NoBench(f"the bench {what}: {complaint or 'it said nothing'}")
+
+
+def _patience_s(arguments: dict[str, Any]) -> float:
+    """Return how long an answer may take: a verb may wait itself, and pass on what waits (``csms``)."""
+    passed_on = arguments.get("arguments")
+    waits = [arguments.get("timeout_s"), passed_on.get("timeout_s") if isinstance(passed_on, dict) else None]
+    return _ANSWER_TIMEOUT_S + sum(float(wait) for wait in waits if isinstance(wait, int | float))
 
 
 def _result(answer: dict[str, Any]) -> Any:

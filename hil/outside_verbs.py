@@ -19,6 +19,30 @@ CSMS_PORT: Final = "csms.port"
 NET_PORT: Final = "net.port"
 
 
+class Road(Net):
+    """The network from the station to a CSMS: the one it was told, else the one that left its port in a file."""
+
+    def __init__(self, port_file: Path, target: str | None, *, listen_port: int) -> None:
+        """Lead to ``target`` (HOST:PORT), or to the port in ``port_file`` of this machine, read at each connection."""
+        self._port_file = port_file
+        self._told = None if target is None else _parsed(target)
+        super().__init__(self.target, listen_port=listen_port)
+
+    @property
+    def target(self) -> Target:
+        """Where the next connection leads."""
+        if self._told is not None:
+            return self._told
+        try:
+            return Target(host="127.0.0.1", port=int(self._port_file.read_text(encoding="utf-8")))
+        except (OSError, ValueError):
+            return _NOBODY  # no CSMS yet: connections are reset
+
+    @target.setter
+    def target(self, target: Target) -> None:
+        self._told = None if target == _NOBODY else target
+
+
 class OutsideVerbs:
     """The verbs' bodies. The station reaches its CSMS through ``net``, whose near port stays the same."""
 
@@ -26,7 +50,7 @@ class OutsideVerbs:
         self._bench = bench
         options = bench.options
         self._csms_socket = Path(options.get("csms_socket", bench.directory / CSMS_SOCKET))
-        self.net = Net(_target(options, bench.directory), listen_port=int(options.get("net_port", "0")))
+        self.net = Road(bench.directory / CSMS_PORT, options.get("csms"), listen_port=int(options.get("net_port", "0")))
 
     async def start(self) -> None:
         """Open the near end of the network and write its port to ``DIR/net.port``."""
@@ -86,12 +110,8 @@ def register(verbs: Verbs, body: OutsideVerbs | type[OutsideVerbs]) -> None:
         verbs.add(Verb(name=name, summary=summary, parameters=parameters, run=run))
 
 
-def _target(options: Any, directory: Path) -> Target:
-    port_file = directory / CSMS_PORT
-    text = options.get("csms") or (f"127.0.0.1:{port_file.read_text().strip()}" if port_file.exists() else "")
-    if not text:
-        return _NOBODY
-    match = re.fullmatch(r"(\[?[^\]]+\]?):(\d+)", text)
+def _parsed(text: str) -> Target:
+    match = re.fullmatch(r"\[?([^\]]+?)\]?:(\d+)", text)
     if match is None:
         raise ValueError(f"option csms is {text!r}, expected HOST:PORT")
-    return Target(host=match[1].strip("[]"), port=int(match[2]))
+    return Target(host=match[1], port=int(match[2]))

@@ -35,6 +35,10 @@ class PinsServer:
         for client in list(self.clients):
             client.drop()
 
+    def count_clients(self) -> None:
+        """Write into the trace how many clients there are."""
+        self.bench.record("pins.clients", len(self.clients))
+
     def close(self) -> None:
         """Stop listening and close every connection."""
         if self._server is not None:
@@ -71,7 +75,9 @@ class PinsClient(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Forget the client. Its outputs and pilot settings keep their last value, as on Raspberry Pi OS."""
-        self._server.clients.discard(self)
+        if self in self._server.clients:
+            self._server.clients.remove(self)
+            self._server.count_clients()
 
     def data_received(self, data: bytes) -> None:
         """Do what the client asks; an unintelligible client is cut off."""
@@ -119,6 +125,7 @@ class PinsClient(asyncio.Protocol):
             raise WireError("the station has no power (charge-bench power_on)")
         self.name = str(message.get("client") or "unnamed")
         self._server.clients.add(self)
+        self._server.count_clients()
         self._send(self._server.welcome())
 
     def _send(self, message: dict[str, Any]) -> None:

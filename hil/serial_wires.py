@@ -58,14 +58,21 @@ class ReaderWire:
     """One card reader: a frame every 65 ms while a card lies on it."""
 
     def __init__(self, bench: Bench, index: int, path: Path) -> None:
+        self._world = bench.world
         self._reader = bench.world.readers[index]
+        self._card: str | None = None
         self._timer: asyncio.TimerHandle | None = None
         self.port = PtyPort(path, _ignore)
 
     def follow(self) -> None:
-        """Start to send when a card came. The world calls this after every change."""
-        if self._reader.card is not None and self._timer is None:
-            self._send()
+        """See whether a card came or went. The bench calls this after every change of the world."""
+        card = self._reader.card if self._world.powered else None
+        if card == self._card:
+            return
+        self._card = card
+        if self._timer is not None:
+            self._timer.cancel()
+        self._send()
 
     def close(self) -> None:
         """Stop sending and close the port."""
@@ -75,8 +82,8 @@ class ReaderWire:
 
     def _send(self) -> None:
         self._timer = None
-        if self._reader.card is not None:
-            self.port.send(card_frame(self._reader.card))
+        if self._card is not None:
+            self.port.send(card_frame(self._card))
             self._timer = asyncio.get_running_loop().call_later(FRAME_PERIOD_S, self._send)
 
 

@@ -246,12 +246,15 @@ async def serve(
     settings: WorldSettings,
     options: Mapping[str, str] | None = None,
     ready: Callable[[Bench], None] | None = None,
+    parent: int | None = None,
 ) -> None:
-    """Run a bench until SIGTERM, SIGINT or the verb ``stop``. Raises ``BenchRefused``."""
+    """Run a bench until SIGTERM, SIGINT, the verb ``stop`` or the end of process ``parent``. Raises ``BenchRefused``."""
     loop = asyncio.get_running_loop()
     bench = Bench(directory, settings, options)
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, bench.stop)
+    if parent is not None:
+        loop.add_reader(os.pidfd_open(parent), bench.stop)
     try:
         await bench.start()
         if ready is not None:

@@ -78,6 +78,10 @@ class BenchConnection:
             raise DriverUnavailable(f"the bench page holds no consistent pilot sample of EVSE {evse}")
         return sample
 
+    def check_present(self) -> None:
+        """Raise ``DriverUnavailable`` unless a bench is connected."""
+        self._present()
+
     def check_line(self, line: str, *, output: bool) -> None:
         """Raise ``DriverUnavailable`` unless ``line`` exists and has this direction, seen from the station."""
         attachment = self._present()
@@ -240,6 +244,7 @@ def acquire(socket_path: str) -> BenchConnection:
         connection, holders = _shared.get(key, (None, 0))
         if connection is None:
             connection = BenchConnection(socket_path, client=f"drivers.bench pid {os.getpid()}")
+        connection.check_present()
         _shared[key] = (connection, holders + 1)
         return connection
 

@@ -23,7 +23,9 @@ class SteadyLgpioPin(_gpiozero.LGPIOPin):  # type: ignore[misc]  # the base is A
         lgpio.gpio_claim_output(self.factory._handle, self._number, int(bool(state)))
 
     def close(self) -> None:
-        """Leave the line as it is; closing the factory frees it, and the kernel decides what becomes of its level."""
+        """Leave an output as it is; closing the factory frees it, and the kernel decides what becomes of its level."""
+        if self._callback is not None:  # an input that was watched
+            self.when_changed = None
 
 
 class SteadyLgpioFactory(_gpiozero.LGPIOFactory):  # type: ignore[misc]  # the base is Any, see above

@@ -1,0 +1,183 @@
+"""What every set of on/off lines does, over every implementation, driven from the world's side."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from gpiozero import Device
+from gpiozero.pins.mock import MockFactory
+
+from drivers.api import DriverUnavailable, Lines
+from drivers.bench.lines import SPEC as BENCH_SPEC
+from drivers.bench.lines import open_lines as open_bench_lines
+from drivers.gpio.lines import SPEC as GPIO_SPEC
+from drivers.gpio.lines import GpiozeroLines, open_lines
+from hil.client import OwnBench
+
+DELIVERY_S = 5.0
+
+
+class BenchBoard:
+    """The bench as a board: output evse1.contactor, input evse1.rcd."""
+
+    output, other_output, input = "evse1.contactor", "evse1.led", "evse1.rcd"
+
+    def __init__(self, directory: Path) -> None:
+        self.own = OwnBench(directory)
+        self.bench = self.own.client
+        self.socket = str(directory / "pins.sock")
+
+    def open(self) -> Lines:
+        return open_bench_lines(socket=self.socket)
+
+    def drive(self, level: bool) -> None:
+        self.bench.rcd(action="trip" if level else "clear")
+
+    def expect(self, line: str, level: bool) -> None:
+        self.bench.wait(f"evse1.{'coil' if line == self.output else 'led'}", "==", level)
+
+    def stop(self) -> None:
+        self.own.stop()
+
+
+class MockBoard:
+    """gpiozero's own mock of a Raspberry Pi."""
+
+    output, other_output, input = "GPIO17", "GPIO27", "GPIO22"
+
+    def __init__(self, directory: Path) -> None:
+        self.factory = MockFactory()
+
+    def open(self) -> Lines:
+        self.factory = MockFactory()
+        return GpiozeroLines(factory=self.factory)
+
+    def drive(self, level: bool) -> None:
+        pin = self.factory.pin(self.input)
+        pin.drive_high() if level else pin.drive_low()
+
+    def expect(self, line: str, level: bool) -> None:
+        assert bool(self.factory.pin(line).state) is level
+
+    def stop(self) -> None:
+        self.factory.reset()
+
+
+@pytest.fixture(scope="module", params=[BenchBoard, MockBoard])
+def board(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    opened = request.param(tmp_path_factory.mktemp("lines"))
+    yield opened
+    opened.stop()
+
+
+@pytest.fixture
+def lines(board: Any) -> Iterator[Lines]:
+    opened = board.open()
+    yield opened
+    board.drive(False)
+    opened.close()
+
+
+def test_an_output_starts_with_its_first_value_and_follows(board: Any, lines: Lines) -> None:
+    output = lines.output(board.output, active_high=True, initial=True)
+    board.expect(board.output, True)
+    output.write(False)
+    board.expect(board.output, False)
+
+
+def test_an_active_low_output_is_inverted_on_the_wire(board: Any, lines: Lines) -> None:
+    output = lines.output(board.other_output, active_high=False, initial=False)
+    board.expect(board.other_output, True)
+    output.write(True)
+    board.expect(board.other_output, False)
+
+
+def test_an_input_shows_its_level_in_both_polarities(board: Any, lines: Lines) -> None:
+    line = lines.input(board.input, active_high=True)
+    board.drive(False)
+    assert line.read() is False
+    board.drive(True)
+    assert line.read() is True
+    assert line.age_s(12.0) == 0.0
+
+
+def test_an_active_low_input_is_inverted(board: Any, lines: Lines) -> None:
+    line = lines.input(board.input, active_high=False)
+    board.drive(True)
+    assert line.read() is False
+    board.drive(False)
+    assert line.read() is True
+
+
+def test_a_pulse_between_two_looks_is_caught_once(board: Any, lines: Lines) -> None:
+    line = lines.input(board.input, active_high=True)
+    board.drive(False)
+    assert line.take_pulse() is False
+    board.drive(True)
+    board.drive(False)
+    assert eventually(line.take_pulse)
+    assert line.take_pulse() is False
+
+
+def test_a_level_that_stays_active_is_a_pulse_every_time(board: Any, lines: Lines) -> None:
+    line = lines.input(board.input, active_high=True)
+    board.drive(True)
+    assert eventually(line.take_pulse)
+    assert line.take_pulse() is True
+
+
+def test_a_line_is_claimed_once(board: Any, lines: Lines) -> None:
+    lines.output(board.output, active_high=True, initial=False)
+    with pytest.raises(DriverUnavailable, match=f"line {board.output}: .*already in use"):
+        lines.input(board.output, active_high=True)
+
+
+def test_an_unknown_line_is_refused(lines: Lines) -> None:
+    with pytest.raises(DriverUnavailable):
+        lines.output("nowhere", active_high=True, initial=False)
+
+
+def test_an_unknown_pull_is_refused(board: Any, lines: Lines) -> None:
+    with pytest.raises(ValueError, match=r"pull 'sideways' .* expected one of none, up, down"):
+        lines.input(board.input, active_high=True, pull="sideways")
+
+
+@pytest.mark.parametrize("pull", ["up", "down"])
+def test_a_pull_does_not_change_the_polarity(board: Any, lines: Lines, pull: str) -> None:
+    line = lines.input(board.input, active_high=True, pull=pull)
+    board.drive(True)
+    assert line.read() is True
+    board.drive(False)
+    assert line.read() is False
+
+
+def test_the_global_pin_factory_is_never_touched(board: Any, lines: Lines) -> None:
+    lines.output(board.output, active_high=True, initial=False)
+    assert Device.pin_factory is None
+
+
+def test_a_factory_must_be_known_and_present() -> None:
+    with pytest.raises(DriverUnavailable, match="gpiozero factory 'gpiod': expected one of lgpio"):
+        open_lines(factory="gpiod")
+    with pytest.raises(DriverUnavailable, match="gpiozero factory 'pigpio' cannot be opened"):
+        open_lines(factory="pigpio")
+    open_lines(factory="mock").close()
+
+
+def test_both_drivers_describe_themselves() -> None:
+    assert (BENCH_SPEC.name, GPIO_SPEC.name) == ("bench", "gpio")
+    assert "mock" in GPIO_SPEC.options[0].choices
+
+
+def eventually(condition: Any) -> bool:
+    """Ask until it is true: an edge is delivered by another thread."""
+    pause = threading.Event()
+    for _ in range(int(DELIVERY_S / 0.005)):
+        if condition():
+            return True
+        pause.wait(0.005)
+    return False
