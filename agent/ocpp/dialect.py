@@ -9,6 +9,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+import msgspec
+
 from agent.model.commands import AnyOutcome, Command, TokenVerdict
 from agent.model.evse import EvseView
 from agent.model.ids import IdToken
@@ -72,10 +74,17 @@ class Dialect(Protocol):
 
     subprotocol: str
     answers_unreadable_ids: bool  # 2.0.1 answers a frame without a readable id with id "-1"; 1.6 stays silent
+    answers_unknown_types: bool  # 2.0.1 answers a frame of unknown message type; 1.6 ignores it
     silent_when_rejected: bool  # 1.6 answers nothing while rejected; 2.0.1 answers SecurityError
+    boots_again_after_reconnect: bool  # 1.6 grants a triggered boot after a reconnect; 2.0.1 never while accepted
+    reports_all_after_outage: bool  # 2.0.1 reports every status after an outage above OfflineThreshold
+    statuses_need_time: bool  # 2.0.1 cannot report a status without a time of day
 
     def error_code(self, violation: Violation) -> str:
         """Return this version's spelling of a CALLERROR code."""
+
+    def encode(self, message: Message) -> msgspec.Raw:
+        """Return the payload's proven JSON. Raises ``LocalProtocolError`` for one that this version forbids."""
 
     def boot(self, identity: StationIdentity, reason: str) -> Message:
         """Return a BootNotification. ``reason``: ``power_up``, ``watchdog``, ``remote_reset``, ``triggered`` ..."""
@@ -90,12 +99,13 @@ class Dialect(Protocol):
         """Read the CSMS's time from the answer to a heartbeat; ``None`` where it cannot be read."""
 
     def statuses(self, views: Sequence[EvseView], station_operative: bool) -> Mapping[tuple[int, int], str]:
-        """Project the status of every reportable connector: (EVSE, connector) -> comparable text, in reporting order."""
+        """Project the status of every reportable connector: (EVSE, connector) -> comparable text, in reporting order.
+        """
 
     def status(
-        self, place: tuple[int, int], views: Sequence[EvseView], station_operative: bool, at_utc_s: float
+        self, place: tuple[int, int], views: Sequence[EvseView], station_operative: bool, at_utc_s: float | None
     ) -> Message:
-        """Return the StatusNotification for one place named by ``statuses``."""
+        """Return the StatusNotification for one place named by ``statuses``; without a time where none is known."""
 
     def authorize(self, token: IdToken) -> Message:
         """Return an Authorize."""
@@ -130,6 +140,11 @@ class Dialect(Protocol):
 
     def variables(self) -> Sequence[Variable]:
         """Return variables that only this version knows; the standard ones are in ``agent.model``."""
+
+    def live_variables(
+        self, views: Sequence[EvseView], station_operative: bool, utc_s: float | None
+    ) -> Mapping[str, str]:
+        """Return the values of variables that mirror a state, by ``key_of``; the keys are the same every time."""
 
     def variable_key(self, name: str) -> str | None:
         """Return the book's key of a variable written in this version's own words, or ``None``."""

@@ -1,0 +1,55 @@
+"""What after a failure: attempts and waits of facts. Pure.
+
+A failure is a CALLERROR or a time-out on a living link; a lost connection is none. After failure n the next
+transmission waits interval * n; after ``MessageAttempts`` transmissions the fact is given up and the next one goes. A
+time-out keeps the message id (back ends de-duplicate by it), a CALLERROR needs a new one ("duplicate id" would
+otherwise repeat for ever).
+
+Source: OCPP 1.6 §3.7.1 with OCPP-J errata 3.3; OCPP 2.0.1 E13.
+"""
+
+from __future__ import annotations
+
+from agent.model.journal import JournalRow
+from agent.model.variables import VariableBook
+from agent.ocpp.session_outputs import Failed, GiveUp
+
+_CONTROLLER = "OCPPCommCtrlr"
+_INSTANCE = "TransactionEvent"
+
+
+class Delivery:
+    """Keeps the moment before which no fact may be sent. Attempts live in the row, so they survive a restart."""
+
+    def __init__(self, variables: VariableBook) -> None:
+        self._variables = variables
+        self._not_before_s: float | None = None
+
+    @property
+    def not_before_s(self) -> float | None:
+        """Moment from which the next fact may go; ``None``: now."""
+        return self._not_before_s
+
+    def may_send(self, now_s: float) -> bool:
+        """Return whether no failed fact is waiting for its next attempt."""
+        return self._not_before_s is None or now_s >= self._not_before_s
+
+    def delivered(self) -> None:
+        """Take note of a success."""
+        self._not_before_s = None
+
+    def failed(self, row: JournalRow, error: str, now_s: float, *, new_message_id: bool) -> Failed | GiveUp:
+        """Decide what becomes of a fact that the CSMS failed to process."""
+        transmissions = row.attempts + 1
+        allowed = max(1, self._variables.integer(_CONTROLLER, "MessageAttempts", _INSTANCE))
+        if transmissions >= allowed:
+            self._not_before_s = None
+            return GiveUp(seq=row.seq, error=error)
+        interval_s = self._variables.integer(_CONTROLLER, "MessageAttemptInterval", _INSTANCE)
+        self._not_before_s = now_s + interval_s * transmissions
+        return Failed(seq=row.seq, error=error, new_message_id=new_message_id)
+
+    def hopeless(self, row: JournalRow, error: str) -> GiveUp:
+        """Give up a fact that can never be sent."""
+        self._not_before_s = None
+        return GiveUp(seq=row.seq, error=error)

@@ -1,0 +1,118 @@
+"""What a session asks its owner to do, in the order of the list that a call returns."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from agent.model.commands import TriggerKind
+from agent.model.inputs import Input
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Send:
+    """Write one WebSocket text message."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Drop:
+    """Close the connection with this WebSocket close code, then call ``Session.closed`` and reconnect with back-off."""
+
+    code: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ToCore:
+    """Hand an input to the charging core."""
+
+    input: Input
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MarkSent:
+    """A fact is about to be transmitted (the ``Send`` follows): its row is ``sent`` from now on.
+
+    Attributes:
+        utc_s: the time of day that this rendering fixed because the fact knew none: it must be durable before the
+            ``Send`` is performed. ``None``: nothing was fixed, and the mark may be written lazily.
+    """
+
+    seq: int
+    utc_s: float | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Acknowledged:
+    """A fact is delivered: remove its row and remember ``csms_id`` (if not ``None``) for its transaction, in one
+    commit.
+    """
+
+    seq: int
+    csms_id: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Failed:
+    """The CSMS failed to process a fact: count one attempt. ``new_message_id``: the next one needs a fresh id."""
+
+    seq: int
+    error: str
+    new_message_id: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GiveUp:
+    """A fact failed for good: count the attempt and move it to the dead letters; the next one goes.
+
+    Where the fact is a ``TransactionStarted`` the other facts of its transaction have ``start_lost`` from now on.
+    """
+
+    seq: int
+    error: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClockHeard:
+    """The CSMS said what time it is."""
+
+    utc_s: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Registered:
+    """The CSMS answered a boot notification.
+
+    Attributes:
+        status: ``accepted``, ``pending`` or ``rejected``.
+        interval_s: accepted: the heartbeat interval now in use (the variable should say so); else the wait before the
+            next boot notification.
+    """
+
+    status: str
+    interval_s: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Triggered:
+    """The CSMS was told that this comes: make it and pass it to ``Session.send`` (or the journal). ``None``: every
+    EVSE.
+    """
+
+    kind: TriggerKind
+    evse_id: int | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LogLine:
+    """One log line: ``event`` is ``noun.past_verb``; no id tokens in the fields."""
+
+    event: str
+    level: str = "info"
+    fields: dict[str, str | int | float | bool | None] = field(default_factory=dict)
+
+
+Output = (
+    Send | Drop | ToCore | MarkSent | Acknowledged | Failed | GiveUp | ClockHeard | Registered | Triggered | LogLine
+)

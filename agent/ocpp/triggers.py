@@ -1,0 +1,65 @@
+"""What a TriggerMessage gets: the answer, and what follows it. Pure.
+
+Source: OCPP 1.6 §5.17, errata 3.35 and 3.40; OCPP 2.0.1 F06.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from agent.model.commands import Answered, Outcome, TriggerKind, TriggerMessage
+from agent.ocpp.session_outputs import Triggered
+from agent.ocpp.status_board import Place
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Grant:
+    """The answer to a trigger, and what is to be sent after it."""
+
+    outcome: Outcome
+    boot: bool = False
+    heartbeat: bool = False
+    places: tuple[Place, ...] = ()
+    triggered: Triggered | None = None
+
+
+def answer_trigger(command: TriggerMessage, places: Sequence[Place], *, may_boot: bool) -> Grant:
+    """Decide on a trigger.
+
+    Args:
+        command: what the CSMS asks for.
+        places: every place that has a status, (EVSE, connector).
+        may_boot: a boot notification would be in order now.
+    """
+    accepted = Outcome(answered=Answered.ACCEPTED)
+    match command.kind:
+        case TriggerKind.BOOT:
+            if not may_boot:
+                return Grant(outcome=Outcome(answered=Answered.REJECTED, why="the station is accepted"))
+            return Grant(outcome=accepted, boot=True)
+        case TriggerKind.HEARTBEAT:
+            return Grant(outcome=accepted, heartbeat=True)
+        case TriggerKind.STATUS:
+            meant = tuple(place for place in places if _means(command, place))
+            if not meant:
+                return Grant(outcome=_unknown(command))
+            return Grant(outcome=accepted, places=meant)
+        case TriggerKind.METER_VALUES | TriggerKind.TRANSACTION_EVENT:
+            evse_id = command.evse_id or None
+            if evse_id is not None and all(evse_id != place[0] for place in places):
+                return Grant(outcome=_unknown(command))
+            return Grant(outcome=accepted, triggered=Triggered(kind=command.kind, evse_id=evse_id))
+        case TriggerKind.LOG_STATUS | TriggerKind.FIRMWARE_STATUS | None:
+            return Grant(outcome=Outcome(answered=Answered.NOT_IMPLEMENTED, why="no such message here"))
+
+
+def _means(command: TriggerMessage, place: Place) -> bool:
+    evse_id, connector_id = place
+    return command.evse_id in (None, evse_id) and command.connector_id in (None, connector_id)
+
+
+def _unknown(command: TriggerMessage) -> Outcome:
+    return Outcome(
+        answered=Answered.REJECTED, why=f"EVSE {command.evse_id} connector {command.connector_id} is unknown"
+    )

@@ -1,0 +1,157 @@
+"""OCPP 1.6J as a dialect. Pure and without state; knows how the station is built, because 1.6 numbers its connectors.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import msgspec
+
+from agent.model.commands import AnyOutcome, Command, TokenVerdict
+from agent.model.evse import EvseView
+from agent.model.ids import IdToken
+from agent.model.journal import JournalRow
+from agent.model.sample import Sample
+from agent.model.station import EvseLayout
+from agent.model.variables import Variable, VariableEntry
+from agent.ocpp.dialect import FactAnswer, Message, Registration, Resolve, StationIdentity
+from agent.ocpp.errors import Violation
+from agent.ocpp.v16 import answers, incoming, keys, messages, outgoing, status
+from agent.ocpp.v16.codes import CODE_OF
+from agent.ocpp.v16.places import STATION, Connectors, Place
+from agent.ocpp.wire_time import format_utc
+
+
+class Dialect16:
+    """OCPP 1.6J.
+
+    Args:
+        evses: the station's EVSEs in the order of the station file; connectors are numbered 1, 2, 3 ... over all of
+        them. vendor_id: whose ``vendorErrorCode`` it is (reverse domain name).
+    """
+
+    subprotocol = "ocpp1.6"
+    answers_unreadable_ids = False
+    answers_unknown_types = False
+    silent_when_rejected = True
+    boots_again_after_reconnect = True
+    reports_all_after_outage = False
+    statuses_need_time = False
+
+    def __init__(self, evses: Sequence[EvseLayout], vendor_id: str = "charge-agent") -> None:
+        self._connectors = Connectors(evses)
+        self._vendor_id = vendor_id
+
+    def error_code(self, violation: Violation) -> str:
+        """Return the spelling of a CALLERROR code."""
+        return CODE_OF[violation]
+
+    def encode(self, message: Message) -> msgspec.Raw:
+        """Return the payload's proven JSON."""
+        return messages.CODEC.encode(message.payload)
+
+    def boot(self, identity: StationIdentity, reason: str) -> Message:
+        """Return a BootNotification; 1.6 has no place for the reason."""
+        payload = messages.BootNotificationRequest(
+            charge_point_vendor=identity.vendor,
+            charge_point_model=identity.model,
+            charge_point_serial_number=identity.serial_number,
+            charge_box_serial_number=None,
+            firmware_version=identity.firmware_version,
+            iccid=identity.iccid,
+            imsi=identity.imsi,
+            meter_type=identity.meter_type,
+            meter_serial_number=identity.meter_serial_number,
+        )
+        return Message(action="BootNotification", payload=payload)
+
+    def read_registration(self, payload: bytes) -> Registration:
+        """Read the answer to ``boot``."""
+        return incoming.registration(payload)
+
+    def heartbeat(self) -> Message:
+        """Return a Heartbeat."""
+        return Message(action="Heartbeat", payload=messages.HeartbeatRequest())
+
+    def read_heartbeat(self, payload: bytes) -> float | None:
+        """Read the CSMS's time."""
+        return incoming.heartbeat(payload)
+
+    def statuses(self, views: Sequence[EvseView], station_operative: bool) -> Mapping[Place, str]:
+        """Project the statuses: connector 0 first, then every connector."""
+        view_of = {view.evse_id: view for view in views}
+        texts = {STATION: status.project_station(views, station_operative).text}
+        for evse_id, connector_id in self._connectors.places:
+            if evse_id in view_of:
+                projection = status.project_connector(view_of[evse_id], connector_id, station_operative)
+                texts[evse_id, connector_id] = projection.text
+        return texts
+
+    def status(
+        self, place: Place, views: Sequence[EvseView], station_operative: bool, at_utc_s: float | None
+    ) -> Message:
+        """Return a StatusNotification."""
+        if place == STATION:
+            projection = status.project_station(views, station_operative)
+        else:
+            view = next(view for view in views if view.evse_id == place[0])
+            projection = status.project_connector(view, place[1], station_operative)
+        payload = messages.StatusNotificationRequest(
+            connector_id=self._connectors.number(*place),
+            error_code=projection.error,
+            status=projection.status,
+            info=projection.info or None,
+            timestamp=None if at_utc_s is None else format_utc(at_utc_s),
+            vendor_id=self._vendor_id if projection.vendor_error else None,
+            vendor_error_code=projection.vendor_error or None,
+        )
+        return Message(action="StatusNotification", payload=payload)
+
+    def authorize(self, token: IdToken) -> Message:
+        """Return an Authorize."""
+        return Message(action="Authorize", payload=messages.AuthorizeRequest(id_tag=outgoing.id_tag(token)))
+
+    def read_authorization(self, payload: bytes) -> TokenVerdict:
+        """Read the answer to ``authorize``."""
+        return incoming.authorization(payload)
+
+    def render(self, row: JournalRow, resolve: Resolve) -> Message | None:
+        """Render a fact; ``None`` where 1.6 has no message for it."""
+        return outgoing.render(row, self._connectors, resolve)
+
+    def read_fact_answer(self, row: JournalRow, payload: bytes) -> FactAnswer:
+        """Read the answer to a rendered fact."""
+        return incoming.fact_answer(row, payload)
+
+    def meter_values(self, view: EvseView, sample: Sample, resolve: Resolve) -> Message:
+        """Return MeterValues outside the journal."""
+        number = self._connectors.number(view.evse_id, view.connector_ids[0])
+        running = view.transaction_id is not None and view.csms_id is not None
+        transaction = int(view.csms_id) if running and view.csms_id is not None else None
+        return outgoing.meter_values(number, transaction, sample, resolve)
+
+    def report(self, request_id: int, entries: Sequence[VariableEntry], generated_utc_s: float) -> Sequence[Message]:
+        """1.6 has no reports."""
+        return ()
+
+    def command(self, action: str, payload: bytes) -> Command:
+        """Read a CALL of the CSMS."""
+        return incoming.command(action, payload, self._connectors)
+
+    def answer(self, action: str, command: Command, outcome: AnyOutcome) -> Message:
+        """Return the response to a command."""
+        return Message(action=action, payload=answers.response(action, outcome))
+
+    def variables(self) -> Sequence[Variable]:
+        """Return the variables that only 1.6 knows."""
+        return keys.own_variables(len(self._connectors.places))
+
+    def live_variables(
+        self, views: Sequence[EvseView], station_operative: bool, utc_s: float | None
+    ) -> Mapping[str, str]:
+        """No configuration key of 1.6 mirrors a state."""
+        return {}
+
+    def variable_key(self, name: str) -> str | None:
+        """Return the book's key of a configuration key."""
+        return keys.key_named(name)

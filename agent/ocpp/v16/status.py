@@ -1,0 +1,106 @@
+"""The nine statuses of OCPP 1.6 as a projection of the EVSE's state.
+
+A blocking fault is Faulted; out of service without a transaction is Unavailable; the rest follows the occupancy.
+Connector 0 knows only Available, Unavailable and Faulted. A fault that does not block is a warning: an error code
+beside the status.
+
+Source: OCPP 1.6 §4.9, §7.6, §7.7, errata 3.19 and 3.84.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Final
+
+from agent.model.evse import EvseView, Occupancy
+from agent.model.faults import Fault, FaultCode
+from agent.ocpp.v16.enums import ChargePointErrorCode as Error
+from agent.ocpp.v16.enums import ChargePointStatus as Status
+
+_INFO_CHARS: Final = 50
+
+_STATUS_OF: Final[Mapping[Occupancy, Status]] = MappingProxyType(
+    {
+        Occupancy.FREE: Status.AVAILABLE,
+        Occupancy.PREPARING: Status.PREPARING,
+        Occupancy.CHARGING: Status.CHARGING,
+        Occupancy.SUSPENDED_EV: Status.SUSPENDED_EV,
+        Occupancy.SUSPENDED_EVSE: Status.SUSPENDED_EVSE,
+        Occupancy.FINISHING: Status.FINISHING,
+    }
+)
+
+_ERROR_OF: Final[Mapping[FaultCode, Error]] = MappingProxyType(
+    {
+        FaultCode.RCD_TRIPPED: Error.GROUND_FAILURE,
+        FaultCode.EMERGENCY_STOP: Error.OTHER_ERROR,
+        FaultCode.PILOT_ERROR: Error.EV_COMMUNICATION_ERROR,
+        FaultCode.DIODE_MISSING: Error.EV_COMMUNICATION_ERROR,
+        FaultCode.CONTACTOR_WELDED: Error.POWER_SWITCH_FAILURE,
+        FaultCode.CONTACTOR_STUCK_OPEN: Error.POWER_SWITCH_FAILURE,
+        FaultCode.LOCK_FAILED: Error.CONNECTOR_LOCK_FAILURE,
+        FaultCode.VENTILATION_MISSING: Error.OTHER_ERROR,
+        FaultCode.PROXIMITY_ERROR: Error.OTHER_ERROR,
+        FaultCode.INPUT_UNKNOWN: Error.INTERNAL_ERROR,
+        FaultCode.POWER_PATH_LOST: Error.INTERNAL_ERROR,
+        FaultCode.GUARD_LOST: Error.INTERNAL_ERROR,
+        FaultCode.METER_SILENT: Error.POWER_METER_FAILURE,
+        FaultCode.METER_IMPLAUSIBLE: Error.POWER_METER_FAILURE,
+        FaultCode.READER_LOST: Error.READER_FAILURE,
+        FaultCode.STORE_FAILED: Error.INTERNAL_ERROR,
+        FaultCode.SETTINGS_LAST_GOOD: Error.OTHER_ERROR,
+        FaultCode.OVER_CURRENT: Error.OVER_CURRENT_FAILURE,
+    }
+)
+_EV_ERROR_FITS: Final = frozenset({Status.PREPARING, Status.SUSPENDED_EV, Status.SUSPENDED_EVSE, Status.FINISHING})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Projection:
+    """What 1.6 says about one connector."""
+
+    status: Status
+    error: Error
+    info: str
+    vendor_error: str
+
+    @property
+    def text(self) -> str:
+        """Return a text that changes when the CSMS should be told."""
+        return "|".join((self.status.value, self.error.value, self.vendor_error, self.info))
+
+
+def project_station(views: Sequence[EvseView], operative: bool) -> Projection:
+    """Return what connector 0 says."""
+    faults = tuple(fault for view in views[:1] for fault in view.faults if fault.evse_id is None)
+    if any(fault.blocking for fault in faults):
+        status = Status.FAULTED
+    else:
+        status = Status.AVAILABLE if operative else Status.UNAVAILABLE
+    return _with_fault(status, faults, "")
+
+
+def project_connector(view: EvseView, connector_id: int, station_operative: bool) -> Projection:
+    """Return what one connector says."""
+    operative = station_operative and view.operative and view.connector_operative.get(connector_id, True)
+    faults = tuple(fault for fault in view.faults if fault.evse_id is not None or fault.blocking)
+    if view.blocked:
+        status = Status.FAULTED
+    elif not operative and view.transaction_id is None:
+        status = Status.UNAVAILABLE
+    else:
+        status = _STATUS_OF[view.occupancy]
+    return _with_fault(status, faults, view.side_info)
+
+
+def _with_fault(status: Status, faults: Sequence[Fault], side_info: str) -> Projection:
+    fault = min(faults, key=lambda each: not each.blocking, default=None)
+    if fault is None:
+        return Projection(status=status, error=Error.NO_ERROR, info=side_info[:_INFO_CHARS], vendor_error="")
+    error = _ERROR_OF[fault.code]
+    if error is Error.EV_COMMUNICATION_ERROR and status not in _EV_ERROR_FITS:
+        error = Error.OTHER_ERROR
+    info = (fault.text or side_info or fault.code.value.replace("_", " "))[:_INFO_CHARS]
+    return Projection(status=status, error=error, info=info, vendor_error=fault.code.value)
