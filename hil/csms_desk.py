@@ -29,6 +29,8 @@ class StationCard:
     since_s: float | None = None
     connections: int = 0
     boot: Mapping[str, Any] | None = None
+    registration: str | None = None
+    asked_while_pending: bool = False
     status: dict[str, str] = field(default_factory=dict)
 
     def as_json(self) -> dict[str, Any]:
@@ -53,6 +55,20 @@ class Desk:
     def station(self, identity: str) -> StationCard:
         """Return a station's card, a new one at its first appearance."""
         return self.stations.setdefault(identity, StationCard(identity))
+
+    def register(self, arrival: Arrival) -> dict[str, Any]:
+        """Note a BootNotification on the station's card and return the answer in the `ocpp` package's words."""
+        card = self.station(arrival.identity)
+        card.boot, card.registration, card.asked_while_pending = (
+            json.loads(arrival.content),
+            self.script.boot_status,
+            False,
+        )
+        return {
+            "current_time": self.current_time(),
+            "interval": self.script.boot_interval_s,
+            "status": self.script.boot_status,
+        }
 
     def remember(self, arrival: Arrival, answer: str) -> None:
         """Keep the answer to a transaction message for its retries."""

@@ -24,6 +24,7 @@ class FrameKind(Enum):
     RESULT = "result"
     ERROR = "error"
     GARBAGE = "garbage"
+    REFUSED = "refused"  # an upgrade; the text is the HTTP status
     CONNECTED = "connected"
     DISCONNECTED = "disconnected"
 

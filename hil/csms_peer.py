@@ -79,6 +79,7 @@ class Peer:
         self._pending: dict[str, tuple[str, asyncio.Future[dict[str, Any]]]] = {}
         self._given_up: dict[str, str] = {}
         self._asked: dict[str, str] = {}
+        self._unanswered: dict[str, str] = {}
         self._late: set[asyncio.Task[None]] = set()
         self._turn = asyncio.Lock()
         self.identity = identity
@@ -115,6 +116,7 @@ class Peer:
         Raises:
             CallFailed: no answer in time, connection lost, or the payload is not valid.
         """
+        self._desk.station(self.identity).asked_while_pending = True
         message: Call = _package.Call(str(uuid.uuid4()), action, payload)
         if checked:
             try:
@@ -138,6 +140,7 @@ class Peer:
         """Send a frame as it is and record it."""
         kind, action, message_id, payload = _describe(text)
         action = action or self._asked.get(str(message_id))
+        self._unanswered.pop(str(message_id), None)
         self._record(Direction.OUT, kind, text, action=action, message_id=message_id, payload=payload)
         try:
             await self._connection.send(text)
@@ -187,6 +190,7 @@ class Peer:
 
     async def _treat(self, arrival: Arrival, message: Call, raw: str, rule: Rule) -> None:
         """Answer a CALL as the script says."""
+        self._check_manners(arrival)
         if rule.manner is Manner.CALLERROR:
             self._refused(arrival, message.payload)
             await self.send(_package.CallError(arrival.message_id, rule.code, rule.text, {}).to_json())
@@ -205,6 +209,19 @@ class Peer:
             task.add_done_callback(self._late.discard)
             return
         await self.send(answer)
+
+    def _check_manners(self, arrival: Arrival) -> None:
+        """Note a CALL that a station may not send now. Source: OCPP 1.6 section 4.2, OCPP-J 1.6 section 4.1.1."""
+        card = self._desk.station(self.identity)
+        barred = card.registration == "Rejected" or (card.registration == "Pending" and not card.asked_while_pending)
+        if barred and arrival.action != "BootNotification":
+            text = f"{arrival.action} although the registration is {card.registration}"
+            self._desk.note(self.identity, ProblemKind.UNREGISTERED, text)
+        if self._unanswered:
+            text = f"{arrival.action} while {', '.join(self._unanswered.values())} was unanswered"
+            self._desk.note(self.identity, ProblemKind.PIPELINED, text)
+            self._unanswered.clear()
+        self._unanswered[arrival.message_id] = arrival.action
 
     async def _send_late(self, answer: str, seconds: float) -> None:
         await asyncio.sleep(seconds)

@@ -10,7 +10,7 @@ from typing import Any, Final
 
 Json = Mapping[str, Any]
 
-DEFAULT_INTERVAL_S: Final = 300
+DEFAULT_INTERVAL_S: Final = 10  # lively, for a bench; real ones say 60 to 3600
 ANY_ACTION: Final = "*"
 TOKEN_STATES: Final = ("Accepted", "Blocked", "Expired", "Invalid", "ConcurrentTx")
 UPGRADE_REFUSALS: Final = (0, 400, 401, 403, 404, 426, 429, 500, 502, 503, 504)

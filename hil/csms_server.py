@@ -129,17 +129,21 @@ class Csms:
 
     async def _admit(self, connection: ServerConnection, request: Request) -> Response | None:
         """Refuse an upgrade as scripted, or for wrong Basic credentials (OCPP-J section 6.2.2)."""
-        refusal = self.desk.script.take_upgrade()
-        if refusal is not None:
-            return connection.respond(HTTPStatus(refusal), "scripted\n")
         identity = identity_in(request.path)
+        scripted = self.desk.script.take_upgrade()
+        if scripted is not None:
+            return self._refuse(connection, identity, HTTPStatus(scripted), "scripted")
         if not identity:
-            return connection.respond(HTTPStatus.NOT_FOUND, "the path is /<identity>\n")
+            return self._refuse(connection, identity, HTTPStatus.NOT_FOUND, "the path is /<identity>")
         if self.password is not None and not _credentials_match(request, identity, self.password):
-            response = connection.respond(HTTPStatus.UNAUTHORIZED, "wrong identity or password\n")
+            response = self._refuse(connection, identity, HTTPStatus.UNAUTHORIZED, "wrong identity or password")
             response.headers["WWW-Authenticate"] = 'Basic realm="csms"'
             return response
         return None
+
+    def _refuse(self, connection: ServerConnection, identity: str, status: HTTPStatus, why: str) -> Response:
+        self.desk.record(identity, 0, Direction.IN, FrameKind.REFUSED, f"{status.value} {why}")
+        return connection.respond(status, why + "\n")
 
     async def _serve(self, connection: ServerConnection) -> None:
         assert connection.request is not None

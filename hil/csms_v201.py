@@ -42,12 +42,8 @@ class Station201(ChargePoint):
         self.desk = desk
 
     @answers("BootNotification")
-    def on_boot(self, **fields: Any) -> Any:
-        self.desk.station(self.id).boot = fields
-        script = self.desk.script
-        return results.BootNotification(
-            current_time=self.desk.current_time(), interval=script.boot_interval_s, status=script.boot_status
-        )
+    def on_boot(self, **_: Any) -> Any:
+        return results.BootNotification(**self.desk.register(self.arrival))
 
     @answers("Heartbeat")
     def on_heartbeat(self, **_: Any) -> Any:

@@ -30,6 +30,8 @@ class ProblemKind(Enum):
     SEQUENCE = "sequence"  # sequence numbers not rising
     ID_REUSED = "id_reused"  # a message id used again for other content
     SCHEMA = "schema"  # the payload breaks the official JSON schema
+    UNREGISTERED = "unregistered"  # a CALL although the last BootNotification was answered Pending or Rejected
+    PIPELINED = "pipelined"  # a CALL while the one before was unanswered: allowed only after a time-out
     FRAME = "frame"  # not an OCPP-J frame, or an answer to nothing
     CSMS_FAILED = "csms_failed"  # the CSMS itself broke on a valid message: a defect of the bench
 

@@ -48,7 +48,7 @@ async def test_the_packages_own_charge_point_charges_and_the_book_is_exact(csms:
         point = ChargePoint("CP7", connection)
         task = asyncio.create_task(point.start())
         boot = await point.call(call.BootNotification(charge_point_model="M", charge_point_vendor="V"))
-        assert (boot.status, boot.interval) == ("Accepted", 300)
+        assert (boot.status, boot.interval) == ("Accepted", 10)
         authorized = await point.call(call.Authorize(id_tag="CARD"))
         assert authorized.id_tag_info["status"] == "Accepted"
         await point.call(call.StatusNotification(connector_id=1, error_code="NoError", status="Preparing"))
@@ -254,6 +254,39 @@ async def test_a_call_that_is_not_answered_or_not_valid_is_refused_with_the_reas
         await link.call("ClearCache", identity="CP9")
     station.replies["Reset"] = [4, None, "FormationViolation", "", {}]
     assert (await link.call("Reset", {"type": "Gently"}, checked=False))["error"]["code"] == "FormationViolation"
+
+
+async def test_a_station_that_is_not_registered_may_only_boot_until_it_is_asked_for_more(
+    link: CsmsLink, station: ReferenceStation
+) -> None:
+    boot = {"chargePointVendor": "V", "chargePointModel": "M"}
+    await link.ask("script", boot="Pending")
+    await station.accepted("BootNotification", boot)
+    await station.accepted("BootNotification", boot)
+    assert await link.problems() == []
+    await station.accepted("Heartbeat", {})
+    assert [each["kind"] for each in await link.problems()] == ["unregistered"]
+    station.replies["TriggerMessage"] = [3, None, {"status": "Accepted"}]
+    await link.call("TriggerMessage", {"requestedMessage": "Heartbeat"})
+    await station.accepted("Heartbeat", {})
+    await link.ask("script", boot="Accepted")
+    await station.accepted("BootNotification", boot)
+    await station.accepted("Heartbeat", {})
+    assert len(await link.problems()) == 1
+    assert (await link.ask("stations"))[0]["boot"] == boot
+
+
+async def test_a_call_while_the_one_before_is_unanswered_is_held_against_the_station(
+    link: CsmsLink, station: ReferenceStation
+) -> None:
+    await link.ask("script", action="Authorize", reply="silent", times=1)
+    pending = asyncio.create_task(station.send("Authorize", {"idTag": "CARD"}))
+    await link.wait("Authorize")
+    await station.accepted("Heartbeat", {})
+    await station.accepted("Heartbeat", {})
+    pending.cancel()
+    (problem,) = await link.problems()
+    assert (problem["kind"], problem["text"]) == ("pipelined", "Heartbeat while Authorize was unanswered")
 
 
 async def test_two_transactions_on_one_outlet_overlap(link: CsmsLink, station: ReferenceStation) -> None:

@@ -187,6 +187,7 @@ async def test_the_upgrade_is_refused_as_often_as_scripted(csms: Csms, link: Csm
     with pytest.raises(InvalidStatus) as refused:
         await ReferenceStation(csms.url).__aenter__()
     assert refused.value.response.status_code == 503
+    assert [each["text"] for each in await link.wait(kind="refused", identity="CP1")] == ["503 scripted"]
     async with ReferenceStation(csms.url) as station:
         await station.accepted("Heartbeat", {})
 

@@ -26,7 +26,7 @@ def taken(script: Script, action: str, count: int) -> list[Manner]:
 def test_without_orders_the_csms_is_good() -> None:
     script = Script()
     assert taken(script, "Heartbeat", 1) == [Manner.OK]
-    assert (script.boot_status, script.boot_interval_s) == ("Accepted", 300)
+    assert (script.boot_status, script.boot_interval_s) == ("Accepted", 10)
     assert script.token("ANY").status == "Accepted"
     assert script.clock(NOW) == "2026-03-01T10:00:00.000Z"
     assert script.take_upgrade() is None
