@@ -1,1 +1,8 @@
-"""Room card."""
+"""The charging core: what a station decides, without doing any of it.
+
+What lives here: ``station.Station`` takes inputs (``agent.model.inputs``) with the moment at which they are handled and
+returns effects (``agent.model.effects``). Sessions, transactions, authorization, limits and plausibility of readings.
+What must not: I/O, clocks, timers, randomness, any OCPP version, anything that can close a contactor (the core only
+grants permits; the guard decides).
+Who may import it: ``agent.runtime`` and ``agent.app``; tests.
+"""

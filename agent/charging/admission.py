@@ -1,0 +1,336 @@
+"""Who gets in: cards, the CSMS's word on them, and what is remembered until a cable follows."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import Enum
+
+import msgspec
+
+from agent.charging.authorization import Authorization, Say, TokenCache, judge
+from agent.charging.cards import Choice, Deed, Place, choose
+from agent.charging.evse import Evse
+from agent.charging.session import SessionState
+from agent.charging.surroundings import Surroundings
+from agent.charging.turn import Turn
+from agent.model.commands import RequestStart, TokenVerdict, Verdict
+from agent.model.effects import AskAuthorization
+from agent.model.facts import StopReason, TransactionRecord
+from agent.model.ids import IdToken
+from agent.model.inputs import AuthorizationAnswered, CardPresented, FactAnswered
+
+_TAKES: frozenset[SessionState] = frozenset(
+    {SessionState.FREE, SessionState.AUTHORIZED, SessionState.PLUGGED, SessionState.FINISHED}
+)
+
+
+class Purpose(Enum):
+    """Why the CSMS is asked about a token."""
+
+    START = "start"
+    GROUP = "group"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """A question that is on its way. ``evse_id`` ``None``: for the next EVSE of ``reader`` that is plugged in."""
+
+    purpose: Purpose
+    token: IdToken
+    evse_id: int | None
+    reader: str | None
+    remote: RequestStart | None = None
+
+
+class Admission:
+    """Decides about tokens; the EVSEs carry the decisions out."""
+
+    def __init__(self, around: Surroundings, evses: Mapping[int, Evse], cache: TokenCache) -> None:
+        """Begin with nothing asked and nothing remembered."""
+        self._around = around
+        self._evses = evses
+        self._cache = cache
+        self._asked: dict[int, Asked] = {}
+        self._last_request = 0
+        self._remembered: dict[str, Authorization] = {}
+
+    @property
+    def idle(self) -> bool:
+        """Return whether nothing is asked and nothing remembered."""
+        return not self._asked and not self._remembered
+
+    def card(self, given: CardPresented, turn: Turn) -> None:
+        """Decide what one presentation of a card does."""
+        evse_ids = self._around.layout.readers.get(given.reader, ())
+        if given.evse_id is not None:
+            evse_ids = (given.evse_id,)
+        places = [self._place(self._evses[each]) for each in evse_ids if each in self._evses]
+        if not places:
+            turn.note(
+                "card.ignored", token=given.token, level="warning", reason=f"reader {given.reader} serves no EVSE"
+            )
+            return
+        self._do(choose(given.token, places), given.token, given.reader, tuple(each.evse_id for each in places), turn)
+
+    def request(self, command: RequestStart, evse_id: int, turn: Turn) -> None:
+        """Start on an EVSE for the CSMS, which was found able to take it (OCPP 1.6 §5.11)."""
+        if self._around.variables.flag("AuthCtrlr", "AuthorizeRemoteStart"):
+            asked = Asked(purpose=Purpose.START, token=command.token, evse_id=evse_id, reader=None, remote=command)
+            self._judge(asked, turn)
+        else:
+            self._admit(self._evses[evse_id], self._remote(command, command.group, turn), turn)
+
+    def answered(self, given: AuthorizationAnswered, turn: Turn) -> None:
+        """Take the CSMS's word on a token, or that nobody could be asked."""
+        asked = self._asked.pop(given.request_id, None)
+        if asked is None:
+            return
+        if asked.evse_id is not None:
+            self._evses[asked.evse_id].asking = any(each.evse_id == asked.evse_id for each in self._asked.values())
+        verdict = given.verdict
+        if verdict is not None:
+            self._cache.learn(asked.token, verdict, turn)
+        elif asked.purpose is Purpose.START:
+            word = judge(asked.token, self._cache, self._around.variables, online=False, utc_s=turn.now.utc_s)
+            turn.note("authorization.unanswered", asked.evse_id, token=asked.token, reason=word.why)
+            accepted = word.say is Say.YES
+            verdict = TokenVerdict(verdict=Verdict.ACCEPTED if accepted else Verdict.INVALID, group=word.group)
+        else:
+            verdict = self._cache.verdict(asked.token, turn.now.utc_s)
+        if asked.purpose is Purpose.GROUP:
+            self._group(asked, verdict, turn)
+        elif verdict is not None and verdict.verdict is Verdict.ACCEPTED:
+            self._accept(asked, verdict.group, turn)
+        else:
+            why = "unknown" if verdict is None else verdict.verdict.value
+            turn.note("authorization.refused", asked.evse_id, token=asked.token, reason=why)
+
+    def fact_answered(self, given: FactAnswered, turn: Turn) -> None:
+        """Take the CSMS's answer to a transaction fact: its name for the transaction and its word on the token."""
+        for evse in self._evses.values():
+            transaction = evse.transaction
+            if transaction is None or transaction.record.transaction_id != given.transaction_id:
+                continue
+            # An allowance of energy counts from the register of this moment, not from the last durable one.
+            record = transaction.record
+            if given.verdict is not None and given.verdict.verdict is not Verdict.ACCEPTED:
+                record = transaction.with_register(turn.now, evse.meter.newest)
+            if given.csms_id is not None:
+                record = msgspec.structs.replace(record, csms_id=given.csms_id)
+            verdict = given.verdict
+            if verdict is not None:
+                self._cache.learn(record.token, verdict, turn)
+                if verdict.group is not None and record.group is None:
+                    record = msgspec.structs.replace(record, group=verdict.group)
+                record = self._reviewed(evse, record, given, verdict, turn)
+            transaction.save(turn, record)
+
+    def step(self, turn: Turn) -> None:
+        """Forget what was remembered for too long."""
+        for reader, authorization in list(self._remembered.items()):
+            until_s = self._until_s(authorization)
+            if until_s is not None and turn.now_s >= until_s:
+                del self._remembered[reader]
+                turn.note(
+                    "authorization.forgotten",
+                    token=authorization.token,
+                    reason="no vehicle within the connection time-out",
+                )
+
+    def hand_over(self, turn: Turn) -> None:
+        """Give a remembered authorization to an EVSE of its reader that waits for one."""
+        for reader, authorization in list(self._remembered.items()):
+            served = [self._evses[each] for each in self._around.layout.readers[reader] if each in self._evses]
+            waiting = [
+                each for each in served if each.session.state is SessionState.PLUGGED and each.authorization is None
+            ]
+            if waiting:
+                chosen = max(waiting, key=lambda each: each.session.since_s)
+                del self._remembered[reader]
+                self._admit(chosen, authorization, turn)
+                chosen.advance(turn)
+
+    def deadline_s(self) -> float | None:
+        """Return when something remembered lapses."""
+        due = [self._until_s(each) for each in self._remembered.values()]
+        return min((each for each in due if each is not None), default=None)
+
+    def _do(self, choice: Choice, token: IdToken, reader: str, evse_ids: tuple[int, ...], turn: Turn) -> None:
+        evse = None if choice.evse_id is None else self._evses[choice.evse_id]
+        match choice.deed:
+            case Deed.STOP if evse is not None:
+                evse.stop(StopReason.LOCAL, token, turn)
+            case Deed.CANCEL if evse is not None:
+                evse.cancel(turn, "the same card again")
+            case Deed.RELEASE if evse is not None:
+                turn.note("cable.released", evse.evse_id, token=token)
+                evse.held_for = None
+            case Deed.START if evse is not None:
+                self._judge(Asked(purpose=Purpose.START, token=token, evse_id=evse.evse_id, reader=reader), turn)
+            case Deed.ASK_GROUP if evse is not None:
+                self._ask_group(evse, token, reader, evse_ids, turn)
+            case Deed.REMEMBER:
+                self._remember(token, reader, evse_ids, choice.why, turn)
+            case _:
+                turn.note("card.ignored", choice.evse_id, token=token, reason=choice.why)
+
+    def _remember(self, token: IdToken, reader: str, evse_ids: tuple[int, ...], why: str, turn: Turn) -> None:
+        if not self._around.layout.authorization_required:
+            turn.note("card.ignored", token=token, reason="free vend needs no card")
+            return
+        known = self._remembered.get(reader)
+        if known is not None and known.token.same(token):
+            del self._remembered[reader]
+            turn.note("authorization.forgotten", token=token, reason="the same card again")
+            return
+        if any(each.reader == reader and each.evse_id is None for each in self._asked.values()):
+            turn.note("card.ignored", token=token, reason="another card is being checked")
+            return
+        if why:
+            turn.note("card.remembered", token=token, reason=why)
+        only = self._evses[evse_ids[0]] if len(evse_ids) == 1 else None
+        takes = only is not None and only.session.state in _TAKES
+        evse_id = only.evse_id if only is not None and takes else None
+        if only is not None and takes and only.asking:
+            turn.note("card.ignored", only.evse_id, token=token, reason="another card is being checked")
+            return
+        self._judge(Asked(purpose=Purpose.START, token=token, evse_id=evse_id, reader=reader), turn)
+
+    def _ask_group(self, evse: Evse, token: IdToken, reader: str, evse_ids: tuple[int, ...], turn: Turn) -> None:
+        asked = Asked(purpose=Purpose.GROUP, token=token, evse_id=evse.evse_id, reader=reader)
+        variables = self._around.variables
+        name = "LocalPreAuthorize" if self._around.online else "LocalAuthorizeOffline"
+        known = self._cache.verdict(token, turn.now.utc_s) if variables.flag("AuthCtrlr", name) else None
+        if known is not None and known.verdict is Verdict.ACCEPTED:
+            self._group(asked, known, turn)
+        elif self._around.online:
+            self._ask(asked, turn)
+        else:
+            places = [self._place(self._evses[each]) for each in evse_ids]
+            self._do(choose(token, places, group_asked=True), token, reader, evse_ids, turn)
+
+    def _group(self, asked: Asked, verdict: TokenVerdict | None, turn: Turn) -> None:
+        evse = self._evses[asked.evse_id] if asked.evse_id is not None else None
+        if evse is None or verdict is None or verdict.verdict is not Verdict.ACCEPTED:
+            turn.note("authorization.refused", asked.evse_id, token=asked.token)
+            return
+        group = None if evse.transaction is None else evse.transaction.record.group
+        if verdict.group is not None and verdict.group == group:
+            evse.stop(StopReason.LOCAL, asked.token, turn)
+            return
+        reader = asked.reader or ""
+        evse_ids = self._around.layout.readers.get(reader, (evse.evse_id,))
+        places = [self._place(self._evses[each]) for each in evse_ids if each in self._evses]
+        choice = choose(asked.token, places, group_asked=True)
+        if choice.deed in (Deed.START, Deed.REMEMBER):
+            self._accept(
+                Asked(purpose=Purpose.START, token=asked.token, evse_id=choice.evse_id, reader=reader),
+                verdict.group,
+                turn,
+            )
+        else:
+            turn.note("card.ignored", evse.evse_id, token=asked.token, reason=choice.why or "of another group")
+
+    def _judge(self, asked: Asked, turn: Turn) -> None:
+        if not self._welcome(asked, turn):
+            return
+        word = judge(asked.token, self._cache, self._around.variables, online=self._around.online, utc_s=turn.now.utc_s)
+        match word.say:
+            case Say.YES:
+                self._accept(asked, word.group, turn)
+            case Say.ASK:
+                self._ask(asked, turn)
+            case Say.NO:
+                turn.note("authorization.refused", asked.evse_id, token=asked.token, reason=word.why)
+
+    def _welcome(self, asked: Asked, turn: Turn) -> bool:
+        """Return whether any EVSE could take the token at all; nobody is asked for nothing."""
+        readers = self._around.layout.readers.get(asked.reader or "", ())
+        evse_ids = readers if asked.evse_id is None else (asked.evse_id,)
+        refusals = [self._evses[each].refusal for each in evse_ids if each in self._evses]
+        if None in refusals:
+            return True
+        why = refusals[0] if refusals else "no such EVSE"
+        turn.note("card.refused", asked.evse_id, token=asked.token, level="warning", reason=why)
+        return False
+
+    def _ask(self, asked: Asked, turn: Turn) -> None:
+        self._last_request += 1
+        self._asked[self._last_request] = asked
+        if asked.evse_id is not None:
+            self._evses[asked.evse_id].asking = True
+        turn.add(AskAuthorization(request_id=self._last_request, token=asked.token, evse_id=asked.evse_id))
+
+    def _accept(self, asked: Asked, group: str | None, turn: Turn) -> None:
+        if asked.remote is not None:
+            authorization = self._remote(asked.remote, group or asked.remote.group, turn)
+        else:
+            authorization = Authorization(token=asked.token, at_s=turn.now_s, group=group)
+        if asked.evse_id is not None:
+            self._admit(self._evses[asked.evse_id], authorization, turn)
+        elif asked.reader is not None:
+            self._remembered[asked.reader] = authorization
+            turn.note("session.authorized", token=asked.token, reader=asked.reader)
+
+    def _admit(self, evse: Evse, authorization: Authorization, turn: Turn) -> None:
+        takes = evse.session.state in _TAKES or (authorization.remote and evse.session.state is SessionState.LAPSED)
+        if takes and evse.refusal is None:
+            evse.authorize(authorization, turn)
+        else:
+            why = evse.refusal or f"the EVSE is {evse.session.state.value}"
+            turn.note("authorization.unused", evse.evse_id, token=authorization.token, reason=why)
+
+    def _reviewed(
+        self, evse: Evse, record: TransactionRecord, given: FactAnswered, verdict: TokenVerdict, turn: Turn
+    ) -> TransactionRecord:
+        """Return the record after the CSMS's word on its token (OCPP 1.6 §3.5.4, 2.0.1 E05).
+
+        A fact that was sent twice may be answered ConcurrentTx because the first one arrived; that alone stops nobody.
+        """
+        concurrent_with_itself = verdict.verdict is Verdict.CONCURRENT and given.retransmitted
+        if record.ending is not None or concurrent_with_itself:
+            return record
+        if verdict.verdict is Verdict.ACCEPTED:
+            return msgspec.structs.replace(record, energy_left_wh=None)
+        if record.energy_left_wh is not None:
+            return record
+        left_wh = max(0, self._around.variables.integer("TxCtrlr", "MaxEnergyOnInvalidId"))
+        turn.note(
+            "transaction.token_refused",
+            evse.evse_id,
+            level="warning",
+            token=record.token,
+            reason=verdict.verdict.value,
+            energy_left_wh=left_wh,
+        )
+        return msgspec.structs.replace(record, energy_left_wh=left_wh)
+
+    def _remote(self, command: RequestStart, group: str | None, turn: Turn) -> Authorization:
+        return Authorization(
+            token=command.token,
+            at_s=turn.now_s,
+            group=group,
+            remote=True,
+            remote_start_id=command.remote_start_id,
+        )
+
+    def _until_s(self, authorization: Authorization) -> float | None:
+        limit_s = self._around.connection_time_out_s
+        return None if limit_s is None else authorization.at_s + limit_s
+
+    def _place(self, evse: Evse) -> Place:
+        record = None if evse.transaction is None else evse.transaction.record
+        token = record.token if record is not None else None
+        if token is None and evse.authorization is not None and not evse.authorization.free_vend:
+            token = evse.authorization.token
+        return Place(
+            evse_id=evse.evse_id,
+            state=evse.session.state,
+            since_s=evse.session.since_s,
+            token=token,
+            group=None if record is None else record.group,
+            last_token=evse.last_token,
+            held_for=evse.held_for,
+            asking=evse.asking,
+        )

@@ -1,0 +1,44 @@
+"""What the CSMS made operative and inoperative, by level.
+
+A level that is inoperative makes everything below it so; a level that becomes operative again gives each part below it
+back its own setting. Source: OCPP 2.0.1 G03, G04 (and part 1, hierarchy of EVSEs and connectors).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+Place = tuple[int | None, int | None]
+STATION: Place = (None, None)
+
+
+class Availability:
+    """Settings by place: ``(None, None)`` the station, ``(1, None)`` an EVSE, ``(1, 1)`` a connector."""
+
+    def __init__(self) -> None:
+        """Begin with everything operative."""
+        self._settings: dict[Place, bool] = {}
+
+    def restore(self, settings: Mapping[Place, bool]) -> None:
+        """Take over what the store kept."""
+        self._settings = dict(settings)
+
+    def set(self, place: Place, operative: bool) -> bool:
+        """Change one place; return whether that was a change."""
+        if self._settings.get(place, True) == operative:
+            return False
+        self._settings[place] = operative
+        return True
+
+    @property
+    def station(self) -> bool:
+        """Return the station's own setting."""
+        return self._settings.get(STATION, True)
+
+    def evse(self, evse_id: int) -> bool:
+        """Return whether the EVSE is operative, its connectors aside."""
+        return self.station and self._settings.get((evse_id, None), True)
+
+    def connector(self, evse_id: int, connector_id: int) -> bool:
+        """Return whether the connector is operative."""
+        return self.evse(evse_id) and self._settings.get((evse_id, connector_id), True)

@@ -1,0 +1,69 @@
+"""The view of an EVSE that dialects, the console and the logs get."""
+
+from __future__ import annotations
+
+from agent.charging.evse import Evse
+from agent.charging.session import SessionState
+from agent.model.evse import EvseView
+from agent.model.facts import ChargingState
+from agent.model.faults import FaultCode
+
+
+def view_of(evse: Evse) -> EvseView:
+    """Return a snapshot of ``evse``."""
+    condition, reading = evse.condition, evse.meter.newest
+    record = None if evse.transaction is None else evse.transaction.record
+    availability = evse.around.availability
+    put_off = evse.transaction is not None
+    session_wh = None
+    if record is not None and reading is not None and record.meter_start_wh is not None:
+        energy_wh = reading.energy_import_wh
+        session_wh = None if energy_wh is None else energy_wh - record.meter_start_wh
+    token = record.token if record is not None else None
+    if token is None and evse.authorization is not None:
+        token = evse.authorization.token
+    return EvseView(
+        evse_id=evse.evse_id,
+        connector_ids=evse.layout.connector_ids,
+        occupancy=evse.occupancy,
+        operative=evse.operative,
+        connector_operative={
+            each: availability.connector(evse.evse_id, each) or put_off for each in evse.layout.connector_ids
+        },
+        faults=evse.faults.present(),
+        plugged=evse.plugged,
+        transaction_id=None if record is None else record.transaction_id,
+        csms_id=None if record is None else record.csms_id,
+        charging_state=charging_state(evse),
+        token=token,
+        offer_a=None if condition is None else condition.offer_a,
+        permit_a=evse.outputs.permit_a,
+        energy_wh=None if reading is None else reading.energy_import_wh,
+        power_w=None if reading is None else reading.power_w,
+        current_a=(None, None, None) if reading is None else reading.current_a,
+        reading_at_s=None if reading is None else reading.taken_s,
+        session_wh=session_wh,
+        contactor_closed=None if condition is None else condition.contactor_closed,
+        pilot="unknown" if condition is None else condition.pilot,
+        limits=evse.limits(),
+        side_info=side_info(evse),
+    )
+
+
+def charging_state(evse: Evse) -> ChargingState:
+    """Return the state of the energy transfer, also where no transaction runs."""
+    if evse.session.state is SessionState.CHARGING:
+        return evse.flow.state
+    return ChargingState.CONNECTED if evse.plugged else ChargingState.IDLE
+
+
+def side_info(evse: Evse) -> str:
+    """Return the short text that goes with a status."""
+    if evse.session.state is SessionState.CHARGING and evse.plugged is False:
+        return "EV side disconnected"
+    if evse.session.state is SessionState.LAPSED:
+        return "not authorised in time"
+    codes = {fault.code for fault in evse.faults.present()}
+    if FaultCode.METER_SILENT in codes:
+        return "meter silent"
+    return "meter implausible" if FaultCode.METER_IMPLAUSIBLE in codes else ""

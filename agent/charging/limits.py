@@ -1,0 +1,108 @@
+"""Why an EVSE charges at this current, or not at all: a pure function of all circumstances.
+
+``limits_of`` names every limit with its source, the binding one first. What forbids (``current_a`` is ``None``) comes
+before what limits. The permit follows from ``permitted_a``: no permit unless nothing of ours forbids it. What the guard
+waits for is named too, but forbids nothing here: the guard decides that itself, in every scan.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+from agent.model.evse import EvseCondition, Limit
+from agent.model.faults import Fault, FaultCode
+
+MIN_CURRENT_A: Final = 6.0  # least current that a pilot can offer. IEC 61851-1:2017 Annex A
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Circumstances:
+    """Everything that decides about a permit.
+
+    Attributes:
+        transaction: a durable transaction runs and is not ending.
+        ours: reasons of the core why no permit may be given, as (source, text).
+        faults: present faults; the blocking ones forbid.
+        evse_a: the EVSE's own maximum, per phase.
+        share_a: this EVSE's share of the station's supply; ``None``: no such limit.
+        condition: the guard's word; ``None`` while it is lost.
+    """
+
+    transaction: bool
+    ours: tuple[tuple[str, str], ...]
+    faults: tuple[Fault, ...]
+    evse_a: float
+    share_a: float | None
+    condition: EvseCondition | None
+    permit_a: float | None
+
+
+def permitted_a(given: Circumstances) -> float | None:
+    """Return the current to permit, A per phase; ``None``: no permit."""
+    if not given.transaction or given.ours or given.condition is None or given.condition.plugged is not True:
+        return None
+    if any(stops_energy(fault) for fault in given.faults):
+        return None
+    current_a = min(limit.current_a for limit in _currents(given) if limit.current_a is not None)
+    return current_a if current_a >= MIN_CURRENT_A else None
+
+
+def stops_energy(fault: Fault) -> bool:
+    """Return whether the fault ends the permit of a running transaction.
+
+    A store that fails refuses new transactions only: the running one goes on and ends well.
+    """
+    return fault.blocking and fault.code is not FaultCode.STORE_FAILED
+
+
+def limits_of(given: Circumstances) -> tuple[Limit, ...]:
+    """Return every limit with its source, the binding one first."""
+    forbids = [Limit(source=source, current_a=None, text=text) for source, text in given.ours]
+    forbids += [
+        Limit(source="fault", current_a=None, text=f"{fault.code.value}{': ' if fault.text else ''}{fault.text}")
+        for fault in given.faults
+        if fault.blocking
+    ]
+    if given.condition is None:
+        forbids.append(Limit(source="guard", current_a=None, text="no word from the guard"))
+    else:
+        if given.condition.plugged is not True:
+            text = "no vehicle is plugged in" if given.condition.plugged is False else "the pilot is not understood"
+            forbids.append(Limit(source="vehicle", current_a=None, text=text))
+        # Without a permit of ours the guard says so too; naming our own reason twice explains nothing.
+        mute = {"no_permit"} if given.permit_a is None else set()
+        reasons = [each for each in given.condition.waiting_for if each not in mute]
+        forbids += [Limit(source="guard", current_a=None, text=f"the guard waits: {each}") for each in reasons]
+    currents = sorted(_currents(given), key=lambda limit: limit.current_a or 0.0)
+    return (*forbids, *currents)
+
+
+def _currents(given: Circumstances) -> list[Limit]:
+    limits = [Limit(source="evse", current_a=given.evse_a, text=f"EVSE maximum {given.evse_a:g} A")]
+    cable_a = None if given.condition is None else given.condition.cable_a
+    if cable_a is not None:
+        limits.append(Limit(source="cable", current_a=cable_a, text=f"cable coded for {cable_a:g} A"))
+    if given.share_a is not None:
+        text = f"share of the station's supply {given.share_a:g} A"
+        if given.share_a < MIN_CURRENT_A:
+            text += ", less than the 6 A that can be offered"
+        limits.append(Limit(source="station", current_a=given.share_a, text=text))
+    if given.permit_a is not None:
+        limits.append(Limit(source="permit", current_a=given.permit_a, text=f"permit for {given.permit_a:g} A"))
+    return limits
+
+
+def shares_a(total_a: float | None, wanting: tuple[int, ...]) -> dict[int, float]:
+    """Return each EVSE's share of the station's supply, A per phase.
+
+    Args:
+        total_a: the supply's limit; ``None``: none, and the result is empty.
+        wanting: EVSEs with a running transaction, the oldest first.
+
+    Equal shares; where these would fall below 6 A, the oldest ones are served and the others wait with 0.
+    """
+    if total_a is None or not wanting:
+        return {}
+    served = min(len(wanting), max(1, int(total_a // MIN_CURRENT_A)))
+    return {evse_id: total_a / served if place < served else 0.0 for place, evse_id in enumerate(wanting)}

@@ -1,0 +1,77 @@
+"""What was sent to the guard for one EVSE, so that only changes and renewals are sent again.
+
+All outputs are levels: after every input the wanted one is compared with the sent one. When the guard's link returns,
+nothing counts as sent, and everything is sent anew.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from agent.charging.turn import Turn
+from agent.model.effects import GrantPermit, HoldCable, ShowState, WithdrawPermit
+from agent.model.evse import EvseCondition
+
+RENEWALS: Final = 3  # a permit is renewed three times within its life, so that one lost renewal costs nothing
+
+
+class Outputs:
+    """Permit, cable and light of one EVSE."""
+
+    def __init__(self, evse_id: int, valid_for_s: float) -> None:
+        """Begin with nothing sent."""
+        self._evse_id = evse_id
+        self._valid_for_s = valid_for_s
+        self._granted_s = 0.0
+        self._withdrawn = False
+        self._held: bool | None = None
+        self._shown: str | None = None
+        self.permit_a: float | None = None
+
+    def lost(self) -> None:
+        """Forget what was sent: the guard's link went."""
+        self.permit_a = None
+        self._withdrawn = False
+        self._held = None
+        self._shown = None
+
+    def permit(
+        self, turn: Turn, wanted_a: float | None, phases: int, condition: EvseCondition | None, why: str
+    ) -> None:
+        """Grant, renew or withdraw.
+
+        A permit that the guard still holds from a former life of the agent is withdrawn where none is wanted.
+        """
+        if wanted_a is None:
+            foreign = condition is not None and condition.permit_id is not None and not self._withdrawn
+            if self.permit_a is not None or foreign:
+                self.permit_a = None
+                self._withdrawn = True
+                turn.add(WithdrawPermit(evse_id=self._evse_id, reason=why))
+                turn.note("permit.withdrawn", self._evse_id, reason=why)
+            return
+        if self.permit_a == wanted_a and turn.now_s < self.renew_due_s:
+            return
+        if self.permit_a != wanted_a:
+            turn.note("permit.granted", self._evse_id, max_current_a=wanted_a, phases=phases)
+        self.permit_a, self._granted_s, self._withdrawn = wanted_a, turn.now_s, False
+        turn.add(
+            GrantPermit(evse_id=self._evse_id, max_current_a=wanted_a, phases=phases, valid_for_s=self._valid_for_s)
+        )
+
+    def hold(self, turn: Turn, held: bool, *, again: bool = False) -> None:
+        """Lock or release the cable; ``again`` sends it even if it was sent."""
+        if self._held is not held or again:
+            self._held = held
+            turn.add(HoldCable(evse_id=self._evse_id, held=held))
+
+    def show(self, turn: Turn, pattern: str) -> None:
+        """Set the status light."""
+        if self._shown != pattern:
+            self._shown = pattern
+            turn.add(ShowState(evse_id=self._evse_id, pattern=pattern))
+
+    @property
+    def renew_due_s(self) -> float:
+        """Return when the permit must be renewed; only meaningful while one is granted."""
+        return self._granted_s + self._valid_for_s / RENEWALS

@@ -1,0 +1,206 @@
+"""Which readings of a meter are believed, and the samples made of them.
+
+A register is believed when it is finite, not negative, measured later than the last one, not below it, and not further
+above it than the EVSE could have delivered since (maximum current, all phases, nominal voltage, a quarter more, and the
+resolution of coarse registers). A momentary zero or a misread register is dropped and counted; it never reaches a
+fact. The first register after a start of the agent is believed when a second one confirms it (three where it is zero).
+Outside a transaction a new base that holds for five readings is taken over (the meter was exchanged); within one never.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from enum import Enum
+from typing import Final
+
+from agent.model.moment import Stamp
+from agent.model.sample import Measurand, Phase, Sample, SampleContext, SampledValue
+from agent.model.station import EvseLayout
+from drivers.api import MeterReading
+
+POWER_MARGIN: Final = 1.25  # over-voltage, tolerance of vehicle and meter
+RESOLUTION_WH: Final = 100.0  # coarsest register in use: one decimal of a kWh
+ROUNDING_WH: Final = 1.0  # stored registers are whole Wh
+CONFIRM_FIRST: Final = 2
+CONFIRM_ZERO: Final = 3
+CONFIRM_NEW_BASE: Final = 5
+_PHASES: Final = (Phase.L1, Phase.L2, Phase.L3)
+_PHASES_N: Final = (Phase.L1_N, Phase.L2_N, Phase.L3_N)
+
+
+class Belief(Enum):
+    """What became of a reading."""
+
+    BELIEVED = "believed"
+    NEW_BASE = "new_base"  # believed, and the register's history starts anew
+    UNCONFIRMED = "unconfirmed"  # the first one, or zero: the next one decides
+    REFUSED = "refused"
+
+
+def greatest_wh(layout: EvseLayout, seconds: float) -> float:
+    """Return the most energy that the EVSE can deliver in ``seconds``, Wh, with margin."""
+    power_w = layout.phases * layout.max_current_a * layout.voltage_v * POWER_MARGIN
+    return power_w * max(0.0, seconds) / 3600.0
+
+
+class Meter:
+    """The meter of one EVSE as the core knows it.
+
+    Attributes:
+        newest: the newest believed reading.
+        error: why the last reading was no good; empty while they are.
+        refused_s: monotonic time since which every register was refused.
+    """
+
+    def __init__(self, layout: EvseLayout) -> None:
+        """Know nothing yet."""
+        self._layout = layout
+        self.newest: MeterReading | None = None
+        self.error = ""
+        self.refused_s: float | None = None
+        self._base: tuple[float, float, float] | None = None  # Wh, at s, headroom Wh
+        self._doubted: list[MeterReading] = []
+
+    def seed(self, energy_wh: float, at_s: float, headroom_wh: float = 0.0) -> None:
+        """Set what the register was last known to be; ``headroom_wh`` covers what nobody saw since."""
+        self._base = (energy_wh, at_s, headroom_wh)
+
+    def take(self, reading: MeterReading, *, fixed: bool) -> Belief:
+        """Judge a reading and keep it if believed.
+
+        Args:
+            reading: what the driver read.
+            fixed: a transaction runs, so a new base is never taken over.
+        """
+        reading = _finite(reading)
+        energy_wh = reading.energy_import_wh
+        if energy_wh is None or energy_wh < 0:
+            self.error = "no register" if energy_wh is None else f"register of {energy_wh:.0f} Wh is negative"
+            return self._refuse(reading.taken_s)
+        if self._base is not None and self._follows(self._base, reading):
+            return self._believe(reading, Belief.BELIEVED)
+        if self._base is not None:
+            base_wh = self._base[0]
+            self.error = f"register of {energy_wh:.0f} Wh cannot follow {base_wh:.0f} Wh"
+            if fixed:
+                return self._refuse(reading.taken_s)
+        return self._doubt(reading, energy_wh)
+
+    def fail(self, error: str) -> None:
+        """Note that the meter could not be read."""
+        self.error = error
+
+    def fresh(self, now_s: float, stale_s: float) -> MeterReading | None:
+        """Return the newest believed reading unless it is older than ``stale_s``."""
+        if self.newest is None or now_s - self.newest.taken_s > stale_s:
+            return None
+        return self.newest
+
+    def _doubt(self, reading: MeterReading, energy_wh: float) -> Belief:
+        last = self._doubted[-1] if self._doubted else None
+        if last is not None and not self._follows((last.energy_import_wh or 0.0, last.taken_s, 0.0), reading):
+            self._doubted.clear()
+        self._doubted.append(reading)
+        first = CONFIRM_ZERO if energy_wh == 0 else CONFIRM_FIRST
+        if len(self._doubted) >= (first if self._base is None else CONFIRM_NEW_BASE):
+            return self._believe(reading, Belief.BELIEVED if self._base is None else Belief.NEW_BASE)
+        if self._base is None:
+            return Belief.UNCONFIRMED
+        return self._refuse(reading.taken_s)
+
+    def _follows(self, base: tuple[float, float, float], reading: MeterReading) -> bool:
+        base_wh, at_s, headroom_wh = base
+        energy_wh = reading.energy_import_wh
+        if energy_wh is None or reading.taken_s <= at_s:
+            return False
+        most_wh = base_wh + headroom_wh + greatest_wh(self._layout, reading.taken_s - at_s) + RESOLUTION_WH
+        return base_wh - ROUNDING_WH <= energy_wh <= most_wh
+
+    def _believe(self, reading: MeterReading, belief: Belief) -> Belief:
+        self._doubted.clear()
+        self.error = ""
+        self.refused_s = None
+        self.newest = reading
+        self._base = (reading.energy_import_wh or 0.0, reading.taken_s, 0.0)
+        return belief
+
+    def _refuse(self, at_s: float) -> Belief:
+        if self.refused_s is None:
+            self.refused_s = at_s
+        return Belief.REFUSED
+
+
+def draws_a(reading: MeterReading | None) -> float | None:
+    """Return the greatest current of any phase, A; ``None`` unknown."""
+    known = [each for each in reading.current_a if each is not None] if reading else []
+    return max(known, default=None)
+
+
+def whole_wh(reading: MeterReading | None) -> int | None:
+    """Return the register of a believed reading in whole Wh, as facts carry it."""
+    if reading is None or reading.energy_import_wh is None:
+        return None
+    return round(reading.energy_import_wh)
+
+
+def sample_of(
+    reading: MeterReading,
+    *,
+    at: Stamp,
+    context: SampleContext,
+    measurands: tuple[str, ...],
+    phases: int,
+    offer_a: float | None,
+) -> Sample | None:
+    """Return the configured measurands that the reading has; ``None`` where it has none of them."""
+    values = tuple(
+        value for name in measurands for value in _values(name, reading, phases, offer_a) if math.isfinite(value.value)
+    )
+    return Sample(at=at, context=context, values=values) if values else None
+
+
+def register_sample(energy_wh: int, *, at: Stamp, context: SampleContext) -> Sample:
+    """Return a sample of the register alone."""
+    value = SampledValue(measurand=Measurand.ENERGY_IMPORT_REGISTER, value=float(energy_wh))
+    return Sample(at=at, context=context, values=(value,))
+
+
+def _values(name: str, reading: MeterReading, phases: int, offer_a: float | None) -> list[SampledValue]:
+    single: dict[str, float | None] = {
+        Measurand.ENERGY_IMPORT_REGISTER.value: whole_wh(reading),
+        Measurand.POWER_IMPORT.value: reading.power_w,
+        Measurand.CURRENT_OFFERED.value: offer_a,
+        Measurand.FREQUENCY.value: reading.frequency_hz,
+    }
+    if name in single:
+        value = single[name]
+        return [] if value is None else [SampledValue(measurand=Measurand(name), value=float(value))]
+    several = {
+        Measurand.CURRENT_IMPORT.value: (reading.current_a, _PHASES),
+        Measurand.VOLTAGE.value: (reading.voltage_v, _PHASES_N),
+    }
+    if name not in several:
+        return []
+    values, names = several[name]
+    pairs = list(zip(values, names, strict=True))[:phases]
+    return [SampledValue(measurand=Measurand(name), value=v, phase=phase) for v, phase in pairs if v is not None]
+
+
+def _finite(reading: MeterReading) -> MeterReading:
+    def one(value: float | None) -> float | None:
+        return value if value is not None and math.isfinite(value) else None
+
+    def three(
+        values: tuple[float | None, float | None, float | None],
+    ) -> tuple[float | None, float | None, float | None]:
+        return one(values[0]), one(values[1]), one(values[2])
+
+    return dataclasses.replace(
+        reading,
+        energy_import_wh=one(reading.energy_import_wh),
+        power_w=one(reading.power_w),
+        current_a=three(reading.current_a),
+        voltage_v=three(reading.voltage_v),
+        frequency_hz=one(reading.frequency_hz),
+    )

@@ -1,0 +1,233 @@
+"""The station: inputs in, effects out. Pure, and the only owner of the state of charging.
+
+Each input is handled in one turn: it changes what is known, every EVSE's session is moved as far as that allows, and
+its outputs are brought into line. The effects come back in order; the caller commits the durable ones first.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import assert_never
+
+from agent.charging.admission import Admission
+from agent.charging.authorization import TokenCache
+from agent.charging.availability import Availability
+from agent.charging.evse import Evse
+from agent.charging.evse_view import view_of
+from agent.charging.limits import shares_a
+from agent.charging.orders import Orders
+from agent.charging.session import SessionState
+from agent.charging.surroundings import Surroundings
+from agent.charging.turn import Turn
+from agent.model.commands import TokenVerdict
+from agent.model.effects import Effect, StatusChanged
+from agent.model.evse import EvseView, Limit
+from agent.model.facts import TransactionRecord
+from agent.model.faults import Fault, FaultCode
+from agent.model.inputs import (
+    AuthorizationAnswered,
+    CardPresented,
+    CommandReceived,
+    FactAnswered,
+    FaultChanged,
+    GuardLinkChanged,
+    GuardReported,
+    Input,
+    LinkChanged,
+    ReadingFailed,
+    ReadingTaken,
+    TimePassed,
+    VariablesChanged,
+)
+from agent.model.moment import Stamp
+from agent.model.station import StationLayout
+from agent.model.variables import VariableBook
+
+
+class Station:
+    """The charging core of one station."""
+
+    def __init__(self, layout: StationLayout, variables: VariableBook, new_id: Callable[[], str], boot_id: str) -> None:
+        """Build it; call ``restore`` once before any input.
+
+        Args:
+            layout: the station as it is built.
+            variables: read anew in every turn; the caller applies changes and sends ``VariablesChanged``.
+            new_id: gives a transaction id that was never used, at most 36 characters (OCPP 2.0.1).
+            boot_id: this boot of the machine; a transaction of another boot was cut off by a power loss.
+        """
+        self._around = Surroundings(
+            layout=layout, variables=variables, new_id=new_id, boot_id=boot_id, availability=Availability()
+        )
+        self._evses = {each.evse_id: Evse(each, self._around) for each in layout.evses}
+        self._cache = TokenCache(variables)
+        self._admission = Admission(self._around, self._evses, self._cache)
+        self._orders = Orders(self._around, self._evses, self._cache, self._admission)
+        self._shown: dict[int | None, object] = {}
+        self._now = Stamp(boot_id=boot_id, mono_s=0.0)
+
+    def restore(
+        self,
+        transactions: Sequence[TransactionRecord],
+        availability: Mapping[tuple[int | None, int | None], bool],
+        cache: Mapping[str, TokenVerdict],
+        now: Stamp,
+    ) -> tuple[Effect, ...]:
+        """Take over what the store kept, before the first input.
+
+        Args:
+            transactions: records, ended ones included if they are still there; the newest of each EVSE counts.
+            availability: settings by (EVSE, connector); ``None`` is the level above.
+            cache: verdicts by case-folded token.
+            now: the moment; the guard and the CSMS count as not connected yet.
+        """
+        turn = Turn(now=now)
+        self._now = now
+        self._around.guard_lost_s = now.mono_s
+        self._around.availability.restore(availability)
+        self._cache.restore(cache)
+        for evse_id, evse in self._evses.items():
+            own = [each for each in transactions if each.evse_id == evse_id]
+            running = [each for each in own if not each.ended]
+            newest = (running or own)[-1:]
+            for record in newest:
+                evse.restore(record, turn)
+        self._advance(turn)
+        self._shown = {evse_id: self._status(evse_id) for evse_id in (None, *self._evses)}
+        return tuple(turn.effects)
+
+    def handle(self, given: Input, now: Stamp) -> tuple[Effect, ...]:
+        """Handle one input at ``now`` and return what follows, in order.
+
+        Raises:
+            ValueError: a command that the core does not answer (variables, triggers, reports, vendor messages,
+                transaction status).
+        """
+        turn = Turn(now=now)
+        self._now = now
+        self._take(given, turn)
+        self._advance(turn)
+        self._orders.step(turn)
+        self._announce(turn)
+        return tuple(turn.effects)
+
+    def next_deadline_s(self) -> float | None:
+        """Return when ``TimePassed`` is due, monotonic; ``None``: nothing waits for time alone."""
+        due = [evse.deadline_s(self._now) for evse in self._evses.values()]
+        due += [self._admission.deadline_s(), self._orders.deadline_s()]
+        return min((each for each in due if each is not None), default=None)
+
+    def view(self, evse_id: int) -> EvseView:
+        """Return a snapshot of one EVSE. Raises ``KeyError`` for an unknown one."""
+        return view_of(self._evses[evse_id])
+
+    def views(self) -> tuple[EvseView, ...]:
+        """Return a snapshot of every EVSE, in the order of the layout."""
+        return tuple(view_of(each) for each in self._evses.values())
+
+    def limits(self, evse_id: int) -> tuple[Limit, ...]:
+        """Return why an EVSE charges at this current or not at all, the binding limit first."""
+        return self._evses[evse_id].limits()
+
+    @property
+    def station_operative(self) -> bool:
+        """Return the station's own availability; a change is put off until every transaction is over."""
+        return self._around.availability.station or any(each.transaction is not None for each in self._evses.values())
+
+    @property
+    def online(self) -> bool:
+        """Return whether the CSMS can be asked now."""
+        return self._around.online
+
+    @property
+    def faults(self) -> tuple[Fault, ...]:
+        """Return the faults of the station as a whole."""
+        return tuple(self._around.faults.values())
+
+    def quiet(self) -> bool:
+        """Return whether no transaction runs and nothing is pending."""
+        busy = any(each.transaction is not None or each.authorization is not None for each in self._evses.values())
+        return not busy and self._admission.idle and self._orders.idle
+
+    def _take(self, given: Input, turn: Turn) -> None:
+        match given:
+            case GuardReported(condition=condition):
+                evse = self._evses.get(condition.evse_id)
+                if evse is not None:
+                    self._around.guard_lost_s = None
+                    evse.report(condition, turn)
+            case GuardLinkChanged(connected=connected):
+                self._guard_link(connected, turn)
+            case CardPresented():
+                self._admission.card(given, turn)
+            case ReadingTaken(evse_id=evse_id, reading=reading):
+                if evse_id in self._evses:
+                    self._evses[evse_id].take_reading(reading, turn)
+            case ReadingFailed(evse_id=evse_id, error=error):
+                if evse_id in self._evses:
+                    self._evses[evse_id].meter.fail(error)
+            case AuthorizationAnswered():
+                self._admission.answered(given, turn)
+            case LinkChanged(online=online):
+                self._around.online = online
+            case FactAnswered():
+                self._admission.fact_answered(given, turn)
+            case CommandReceived():
+                self._orders.take(given, turn)
+            case FaultChanged():
+                self._fault(given, turn)
+            case VariablesChanged() | TimePassed():
+                pass
+            case _:
+                assert_never(given)
+
+    def _guard_link(self, connected: bool, turn: Turn) -> None:
+        if connected:
+            self._around.guard_lost_s = None
+        elif self._around.guard_lost_s is None:
+            self._around.guard_lost_s = turn.now_s
+        for evse in self._evses.values():
+            evse.lose_guard()
+
+    def _fault(self, given: FaultChanged, turn: Turn) -> None:
+        fault = Fault(
+            code=given.code, evse_id=given.evse_id, blocking=given.blocking, since_s=turn.now_s, text=given.text
+        )
+        turn.note(
+            "fault.raised" if given.raised else "fault.cleared", given.evse_id, level="warning", code=given.code.value
+        )
+        if given.evse_id is not None and given.code is not FaultCode.STORE_FAILED:
+            if given.evse_id in self._evses:
+                self._evses[given.evse_id].faults.tell(fault, raised=given.raised)
+        elif given.raised:
+            self._around.faults[given.code] = fault
+        else:
+            self._around.faults.pop(given.code, None)
+
+    def _advance(self, turn: Turn) -> None:
+        self._admission.step(turn)
+        for evse in self._evses.values():
+            evse.advance(turn)
+        self._admission.hand_over(turn)
+        running = [each for each in self._evses.values() if each.session.state is SessionState.CHARGING]
+        running.sort(key=lambda each: (each.session.since_s, each.evse_id))
+        shares = shares_a(self._around.layout.max_current_a, tuple(each.evse_id for each in running))
+        for evse in self._evses.values():
+            evse.share_a = shares.get(evse.evse_id, self._around.layout.max_current_a)
+        # Lowered permits first: the supply is never promised twice.
+        for evse in sorted(self._evses.values(), key=lambda each: each.outputs.permit_a is None):
+            evse.settle(turn)
+
+    def _announce(self, turn: Turn) -> None:
+        for evse_id in (None, *self._evses):
+            status = self._status(evse_id)
+            if self._shown.get(evse_id) != status:
+                self._shown[evse_id] = status
+                turn.add(StatusChanged(evse_id=evse_id))
+
+    def _status(self, evse_id: int | None) -> object:
+        if evse_id is None:
+            return (self.station_operative, {(each.code, each.blocking) for each in self._around.faults.values()})
+        view = self.view(evse_id)
+        faults = {(each.code, each.blocking) for each in view.faults}
+        return (view.occupancy, view.operative, tuple(view.connector_operative.items()), faults, view.side_info)

@@ -1,0 +1,262 @@
+"""A transaction: its record, its facts, and the moments at which they happened.
+
+Every fact comes with the record that follows from it, in one turn, so that one commit holds both. Within one boot the
+UTC of every fact is the start's UTC plus monotonic time, so a clock that jumps during a charge bends no duration; where
+the start knew no UTC, no later fact of that boot has one (the first rendering fills them all in by one anchor).
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+import msgspec
+
+from agent.charging.readings import register_sample, sample_of, whole_wh
+from agent.charging.surroundings import Surroundings
+from agent.charging.turn import Turn
+from agent.model.effects import Record, SaveTransaction
+from agent.model.facts import (
+    ChargingState,
+    StopReason,
+    TransactionEnded,
+    TransactionRecord,
+    TransactionStarted,
+    TransactionUpdated,
+    Trigger,
+)
+from agent.model.ids import IdToken
+from agent.model.moment import Stamp
+from agent.model.sample import Sample, SampleContext
+from agent.model.station import EvseLayout
+from drivers.api import MeterReading
+
+KEEP_EVERY_S: Final = 60.0  # the newest register is durable at least this often, whatever the sampling
+TRIGGER_OF: Final = {
+    StopReason.LOCAL: Trigger.STOP_AUTHORIZED,
+    StopReason.REMOTE: Trigger.REMOTE_STOP,
+    StopReason.EV_DISCONNECTED: Trigger.EV_DEPARTED,
+    StopReason.DEAUTHORIZED: Trigger.DEAUTHORIZED,
+    StopReason.EMERGENCY_STOP: Trigger.ABNORMAL_CONDITION,
+    StopReason.GROUND_FAULT: Trigger.ABNORMAL_CONDITION,
+    StopReason.POWER_LOSS: Trigger.POWER_RESTORED,
+    StopReason.POWER_QUALITY: Trigger.ABNORMAL_CONDITION,
+    StopReason.SOFT_RESET: Trigger.RESET_COMMAND,
+    StopReason.HARD_RESET: Trigger.RESET_COMMAND,
+    StopReason.REBOOT: Trigger.RESET_COMMAND,
+    StopReason.UNLOCK_COMMAND: Trigger.UNLOCK_COMMAND,
+    StopReason.TIMEOUT: Trigger.EV_CONNECT_TIMEOUT,
+    StopReason.OTHER: Trigger.ABNORMAL_CONDITION,
+}
+
+
+class Transaction:
+    """One transaction that is not over yet."""
+
+    def __init__(self, record: TransactionRecord, layout: EvseLayout, around: Surroundings, kept_s: float) -> None:
+        """Go on with ``record``; ``kept_s``: monotonic time at which its register was last made durable."""
+        self.record = record
+        self._layout = layout
+        self._around = around
+        self._kept_s = kept_s
+
+    @property
+    def keep_due_s(self) -> float:
+        """Return when the newest register must be made durable."""
+        return self._kept_s + KEEP_EVERY_S
+
+    def stamp(self, now: Stamp, mono_s: float | None = None) -> Stamp:
+        """Return the moment ``mono_s`` (default: now) of this boot as this transaction's facts carry it."""
+        mono_s = now.mono_s if mono_s is None else mono_s
+        start = self.record.started_at
+        if start.boot_id == now.boot_id:
+            utc_s = None if start.utc_s is None else start.utc_s + (mono_s - start.mono_s)
+        else:
+            utc_s = None if now.utc_s is None else now.utc_s - (now.mono_s - mono_s)
+        return Stamp(boot_id=now.boot_id, mono_s=mono_s, utc_s=utc_s)
+
+    def update(
+        self,
+        turn: Turn,
+        trigger: Trigger,
+        state: ChargingState,
+        *,
+        reading: MeterReading | None = None,
+        context: SampleContext | None = None,
+        offer_a: float | None = None,
+    ) -> None:
+        """Record that something happened, with a sample of ``reading`` where a context is given."""
+        samples: tuple[Sample, ...] = ()
+        if reading is not None and context is not None:
+            samples = self._samples(turn.now, reading, context, offer_a)
+        fact = TransactionUpdated(
+            transaction_id=self.record.transaction_id,
+            evse_id=self.record.evse_id,
+            connector_id=self.record.connector_id,
+            seq_no=self.record.next_seq_no,
+            at=self.stamp(turn.now),
+            trigger=trigger,
+            charging_state=state,
+            samples=samples,
+            offline=not self._around.online,
+        )
+        self.record = msgspec.structs.replace(
+            self.with_register(turn.now, reading), charging_state=state, next_seq_no=self.record.next_seq_no + 1
+        )
+        turn.add(SaveTransaction(record=self.record), Record(fact=fact))
+
+    def keep(self, turn: Turn, reading: MeterReading | None) -> None:
+        """Make the newest register durable without a fact."""
+        self._kept_s = turn.now_s
+        if reading is not None and whole_wh(reading) != self.record.last_wh:
+            self.save(turn, self.with_register(turn.now, reading))
+
+    def save(self, turn: Turn, record: TransactionRecord) -> None:
+        """Replace the record, durably."""
+        if record != self.record:
+            self.record = record
+            turn.add(SaveTransaction(record=record))
+
+    def decide_end(self, turn: Turn, reason: StopReason, token: IdToken | None, reading: MeterReading | None) -> None:
+        """Make durable that the transaction is to end, and why."""
+        record = self.with_register(turn.now, reading)
+        self.save(turn, msgspec.structs.replace(record, ending=reason, ending_token=token))
+
+    def end(
+        self, turn: Turn, *, reading: MeterReading | None, gap: str | None, offer_a: float | None = None
+    ) -> TransactionEnded:
+        """Record the end. ``reading`` ``None``: the last durable register is the last word.
+
+        The reason is the one that was decided (``decide_end``).
+        """
+        reason = self.record.ending or StopReason.OTHER
+        self.record = self.with_register(turn.now, reading)
+        samples: tuple[Sample, ...] = ()
+        if reading is not None:
+            samples = self._samples(turn.now, reading, SampleContext.TRANSACTION_END, offer_a)
+        elif self.record.last_wh is not None and self.record.last_at is not None and self._ended_measurands:
+            at = self.record.last_at
+            samples = (register_sample(self.record.last_wh, at=at, context=SampleContext.TRANSACTION_END),)
+        fact = TransactionEnded(
+            transaction_id=self.record.transaction_id,
+            evse_id=self.record.evse_id,
+            connector_id=self.record.connector_id,
+            seq_no=self.record.next_seq_no,
+            at=self.stamp(turn.now),
+            trigger=TRIGGER_OF[reason],
+            reason=reason,
+            token=self.record.ending_token,
+            meter_stop_wh=self.record.last_wh,
+            meter_stop_at=self.record.last_at,
+            samples=samples,
+            gap=gap,
+            offline=not self._around.online,
+        )
+        self.record = msgspec.structs.replace(self.record, next_seq_no=fact.seq_no + 1, ending=reason, ended=True)
+        turn.add(SaveTransaction(record=self.record), Record(fact=fact))
+        return fact
+
+    def energy_left_wh(self, reading: MeterReading | None) -> float | None:
+        """Return what is left of the energy granted after the token was refused, Wh; ``None``: no such bound."""
+        left = self.record.energy_left_wh
+        if left is None:
+            return None
+        if reading is None or reading.energy_import_wh is None or self.record.last_wh is None:
+            return 0.0 if self.record.last_wh is None else float(left)
+        return max(0.0, left - max(0.0, reading.energy_import_wh - self.record.last_wh))
+
+    def with_register(self, now: Stamp, reading: MeterReading | None) -> TransactionRecord:
+        """Return the record with the reading's register; what is left of an allowance counts from that register."""
+        energy_wh = whole_wh(reading)
+        record = self.record
+        if reading is None or energy_wh is None or (record.last_wh is not None and energy_wh < record.last_wh):
+            return record
+        left = record.energy_left_wh
+        if left is not None and record.last_wh is not None:
+            left = max(0, left - (energy_wh - record.last_wh))
+        self._kept_s = now.mono_s
+        return msgspec.structs.replace(
+            record, last_wh=energy_wh, last_at=self.stamp(now, reading.taken_s), energy_left_wh=left
+        )
+
+    @property
+    def _ended_measurands(self) -> tuple[str, ...]:
+        return self._around.variables.members("SampledDataCtrlr", "TxEndedMeasurands")
+
+    def _samples(
+        self, now: Stamp, reading: MeterReading, context: SampleContext, offer_a: float | None
+    ) -> tuple[Sample, ...]:
+        component, variable = _LISTS[context]
+        sample = sample_of(
+            reading,
+            at=self.stamp(now, reading.taken_s),
+            context=context,
+            measurands=self._around.variables.members(component, variable),
+            phases=self._layout.phases,
+            offer_a=offer_a,
+        )
+        return () if sample is None else (sample,)
+
+
+_LISTS: Final = {
+    SampleContext.TRANSACTION_END: ("SampledDataCtrlr", "TxEndedMeasurands"),
+    SampleContext.PERIODIC: ("SampledDataCtrlr", "TxUpdatedMeasurands"),
+    SampleContext.CLOCK: ("AlignedDataCtrlr", "Measurands"),
+}
+
+
+def begin(
+    turn: Turn,
+    layout: EvseLayout,
+    around: Surroundings,
+    *,
+    token: IdToken,
+    group: str | None,
+    trigger: Trigger,
+    remote_start_id: int | None,
+    reading: MeterReading | None,
+) -> Transaction:
+    """Begin a transaction: its record and its first fact."""
+    boot = turn.now.boot_id
+    register_wh = whole_wh(reading)
+    now = turn.now
+    sample = None
+    taken = None
+    if reading is not None:
+        utc_s = None if now.utc_s is None else now.utc_s - (now.mono_s - reading.taken_s)
+        taken = Stamp(boot_id=boot, mono_s=reading.taken_s, utc_s=utc_s)
+        sample = sample_of(
+            reading,
+            at=taken,
+            context=SampleContext.TRANSACTION_BEGIN,
+            measurands=around.variables.members("SampledDataCtrlr", "TxStartedMeasurands"),
+            phases=layout.phases,
+            offer_a=None,
+        )
+    record = TransactionRecord(
+        transaction_id=around.new_id(),
+        evse_id=layout.evse_id,
+        connector_id=layout.connector_ids[0],
+        token=token,
+        group=group,
+        started_at=now,
+        meter_start_wh=register_wh,
+        next_seq_no=1,
+        last_wh=register_wh,
+        last_at=taken,
+    )
+    fact = TransactionStarted(
+        transaction_id=record.transaction_id,
+        evse_id=record.evse_id,
+        connector_id=record.connector_id,
+        seq_no=0,
+        at=now,
+        trigger=trigger,
+        charging_state=ChargingState.CONNECTED,
+        token=token,
+        meter_start_wh=register_wh,
+        samples=() if sample is None else (sample,),
+        remote_start_id=remote_start_id,
+        offline=not around.online,
+    )
+    turn.add(SaveTransaction(record=record), Record(fact=fact))
+    return Transaction(record, layout, around, turn.now_s)
