@@ -70,12 +70,14 @@ class FactAnswered:
     """The CSMS answered a transaction fact: its name for the transaction, and its word on the token if it gave one.
 
     ``retransmitted``: the same fact had been sent before, so ConcurrentTx may only mean that it arrived twice.
+    ``token``: whom the verdict is about, where the fact named one; ``None``: the transaction's own.
     """
 
     transaction_id: str
     csms_id: str | None
     verdict: TokenVerdict | None
     retransmitted: bool = False
+    token: IdToken | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
