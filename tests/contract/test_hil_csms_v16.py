@@ -13,7 +13,7 @@ from ocpp.v16 import ChargePoint, call
 from websockets.asyncio.client import connect
 from websockets.typing import Subprotocol
 
-from hil.csms_link import CsmsLink, CsmsRefused
+from hil.csms_link import CsmsLink, CsmsRefused, CsmsUnreachable
 from hil.csms_server import Csms, Setting
 from tests.contract.csms_client import ReferenceStation
 
@@ -377,3 +377,19 @@ async def test_wrong_verbs_and_arguments_say_what_was_expected(link: CsmsLink) -
         with pytest.raises(CsmsRefused) as refused:
             await link.ask(verb, **args)
         assert text in str(refused.value)
+
+
+async def test_a_link_without_a_csms_says_so(tmp_path: Path) -> None:
+    with pytest.raises(CsmsUnreachable, match="no CSMS at"):
+        await CsmsLink(tmp_path / "csms.sock").connect()
+    with pytest.raises(CsmsUnreachable, match="not connected"):
+        await CsmsLink(tmp_path / "csms.sock").ask("state")
+
+
+async def test_open_questions_fail_when_the_csms_goes_away(tmp_path: Path) -> None:
+    async with Csms(Setting(directory=tmp_path)) as csms, CsmsLink(csms.control_path) as link:
+        waiting = asyncio.create_task(link.wait("Heartbeat", timeout_s=60))
+        await link.ask("state")
+        await csms.__aexit__()
+        with pytest.raises(CsmsUnreachable):
+            await waiting
