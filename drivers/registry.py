@@ -182,22 +182,28 @@ def _checked(option: Option, value: Any) -> tuple[Any, str | None]:
     if type(value) is not option.type:
         return (
             None,
-            f"{value!r:.60} is {_kind_of(value)}, expected {_TYPE_NAMES.get(option.type, option.type.__name__)}",
+            f"{_shown(value)} is {_kind_of(value)}, expected {_TYPE_NAMES.get(option.type, option.type.__name__)}",
         )
     if option.choices and value not in option.choices:
         near = (
             closest(value, [each for each in option.choices if isinstance(each, str)]) if type(value) is str else None
         )
         meant = f"; did you mean {near!r}?" if near else ""
-        return None, f"{value!r:.60} is not one of {', '.join(str(each) for each in option.choices)}{meant}"
+        return None, f"{_shown(value)} is not one of {', '.join(str(each) for each in option.choices)}{meant}"
     if isinstance(value, (int, float)) and not isinstance(value, bool):
         low, high = option.minimum, option.maximum
         outside = (low is not None and value < low) or (high is not None and value > high)
         if not math.isfinite(value):
             return None, f"{value} is not a finite number"
         if outside:
-            return None, f"{value!s:.60} is outside {number_range(low, high, option.unit)}"
+            return None, f"{_shown(value)} is outside {number_range(low, high, option.unit)}"
     return value, None
+
+
+def _shown(value: Any) -> str:
+    if type(value) is int and abs(value) >= 1 << 64:
+        return "a very large number"  # Python refuses to print more than 4,300 digits
+    return f"{value!r:.60}"
 
 
 def _kind_of(value: Any) -> str:

@@ -104,7 +104,7 @@ async def test_bytes_that_are_no_answer_are_a_protocol_error(line: Line, manner:
 
 async def test_an_exception_answer_is_a_refusal(line: Line) -> None:
     line.slave.manners.append(Manner.REFUSED)
-    with pytest.raises(DriverRejected, match="exception 2 .illegal data address"):
+    with pytest.raises(DriverRejected, match=r"exception 2 \(illegal data address"):
         await line.read(100)
     assert await line.read(100) == (0x1111, 0x1112)
 

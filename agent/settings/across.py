@@ -1,0 +1,159 @@
+"""What the tables of a station file say about each other. Works on what is left of a file with problems, too."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterator
+from typing import Final
+from urllib.parse import urlsplit
+
+from agent.settings.key_lines import KeyPath
+from agent.settings.reading import Clean, Reading, key_text
+from agent.settings.station import DriverSettings
+from drivers.registry import closest
+
+_ID: Final = re.compile(r"[A-Za-z0-9*\-_=+|@.]+")  # OCPP 2.0.1 Part 2, identifierString; it is part of the address
+_SOCKET_PATH_B: Final = 107  # sockaddr_un. unix(7)
+_SHARED: Final = frozenset(("rcd", "emergency_stop"))  # one device may protect every EVSE
+
+
+def check_across(clean: Clean, reading: Reading) -> None:
+    """Note every contradiction in ``clean``, what remains of the tables without their problems."""
+    _check_station(clean.get("station", {}), reading)
+    _check_csms(clean.get("csms", {}), reading)
+    _check_evses(clean.get("evse", []), reading)
+    _check_lines(clean.get("evse", []), reading)
+    _check_buses(clean, reading)
+    _check_devices(clean, reading)
+    _check_readers(clean, reading)
+    charging = clean.get("charging", {})
+    stale_s, poll_s = charging.get("meter_stale_s"), charging.get("meter_poll_s")
+    if stale_s is not None and poll_s is not None and stale_s <= poll_s:
+        reading.refuse(("charging", "meter_stale_s"), f"{stale_s:g} s is not longer than meter_poll_s {poll_s:g} s")
+
+
+def _check_station(station: Clean, reading: Reading) -> None:
+    identity = station.get("id")
+    if identity is not None and not _ID.fullmatch(identity):
+        reading.refuse(("station", "id"), f"{identity!r} holds characters besides letters, digits and *-_=+|@.")
+    run_dir = station.get("run_dir")
+    if run_dir is not None and len(str(run_dir / "guard.sock").encode()) > _SOCKET_PATH_B:
+        reading.refuse(("station", "run_dir"), f"is too long: a socket's path has at most {_SOCKET_PATH_B} bytes")
+
+
+def _check_csms(csms: Clean, reading: Reading) -> None:
+    url = csms.get("url")
+    if url is None:
+        return
+    path: KeyPath = ("csms", "url")
+    try:
+        parts = urlsplit(url)
+        host = parts.hostname
+        _ = parts.port  # raises for a port that is none
+    except ValueError as exc:
+        reading.refuse(path, f"{url!r} is no address: {exc}")
+        return
+    if parts.scheme not in ("ws", "wss") or not host:
+        reading.refuse(path, f"{url!r} is no address of the form wss://host/path")
+    elif parts.username is not None or parts.password is not None:
+        reading.refuse(path, "holds a user or password", "write the password to a file and name it in password_file")
+    elif parts.query or parts.fragment:
+        reading.refuse(path, f"{url!r} has a query or fragment: the station's identity could not be appended")
+    elif parts.scheme == "ws" and csms.get("allow_insecure") is False:
+        reading.refuse(path, f"{url!r} is not encrypted", "use wss://, or set allow_insecure = true")
+
+
+def _check_evses(evses: list[Clean], reading: Reading) -> None:
+    seen: set[int] = set()
+    for index, evse in enumerate(evses):
+        path: KeyPath = ("evse", index)
+        number = evse.get("id")
+        if number in seen:
+            reading.refuse((*path, "id"), f"{number} is used by another EVSE")
+        elif number is not None:
+            seen.add(number)
+        if evse.get("tethered") and "lock" in evse:
+            reading.refuse((*path, "lock"), "is given for an EVSE with a fixed cable (tethered = true)")
+    if seen and len(seen) == len(evses) and seen != set(range(1, len(evses) + 1)):
+        listed = ", ".join(str(each) for each in sorted(seen))
+        # OCPP 1.6 §4.2 and 2.0.1 Part 1 §7: numbers are consecutive and start at 1
+        reading.refuse(("evse",), f"ids are {listed}, expected 1-{len(evses)} without a gap")
+
+
+def _check_lines(evses: list[Clean], reading: Reading) -> None:
+    used: dict[str, tuple[str, KeyPath]] = {}
+    for index, evse in enumerate(evses):
+        for role, line, path in _lines_of(evse, ("evse", index)):
+            other = used.get(line)
+            if other is None:
+                used[line] = (role, path)
+            elif role != other[0] or role not in _SHARED:
+                where = f"evse[{int(other[1][1]) + 1}].{other[0]}"
+                reading.refuse((*path, "line"), f"{line!r} is used by {where} already")
+
+
+def _lines_of(evse: Clean, path: KeyPath) -> Iterator[tuple[str, str, KeyPath]]:
+    for role in ("contactor", "mirror", "lock", "rcd", "emergency_stop", "led"):
+        line = evse.get(role, {}).get("line")
+        if line is not None:
+            yield role, line, (*path, role)
+    feedback = evse.get("lock", {}).get("feedback", {}).get("line")
+    if feedback is not None:
+        yield "lock.feedback", feedback, (*path, "lock", "feedback")
+
+
+def _check_buses(clean: Clean, reading: Reading) -> None:
+    buses: dict[str, Clean] = clean.get("bus", {})
+    for name, bus in buses.items():
+        if "port" in bus and "host" in bus:
+            reading.refuse(("bus", name), "has a port and a host, expected one of them")
+        elif "port" not in bus and "host" not in bus and not reading.refused(("bus", name)):
+            reading.refuse(("bus", name), "has neither a port (serial) nor a host (TCP)")
+    ports = Counter(str(bus["port"]) for bus in buses.values() if "port" in bus)
+    for name, bus in buses.items():
+        if "port" in bus and ports[str(bus["port"])] > 1:
+            reading.refuse(("bus", name, "port"), f"{str(bus['port'])!r} is the port of another bus, too")
+    for index, evse in enumerate(clean.get("evse", [])):
+        driver = evse.get("meter", {}).get("driver")
+        wanted = driver.options.get("bus") if isinstance(driver, DriverSettings) else None
+        if wanted is not None and wanted not in buses:
+            near = closest(wanted, buses)
+            known = f"there are {', '.join(buses)}" if buses else "there is no [bus.NAME] table"
+            hint = f"did you mean {near!r}?" if near else ""
+            reading.refuse(("evse", index, "meter", "bus"), f"{wanted!r} is no bus of this file, {known}", hint)
+
+
+def _check_devices(clean: Clean, reading: Reading) -> None:
+    """Refuse one device that is given for two places: two vehicles would share a pilot or a meter."""
+    places: list[tuple[KeyPath, Clean]] = []
+    for index, evse in enumerate(clean.get("evse", [])):
+        places += [(("evse", index, role), evse[role]) for role in ("pilot", "meter") if role in evse]
+    places += [(("reader", index), reader) for index, reader in enumerate(clean.get("reader", []))]
+    seen: list[tuple[DriverSettings, KeyPath]] = []
+    for path, table in places:
+        driver = table.get("driver")
+        if not isinstance(driver, DriverSettings):
+            continue
+        other = next((where for device, where in seen if device == driver and device.options), None)
+        if other is not None:
+            reading.refuse(path, f"is the same device as {key_text(other)}")
+        seen.append((driver, path))
+
+
+def _check_readers(clean: Clean, reading: Reading) -> None:
+    evse_ids = {each.get("id") for each in clean.get("evse", [])}
+    names: set[str] = set()
+    for index, reader in enumerate(clean.get("reader", [])):
+        path: KeyPath = ("reader", index)
+        name = reader.get("name")
+        if name in names:
+            reading.refuse((*path, "name"), f"{name!r} is the name of another reader, too")
+        elif name is not None:
+            names.add(name)
+        served = reader.get("evses", ())
+        for place, number in enumerate(served):
+            if number not in evse_ids and None not in evse_ids:
+                reading.refuse((*path, "evses", place), f"{number} is no EVSE of this file")
+            elif number in served[:place]:
+                reading.refuse((*path, "evses", place), f"{number} is given twice")

@@ -1,0 +1,245 @@
+"""From the text of a station file to ``Settings``: parse, check each table, check what tables say about each other."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import tomllib
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any, Final
+
+from agent.model.station import OnMeterLoss, OnPowerLoss
+from agent.settings.across import check_across
+from agent.settings.key_lines import KeyPath, key_lines
+from agent.settings.problems import Problem, SettingsError
+from agent.settings.reading import Clean, Reading, kind_of, shown
+from agent.settings.station import (
+    AuthorizationSettings,
+    BusSettings,
+    ChargingSettings,
+    CsmsSettings,
+    DriverSettings,
+    EvseSettings,
+    GuardSettings,
+    IdentitySettings,
+    LineSettings,
+    LockSettings,
+    LogFormat,
+    LogSettings,
+    MeterSettings,
+    MirrorKind,
+    MirrorSettings,
+    OcppVersion,
+    PasswordEncoding,
+    ReaderSettings,
+    SerialBusSettings,
+    Settings,
+    TcpBusSettings,
+)
+from agent.settings.tables import TABLES, VARIABLES
+
+CheckVariable = Callable[[str, str], str | None]
+"""Says what is wrong with presetting the OCPP variable of that name to that text; ``None`` when nothing is."""
+
+LARGEST_B: Final = 1 << 20  # of a station file
+_PLACE: Final = re.compile(r" \(at (?:line (\d+), column \d+|end of document)\)$")
+_HINTS: Final = {
+    "Cannot overwrite a value": "the key is given twice",
+    "Cannot declare": "the table is given twice",
+    "Invalid value": "text needs quotes",
+    "Unclosed": "a bracket or quote is not closed",
+    "Expected '=' after a key": "each line is key = value",
+}
+
+
+def parse_station(text: bytes, file: Path, *, check_variable: CheckVariable | None = None) -> Settings:
+    """Return what the station file with the bytes ``text`` says.
+
+    Args:
+        file: its path, for problems and as the start of relative paths; it is not read.
+        check_variable: knows the names of the OCPP variables; without it any name passes.
+
+    Raises:
+        SettingsError: with every problem that was found.
+    """
+    source = _decode(text, file)
+    document = _parse(source, file)
+    absolute = file.absolute()
+    reading = Reading(file=str(file), base=absolute.parent, lines=key_lines(source))
+    clean: Clean = {}
+    for table in TABLES:
+        if table.name in document:
+            clean[table.name] = reading.read(table, document[table.name], (table.name,))
+        elif table.required:
+            brackets = ("[[", "]]") if table.repeated else ("[", "]")
+            reading.refuse((), f"has no {table.name.join(brackets)}: {table.help}")
+        else:
+            clean[table.name] = [] if table.repeated else reading.read(table, {}, (table.name,))
+    known = [*(table.name for table in TABLES), VARIABLES]
+    reading.refuse_unknown([name for name in document if name not in known], (), known)
+    variables = _variables(document.get(VARIABLES, {}), reading, check_variable)
+    check_across(clean, reading)
+    if reading.problems:
+        raise SettingsError(sorted(reading.problems, key=lambda each: each.line or 0))
+    return _settings(clean, absolute, hashlib.sha256(text).hexdigest(), variables)
+
+
+def _decode(text: bytes, file: Path) -> str:
+    if len(text) > LARGEST_B:
+        raise _broken(file, None, f"has {len(text)} bytes, at most {LARGEST_B} are allowed")
+    try:
+        return text.decode("utf-8-sig").replace("\r\n", "\n")
+    except UnicodeDecodeError as exc:
+        line = text.count(b"\n", 0, exc.start) + 1
+        raise _broken(file, line, f"byte 0x{text[exc.start]:02x} is not UTF-8", "save the file as UTF-8") from exc
+
+
+def _parse(source: str, file: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(source)
+    except RecursionError as exc:
+        raise _broken(file, None, "is nested too deeply to be a station file") from exc
+    except ValueError as exc:
+        said = str(exc)
+        place = _PLACE.search(said)
+        line = None
+        if place is not None:
+            line = int(place[1]) if place[1] else source.count("\n") + (not source.endswith("\n"))
+            said = said[: place.start()]
+        hint = next((hint for start, hint in _HINTS.items() if said.startswith(start)), "")
+        raise _broken(file, line, f"is no TOML: {said[:1].lower()}{said[1:]}", hint) from exc
+
+
+def _broken(file: Path, line: int | None, text: str, hint: str = "") -> SettingsError:
+    return SettingsError([Problem(file=str(file), line=line, key="", text=text, hint=hint)])
+
+
+def _variables(raw: Any, reading: Reading, check: CheckVariable | None) -> Mapping[str, str]:
+    if not isinstance(raw, dict):
+        reading.refuse((VARIABLES,), f"is {kind_of(raw)}, expected a table [{VARIABLES}]")
+        return {}
+    found: dict[str, str] = {}
+    seen: dict[str, str] = {}
+    for path, value in _leaves(raw, (VARIABLES,)):
+        name = ".".join(str(part) for part in path[1:])
+        text = _variable_text(value)
+        if text is None:
+            expected = "text, a number, true or false, or a list of texts"
+            reading.refuse(path, f"{shown(value)} is {kind_of(value)}, expected {expected}")
+        elif name.casefold() in seen:
+            reading.refuse(path, f"is the same variable as {seen[name.casefold()]!r}")
+        else:
+            problem = check(name, text) if check is not None else None
+            if problem:
+                reading.refuse(path, problem)
+            seen[name.casefold()] = name
+            found[name] = text
+    return MappingProxyType(found)
+
+
+def _leaves(raw: dict[str, Any], path: KeyPath) -> list[tuple[KeyPath, Any]]:
+    leaves: list[tuple[KeyPath, Any]] = []
+    for name, value in raw.items():
+        if isinstance(value, dict) and len(path) < 4:
+            leaves += _leaves(value, (*path, name))  # OCPPCommCtrlr.HeartbeatInterval without quotes
+        else:
+            leaves.append(((*path, name), value))
+    return leaves
+
+
+def _variable_text(value: Any) -> str | None:
+    match value:
+        case bool():
+            return str(value).lower()
+        case str():
+            return value
+        case int() if abs(value) < 1 << 64:
+            return str(value)
+        case float() if value - value == 0:  # finite
+            return format(value, ".15g")
+        case list() if all(isinstance(each, str) for each in value):
+            return ",".join(value)
+    return None
+
+
+def _settings(clean: Clean, file: Path, sha256: str, variables: Mapping[str, str]) -> Settings:
+    csms, charging, log = clean["csms"], clean["charging"], clean["log"]
+    station = clean["station"]
+    evse_ids = tuple(each["id"] for each in clean["evse"])
+    return Settings(
+        file=file,
+        sha256=sha256,
+        station=IdentitySettings(**{"serial_number": None, **station}),
+        csms=CsmsSettings(
+            url=csms["url"],
+            version=OcppVersion(csms["version"]),
+            allow_insecure=csms["allow_insecure"],
+            root_certificates=csms["root_certificates"],
+            password_file=csms.get("password_file"),
+            password_encoding=PasswordEncoding(csms["password_encoding"]),
+        ),
+        clock=clean["clock"]["driver"],
+        lines=clean["lines"]["driver"],
+        guard=GuardSettings(**clean["guard"]),
+        evses=tuple(_evse(each) for each in clean["evse"]),
+        buses=tuple(_bus(name, each) for name, each in clean["bus"].items()),
+        readers=tuple(
+            ReaderSettings(name=each["name"], evses=each["evses"] or evse_ids, driver=each["driver"])
+            for each in clean["reader"]
+        ),
+        authorization=AuthorizationSettings(**clean["authorization"]),
+        charging=ChargingSettings(
+            on_meter_loss=OnMeterLoss(charging["on_meter_loss"]),
+            on_power_loss=OnPowerLoss(charging["on_power_loss"]),
+            meter_stale_s=charging["meter_stale_s"],
+            meter_poll_s=charging["meter_poll_s"],
+            max_current_a=charging.get("max_current_a"),
+        ),
+        variables=variables,
+        log=LogSettings(level=log["level"], format=LogFormat(log["format"])),
+    )
+
+
+def _evse(clean: Clean) -> EvseSettings:
+    mirror, lock, meter = clean.get("mirror"), clean.get("lock"), clean.get("meter")
+    plain = ("id", "phases", "max_current_a", "voltage_v", "connector", "tethered", "ventilation")
+    return EvseSettings(
+        **{name: clean[name] for name in plain},
+        pilot=clean["pilot"]["driver"],
+        contactor=LineSettings(**clean["contactor"]),
+        mirror=None if mirror is None else MirrorSettings(**{**mirror, "kind": MirrorKind(mirror["kind"])}),
+        lock=None
+        if lock is None
+        else LockSettings(line=lock["line"], active_high=lock["active_high"], feedback=_line(lock.get("feedback"))),
+        rcd=_line(clean.get("rcd")),
+        emergency_stop=_line(clean.get("emergency_stop")),
+        led=_line(clean.get("led")),
+        meter=None if meter is None else _meter(meter["driver"]),
+    )
+
+
+def _line(clean: Clean | None) -> LineSettings | None:
+    return None if clean is None else LineSettings(**clean)
+
+
+def _meter(driver: DriverSettings) -> MeterSettings:
+    options = {name: value for name, value in driver.options.items() if name != "bus"}
+    return MeterSettings(
+        driver=DriverSettings(kind=driver.kind, driver=driver.driver, target=driver.target, options=options),
+        bus=driver.options.get("bus"),
+    )
+
+
+def _bus(name: str, clean: Clean) -> BusSettings:
+    if "host" in clean:
+        return TcpBusSettings(name=name, host=clean["host"], tcp_port=clean["tcp_port"])
+    return SerialBusSettings(
+        name=name,
+        port=clean["port"],
+        baud=clean["baud"],
+        parity=clean["parity"],
+        stopbits=clean["stopbits"],
+        gap_s=clean["gap_ms"] / 1000,
+    )

@@ -1,0 +1,133 @@
+"""The short-lived process that makes the guard's plan of a station file: ``python -m agent.settings.compile``.
+
+The guard holds no parser and no validator: it starts from this plan, a JSON file that is replaced as a whole.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import json
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+from pathlib import Path
+from typing import Any, Final
+
+from agent.settings.atomic import replace_file
+from agent.settings.build import CheckVariable
+from agent.settings.last_good import EXIT_CODE, Loaded, Origin, load_station
+from agent.settings.problems import SettingsError
+from agent.settings.station import DriverSettings, EvseSettings, LineSettings, LockSettings, MirrorSettings, Settings
+
+PLAN_VERSION: Final = 1
+_CANNOT_WRITE: Final = 73  # EX_CANTCREAT of <sysexits.h>
+
+
+def plan_of(settings: Settings) -> dict[str, Any]:
+    """Return the guard's plan. ``plan_id`` names its whole content: equal plans have equal ids."""
+    plan: dict[str, Any] = {
+        "version": PLAN_VERSION,
+        "station_file": str(settings.file),
+        "station_sha256": settings.sha256,
+        "scan_s": settings.guard.scan_ms / 1000,
+        "socket": str(settings.station.guard_socket),
+        "state_dir": str(settings.station.state_dir),
+        "allowed_uids": list(settings.guard.allowed_uids),
+        "permit_max_s": settings.guard.permit_s,
+        "min_reclose_s": settings.guard.min_reclose_s,
+        "stop_grace_s": settings.guard.stop_grace_s,
+        "realtime": settings.guard.realtime,
+        "lines": _driver(settings.lines),
+        "evses": [_evse(each) for each in settings.evses],
+    }
+    content = json.dumps(plan, sort_keys=True, separators=(",", ":")).encode()
+    return {"version": plan["version"], "plan_id": hashlib.sha256(content).hexdigest()[:16], **plan}
+
+
+def write_plan(settings: Settings, out: Path) -> str:
+    """Put the plan into ``out``, atomically and durably; return its id. Raises ``OSError``."""
+    plan = plan_of(settings)
+    out.parent.mkdir(parents=True, exist_ok=True)
+    replace_file(out, json.dumps(plan, indent=1).encode() + b"\n")
+    return str(plan["plan_id"])
+
+
+def compile_station(
+    path: Path, out: Path, *, check_variable: CheckVariable | None = None, state_dir: Path | None = None
+) -> Loaded:
+    """Make the plan of a station file, or of its last good copy, at ``out``.
+
+    Raises:
+        SettingsError: neither can be used; ``out`` is left as it is. OSError: ``out`` cannot be written.
+    """
+    loaded = load_station(path, check_variable=check_variable, state_dir=state_dir, remember=False)
+    write_plan(loaded.settings, out)
+    return loaded
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command; return its exit code: 0, 78 for a station file that cannot be used, 73 for a plan unwritten."""
+    parser = argparse.ArgumentParser(prog="python -m agent.settings.compile", description=__doc__.partition("\n")[0])
+    parser.add_argument("station", type=Path, help="station file")
+    parser.add_argument("--out", type=Path, required=True, help="where to put the plan")
+    parser.add_argument("--state-dir", type=Path, help="where else to look for the last good copy")
+    parser.add_argument("--check-variables", metavar="MODULE:NAME", help="what checks the [variables] table")
+    given = parser.parse_args(arguments)
+    try:
+        check = _named(given.check_variables) if given.check_variables else None
+        loaded = compile_station(given.station, given.out, check_variable=check, state_dir=given.state_dir)
+    except SettingsError as exc:
+        print(exc, file=sys.stderr)
+        return EXIT_CODE
+    except OSError as exc:
+        print(f"{given.out}: cannot be written: {exc.strerror or exc}", file=sys.stderr)
+        return _CANNOT_WRITE
+    if loaded.origin is Origin.LAST_GOOD:
+        for problem in loaded.problems:
+            print(problem, file=sys.stderr)
+        print(f"{given.station}: broken; the plan was made of its last good copy", file=sys.stderr)
+    return 0
+
+
+def _named(target: str) -> CheckVariable:
+    module, _, name = target.partition(":")
+    check: CheckVariable = getattr(import_module(module), name)
+    return check
+
+
+def _driver(driver: DriverSettings) -> dict[str, Any]:
+    return {"target": driver.target, "options": dict(driver.options)}
+
+
+def _evse(evse: EvseSettings) -> dict[str, Any]:
+    return {
+        "id": evse.id,
+        "phases": evse.phases,
+        "max_current_a": evse.max_current_a,
+        "ventilation": evse.ventilation,
+        "tethered": evse.tethered,
+        "power_path": _driver(evse.pilot),
+        "contactor": _line(evse.contactor),
+        "mirror": _line(evse.mirror),
+        "lock": _line(evse.lock),
+        "rcd": _line(evse.rcd),
+        "emergency_stop": _line(evse.emergency_stop),
+        "led": _line(evse.led),
+    }
+
+
+def _line(line: LineSettings | MirrorSettings | LockSettings | None) -> dict[str, Any] | None:
+    match line:
+        case None:
+            return None
+        case MirrorSettings():
+            return {"line": line.line, "active_high": line.active_high, "kind": line.kind.value}
+        case LockSettings():
+            return {"line": line.line, "active_high": line.active_high, "feedback": _line(line.feedback)}
+        case LineSettings():
+            return {"line": line.line, "active_high": line.active_high}
+
+
+if __name__ == "__main__":
+    sys.exit(main())

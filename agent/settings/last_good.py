@@ -1,0 +1,148 @@
+"""Loading a station file; a broken one never starts a station with defaults.
+
+After each successful load the file's bytes are kept in the station's ``state_dir``. When the file is broken later, the
+station runs on that copy and says so, or, where there is none, not at all.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+from dataclasses import dataclass
+from enum import Enum
+from pathlib import Path
+from typing import Any, Final
+
+from agent.settings.atomic import replace_file
+from agent.settings.build import LARGEST_B, CheckVariable, parse_station
+from agent.settings.problems import Problem, SettingsError
+from agent.settings.station import Settings
+from agent.settings.tables import DEFAULT_STATE_DIR
+
+COPY_NAME: Final = "station.last-good.json"
+EXIT_CODE: Final = 78  # of a process without usable settings: EX_CONFIG of <sysexits.h>; systemd need not restart it
+_STATE_DIR: Final = re.compile(rb"""^[ \t]*state_dir[ \t]*=[ \t]*["']([^"'\n\\]+)["']""", re.MULTILINE)
+
+
+class Origin(Enum):
+    """Where the settings came from."""
+
+    FILE = "file"
+    LAST_GOOD = "last_good"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Loaded:
+    """Settings to run with.
+
+    Attributes:
+        problems: why the file itself could not be used; empty with ``Origin.FILE``.
+        copy_problem: why the last good copy could not be kept, or empty.
+    """
+
+    settings: Settings
+    origin: Origin
+    problems: tuple[Problem, ...] = ()
+    copy_problem: str = ""
+
+
+def check_station(path: Path, *, check_variable: CheckVariable | None = None) -> Settings:
+    """Read a station file and change nothing. Raises ``SettingsError`` with every problem."""
+    return parse_station(_read(path), path, check_variable=check_variable)
+
+
+def load_station(
+    path: Path,
+    *,
+    check_variable: CheckVariable | None = None,
+    state_dir: Path | None = None,
+    remember: bool = True,
+) -> Loaded:
+    """Read a station file, or its last good copy when it is broken.
+
+    Args:
+        check_variable: see ``parse_station``.
+        state_dir: where else to look for the copy, first; a broken file may not tell its ``state_dir`` any more.
+        remember: keep the copy of a good file. Only who checks the variables too should.
+
+    Raises:
+        SettingsError: the file is broken and there is no usable copy of it. ``EXIT_CODE`` is the exit code for it.
+    """
+    text = b""
+    try:
+        text = _read(path)
+        settings = parse_station(text, path, check_variable=check_variable)
+    except SettingsError as broken:
+        settings = _from_copy(path, text, state_dir, broken, check_variable)
+        return Loaded(settings=settings, origin=Origin.LAST_GOOD, problems=broken.problems)
+    copy_problem = _keep(settings, text) if remember else ""
+    return Loaded(settings=settings, origin=Origin.FILE, copy_problem=copy_problem)
+
+
+def _read(path: Path) -> bytes:
+    try:
+        with open(path, "rb") as file:
+            return file.read(LARGEST_B + 1)
+    except (OSError, ValueError) as exc:
+        reason = exc.strerror if isinstance(exc, OSError) and exc.strerror else str(exc)
+        raise SettingsError([Problem(file=str(path), line=None, key="", text=f"cannot be read: {reason}")]) from exc
+
+
+def _keep(settings: Settings, text: bytes) -> str:
+    """Keep the copy; return why it could not be kept, or nothing."""
+    place = settings.station.state_dir / COPY_NAME
+    copy = {
+        "version": 1,
+        "station_file": str(settings.file),
+        "sha256": settings.sha256,
+        "text": text.decode("utf-8"),
+    }
+    packed = json.dumps(copy, ensure_ascii=False, indent=1).encode() + b"\n"
+    try:
+        if not place.exists() or place.read_bytes() != packed:  # the same again would only wear the flash
+            place.parent.mkdir(parents=True, exist_ok=True)
+            replace_file(place, packed)
+    except OSError as exc:
+        return f"{place}: {exc.strerror or exc}"
+    return ""
+
+
+def _from_copy(
+    path: Path, text: bytes, state_dir: Path | None, broken: SettingsError, check_variable: CheckVariable | None
+) -> Settings:
+    problems = list(broken.problems)
+    for place in _places(path, text, state_dir):
+        copy = _copy_at(place, path)
+        if copy is None:
+            continue
+        try:
+            return parse_station(copy, path, check_variable=check_variable)
+        except SettingsError as exc:
+            problems += [
+                Problem(file=f"{place} (last good copy)", line=each.line, key=each.key, text=each.text, hint=each.hint)
+                for each in exc.problems
+            ]
+    raise SettingsError(problems) from broken
+
+
+def _places(path: Path, text: bytes, state_dir: Path | None) -> list[Path]:
+    folders = [state_dir] if state_dir is not None else []
+    said = _STATE_DIR.search(text)
+    if said is not None:
+        folders.append(path.absolute().parent / os.fsdecode(said[1]))
+    folders += [Path(each) for each in os.environ.get("STATE_DIRECTORY", "").split(":") if each]  # systemd.exec(5)
+    folders.append(Path(DEFAULT_STATE_DIR))
+    return [folder / COPY_NAME for folder in dict.fromkeys(folders)]
+
+
+def _copy_at(place: Path, path: Path) -> bytes | None:
+    """Return the text of the copy at ``place`` if it is whole and of the file ``path``."""
+    try:
+        copy: Any = json.loads(place.read_bytes())
+        text = str(copy["text"]).encode()
+        whole = hashlib.sha256(text).hexdigest() == copy["sha256"]
+        return text if whole and copy["version"] == 1 and copy["station_file"] == str(path.absolute()) else None
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+        return None

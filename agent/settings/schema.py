@@ -1,0 +1,67 @@
+"""The words in which the options of a station file are described; the options themselves are in ``tables``."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+from typing import Any
+
+from drivers.api import DriverKind
+
+
+class Kind(Enum):
+    """What a value is; the value of the member is what an error text calls it."""
+
+    TEXT = "text"
+    WHOLE = "a whole number"
+    NUMBER = "a number"
+    FLAG = "true or false"
+    PATH = "a path"
+    PATHS = "a list of paths"
+    WHOLES = "a list of whole numbers"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Field:
+    """One option.
+
+    Attributes:
+        default: value without the option; ``None`` together with ``required=False`` means "none".
+        minimum, maximum: inclusive, of a number or of each in a list; for text, ``maximum`` is the length.
+        existing: the path must lead to a file.
+        example: shown in the example file where there is no default.
+    """
+
+    name: str
+    kind: Kind
+    help: str
+    unit: str = ""
+    required: bool = False
+    default: Any = None
+    minimum: float | None = None
+    maximum: float | None = None
+    choices: tuple[Any, ...] = ()
+    existing: bool = False
+    example: Any = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Table:
+    """One table.
+
+    Attributes:
+        repeated: written ``[[name]]``.
+        named: the table holds tables of this shape under names of the user's choice, ``[name.NAME]``.
+        inline: written ``name = { ... }`` inside its parent.
+        driver: its ``driver`` option chooses a driver of this kind, whose options stand in the same table.
+    """
+
+    name: str
+    help: str
+    fields: tuple[Field, ...] = ()
+    tables: tuple[Table, ...] = ()
+    required: bool = False
+    repeated: bool = False
+    named: bool = False
+    inline: bool = False
+    driver: DriverKind | None = None

@@ -1,0 +1,261 @@
+"""A station file as frozen, typed values. Paths are absolute."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import Enum
+from pathlib import Path
+from typing import Any
+
+from agent.model.station import EvseLayout, OnMeterLoss, OnPowerLoss, StationLayout
+from drivers.api import DriverKind
+
+
+class OcppVersion(Enum):
+    """Which dialect the station speaks."""
+
+    V16 = "1.6"
+    V201 = "2.0.1"
+
+
+class PasswordEncoding(Enum):
+    """How the password file is to be read."""
+
+    LITERAL = "literal"
+    HEX = "hex"
+
+
+class MirrorKind(Enum):
+    """Rest position of the mirror contact."""
+
+    NORMALLY_CLOSED = "nc"  # active while the contactor is open
+    NORMALLY_OPEN = "no"  # active while it is closed
+
+
+class LogFormat(Enum):
+    """Shape of the log."""
+
+    AUTO = "auto"
+    TEXT = "text"
+    JSON = "json"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DriverSettings:
+    """A driver with checked options: ``drivers.registry.open_driver(target, options)`` opens it."""
+
+    kind: DriverKind
+    driver: str
+    target: str
+    options: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LineSettings:
+    """One on/off line of the board."""
+
+    line: str
+    active_high: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MirrorSettings:
+    """The mirror contact's line."""
+
+    line: str
+    active_high: bool
+    kind: MirrorKind
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LockSettings:
+    """The socket's lock."""
+
+    line: str
+    active_high: bool
+    feedback: LineSettings | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MeterSettings:
+    """An energy meter; ``bus`` names one of ``Settings.buses`` and is passed to the driver as ``bus=``."""
+
+    driver: DriverSettings
+    bus: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EvseSettings:
+    """One EVSE. ``connector`` is an OCPP 2.0.1 ConnectorEnumType; limits are per phase."""
+
+    id: int
+    phases: int
+    max_current_a: float
+    voltage_v: float
+    connector: str
+    tethered: bool
+    ventilation: bool
+    pilot: DriverSettings
+    contactor: LineSettings
+    mirror: MirrorSettings | None
+    lock: LockSettings | None
+    rcd: LineSettings | None
+    emergency_stop: LineSettings | None
+    led: LineSettings | None
+    meter: MeterSettings | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SerialBusSettings:
+    """A serial Modbus bus."""
+
+    name: str
+    port: Path
+    baud: int
+    parity: str
+    stopbits: int
+    gap_s: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TcpBusSettings:
+    """A Modbus TCP connection."""
+
+    name: str
+    host: str
+    tcp_port: int
+
+
+BusSettings = SerialBusSettings | TcpBusSettings
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReaderSettings:
+    """A card reader and the ids of the EVSEs it serves, the preferred one first."""
+
+    name: str
+    evses: tuple[int, ...]
+    driver: DriverSettings
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IdentitySettings:
+    """Who the station is, and where it keeps its things."""
+
+    id: str
+    vendor: str
+    model: str
+    serial_number: str | None
+    state_dir: Path
+    run_dir: Path
+
+    @property
+    def guard_socket(self) -> Path:
+        """Return where the guard listens."""
+        return self.run_dir / "guard.sock"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CsmsSettings:
+    """The back end. No root certificates means those of the system."""
+
+    url: str
+    version: OcppVersion
+    allow_insecure: bool
+    root_certificates: tuple[Path, ...]
+    password_file: Path | None
+    password_encoding: PasswordEncoding
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GuardSettings:
+    """The guard's timing and rights."""
+
+    scan_ms: int
+    permit_s: float
+    min_reclose_s: float
+    stop_grace_s: float
+    realtime: bool
+    allowed_uids: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AuthorizationSettings:
+    """Who may charge."""
+
+    required: bool
+    offline_unknown: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChargingSettings:
+    """How it charges. ``max_current_a`` ``None``: no limit beyond the EVSEs' own."""
+
+    on_meter_loss: OnMeterLoss
+    on_power_loss: OnPowerLoss
+    meter_stale_s: float
+    meter_poll_s: float
+    max_current_a: float | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LogSettings:
+    """What is logged and how. ``level`` is debug, info, warning or error."""
+
+    level: str
+    format: LogFormat
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """A whole station file.
+
+    Attributes:
+        file: the station file, absolute. sha256: of its bytes, hexadecimal.
+        variables: presets of OCPP variables, name as written -> text.
+    """
+
+    file: Path
+    sha256: str
+    station: IdentitySettings
+    csms: CsmsSettings
+    clock: DriverSettings
+    lines: DriverSettings
+    guard: GuardSettings
+    evses: tuple[EvseSettings, ...]
+    buses: tuple[BusSettings, ...]
+    readers: tuple[ReaderSettings, ...]
+    authorization: AuthorizationSettings
+    charging: ChargingSettings
+    variables: Mapping[str, str]
+    log: LogSettings
+
+    def bus(self, name: str) -> BusSettings:
+        """Return the bus of that name. Raises ``KeyError``: the file was checked, so it is a bug of the caller."""
+        return {each.name: each for each in self.buses}[name]
+
+    def layout(self) -> StationLayout:
+        """Return what the charging core must know."""
+        return StationLayout(
+            evses=tuple(_evse_layout(each) for each in self.evses),
+            readers={each.name: each.evses for each in self.readers},
+            authorization_required=self.authorization.required,
+            on_meter_loss=self.charging.on_meter_loss,
+            on_power_loss=self.charging.on_power_loss,
+            meter_stale_s=self.charging.meter_stale_s,
+            permit_valid_s=self.guard.permit_s,
+            max_current_a=self.charging.max_current_a,
+            offline_unknown_allowed=self.authorization.offline_unknown,
+        )
+
+
+def _evse_layout(evse: EvseSettings) -> EvseLayout:
+    return EvseLayout(
+        evse_id=evse.id,
+        phases=evse.phases,
+        max_current_a=evse.max_current_a,
+        lockable=evse.lock is not None,
+        metered=evse.meter is not None,
+        voltage_v=evse.voltage_v,
+    )
