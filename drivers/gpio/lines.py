@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from gpiozero.output_devices import OutputDevice
     from gpiozero.pins import Factory
 
-_PULLS: Final = {"none": "floating", "up": "up", "down": "down"}
+_PULL_UP: Final = {"none": None, "up": True, "down": False}
 FACTORIES: Final = ("lgpio", "native", "rpigpio", "pigpio", "mock")
 
 
@@ -48,15 +48,19 @@ class GpiozeroLines:
         """Claim an input. Raises ``DriverUnavailable``; ``ValueError`` for a pull that is not none, up or down."""
         from gpiozero.input_devices import DigitalInputDevice
 
-        if pull not in _PULLS:
-            raise ValueError(f"pull {pull!r} of line {line}: expected one of {', '.join(_PULLS)}")
+        if pull not in _PULL_UP:
+            raise ValueError(f"pull {pull!r} of line {line}: expected one of {', '.join(_PULL_UP)}")
         with _driver_errors(self._errors, line):
-            # gpiozero ties the polarity to the pull; a board does not, so the device floats and its pin is pulled.
-            device = DigitalInputDevice(line, pull_up=None, active_state=active_high, pin_factory=self._factory)
-            if pull != "none":
-                device.pin.pull = _PULLS[pull]
+            device = DigitalInputDevice(
+                line,
+                pull_up=_PULL_UP[pull],
+                active_state=active_high if pull == "none" else None,
+                pin_factory=self._factory,
+            )
         self._inputs.append(device)
-        return GpiozeroInput(device, line, self._errors)
+        # gpiozero ties the polarity to the pull (up is active low, down is active high); a board does not.
+        inverted = pull != "none" and active_high is (pull == "up")
+        return GpiozeroInput(device, line, self._errors, inverted=inverted)
 
     def close(self) -> None:
         """Release every line and the factory. Outputs keep their level where the factory can leave them alone."""
@@ -84,19 +88,25 @@ class GpiozeroOutput:
 class GpiozeroInput:
     """One input; its level is read when asked, pulses in between are caught by the factory's edge detection."""
 
-    def __init__(self, device: DigitalInputDevice, line: str, errors: tuple[type[Exception], ...]) -> None:
+    def __init__(
+        self, device: DigitalInputDevice, line: str, errors: tuple[type[Exception], ...], *, inverted: bool
+    ) -> None:
         self._device = device
         self._line = line
         self._errors = errors
+        self._inverted = inverted
         self._activations = 0  # written by the factory's thread alone
         self._activations_taken = 0
-        device.when_activated = self._count_activation
+        if inverted:
+            device.when_deactivated = self._count_activation
+        else:
+            device.when_activated = self._count_activation
 
     def read(self) -> bool | None:
         """Return the logical level now, ``None`` when it cannot be read."""
         try:
             with _driver_errors(self._errors, self._line):
-                return bool(self._device.is_active)
+                return bool(self._device.is_active) is not self._inverted
         except DriverError:
             return None
 

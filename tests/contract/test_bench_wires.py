@@ -413,3 +413,23 @@ def test_the_network_follows_the_csms_that_left_its_port(bench: Bench) -> None:
     assert bench.net_target(port=2)["target"] == "127.0.0.1:2"
     with pytest.raises(BenchError, match="no CSMS at"):
         bench.csms(ask="script")
+
+
+def test_every_command_of_the_protocol_page_works(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    page = (Path(__file__).parents[2] / "docs" / "bench-protocol.md").read_text(encoding="utf-8")
+    shown = [line.split("#")[0].split() for line in page.splitlines() if line.startswith("charge-bench ")]
+    serve, *commands = shown
+    assert serve[1] == "serve"
+    own = OwnBench(tmp_path, *serve[2:])
+    for command in commands:
+        assert main([*command[1:], "--dir", str(tmp_path)]) == 0, command
+    capsys.readouterr()
+    assert own.process.wait(10) == 0
+    own.stop()
+
+
+def test_the_python_of_the_protocol_page_works(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    page = (Path(__file__).parents[2] / "docs" / "bench-protocol.md").read_text(encoding="utf-8")
+    program = page.partition("```python\n")[2].partition("```")[0]
+    exec(program.replace("/tmp/bench", str(tmp_path)), {})
+    assert "evse1.plugged" in capsys.readouterr().out

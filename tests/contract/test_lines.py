@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -146,12 +149,18 @@ def test_an_unknown_pull_is_refused(board: Any, lines: Lines) -> None:
         lines.input(board.input, active_high=True, pull="sideways")
 
 
+@pytest.mark.parametrize("active_high", [True, False])
 @pytest.mark.parametrize("pull", ["up", "down"])
-def test_a_pull_does_not_change_the_polarity(board: Any, lines: Lines, pull: str) -> None:
-    line = lines.input(board.input, active_high=True, pull=pull)
-    board.drive(True)
+def test_a_pull_changes_neither_polarity_nor_pulses(board: Any, lines: Lines, pull: str, active_high: bool) -> None:
+    board.drive(not active_high)
+    line = lines.input(board.input, active_high=active_high, pull=pull)
+    board.drive(not active_high)
+    assert line.read() is False
+    line.take_pulse()
+    board.drive(active_high)
     assert line.read() is True
-    board.drive(False)
+    board.drive(not active_high)
+    assert eventually(line.take_pulse)
     assert line.read() is False
 
 
@@ -166,6 +175,17 @@ def test_a_factory_must_be_known_and_present() -> None:
     with pytest.raises(DriverUnavailable, match="gpiozero factory 'pigpio' cannot be opened"):
         open_lines(factory="pigpio")
     open_lines(factory="mock").close()
+
+
+def test_a_machine_without_gpio_is_unavailable_not_broken(tmp_path: Path) -> None:
+    program = (
+        "from drivers.gpio.lines import open_lines; from drivers.api import DriverUnavailable\n"
+        "try: open_lines(factory='lgpio', chip=63)\n"
+        "except DriverUnavailable as exc: print(exc)"
+    )
+    environment = {**os.environ, "LG_WD": str(tmp_path)}  # lgpio leaves a file where it is imported
+    ran = subprocess.run([sys.executable, "-c", program], env=environment, capture_output=True, text=True, check=True)
+    assert "lgpio" in ran.stdout
 
 
 def test_both_drivers_describe_themselves() -> None:

@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import struct
+from pathlib import Path
 
 import pytest
 
+import hil
 from hil.cli import build_parser
 from hil.control import Kind, Parameter, Verb, VerbError, Verbs
+from hil.csms_verbs import PARAMETERS
 from hil.modbus_slave import Fault, ModbusSlave, Quantities, RegisterMap, Unit, crc16
 from hil.paths import config_dir
 from hil.rdm6300 import card_frame
 from hil.trace import Condition, Trace
+from hil.verb_table import bench_table
+from hil.world import World, WorldSettings
 
 MAP = RegisterMap.load(config_dir() / "meters" / "eastron_sdm630.toml")
 QUANTITIES = Quantities(
@@ -160,3 +166,36 @@ def test_the_command_line_is_made_from_the_verbs() -> None:
     assert (options.verb, options.evse, options.cable_a, options.delay_s) == ("plug", 2, 20, None)
     options = build_parser().parse_args(["wait", "evse1.load", "==", "true", "--timeout-s", "3"])
     assert (options.signal, options.op, options.value, options.timeout_s) == ("evse1.load", "==", True, 3.0)
+
+
+PROTOCOL = (config_dir().parent / "docs" / "bench-protocol.md").read_text(encoding="utf-8")
+
+
+def test_the_protocol_page_lists_every_verb_with_its_parameters() -> None:
+    assert bench_table() in PROTOCOL, "python -m hil.verb_table docs/bench-protocol.md"
+    for name in PARAMETERS:
+        assert f"| `{name}` |" in PROTOCOL
+
+
+def test_the_protocol_page_lists_every_signal_line_and_option() -> None:
+    world = World(WorldSettings(), now_s=0.0)
+    for name in (*(change.signal for change in world.take_changes()), *world.lines):
+        assert f"`{name}`" in PROTOCOL
+    described = build_parser().format_help()
+    assert "serve" in described
+    for option in (
+        "--evses",
+        "--readers",
+        "--energy-wh",
+        "--energy-factor",
+        "--mirror",
+        "--tethered",
+        "--parent",
+        "--set",
+    ):
+        assert f"`{option}" in PROTOCOL
+
+
+def test_the_bench_never_imports_the_agent() -> None:
+    for path in Path(hil.__file__).parent.glob("*.py"):
+        assert re.search(r"^\s*(from|import) agent\b", path.read_text(), re.MULTILINE) is None, path
