@@ -1,8 +1,8 @@
 """What a 1.6 back end says: its answers to our messages and its requests.
 
 Requests are read strictly. Of answers whatever is usable is taken: back ends exist that leave out ``idTagInfo``,
-``transactionId`` or ``currentTime``, write ``heartbeatInterval``, or invent statuses; and a fact that they processed must
-leave the queue whatever they say about it.
+``transactionId`` or ``currentTime``, write ``heartbeatInterval``, or invent statuses; and a fact that they processed
+must leave the queue whatever they say about it.
 """
 
 from __future__ import annotations

@@ -1,0 +1,71 @@
+"""The five connector statuses of OCPP 2.0.1, and the variables that mirror them.
+
+Occupied means that an EV is connected or a transaction runs: an accepted card alone does not occupy a connector.
+
+Source: OCPP 2.0.1 part 2 G01, G03, ConnectorStatusEnumType, component AvailabilityState.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from agent.model.commands import VariableRef
+from agent.model.evse import EvseView, Occupancy
+from agent.model.variables import key_of
+from agent.ocpp.v201.enums import ConnectorStatus
+from agent.ocpp.wire_time import format_utc
+
+Place = tuple[int, int]
+
+
+def project(view: EvseView, connector_id: int | None, station_operative: bool) -> ConnectorStatus:
+    """Return the status of a connector, or of the EVSE (``connector_id`` ``None``)."""
+    operative = station_operative and view.operative
+    if connector_id is not None:
+        operative = operative and view.connector_operative.get(connector_id, True)
+    if view.blocked:
+        return ConnectorStatus.FAULTED
+    if view.transaction_id is not None:
+        return ConnectorStatus.OCCUPIED
+    if not operative:
+        return ConnectorStatus.UNAVAILABLE
+    occupied = view.occupancy is not Occupancy.FREE if view.plugged is None else view.plugged
+    return ConnectorStatus.OCCUPIED if occupied else ConnectorStatus.AVAILABLE
+
+
+def project_station(views: Sequence[EvseView], operative: bool) -> ConnectorStatus:
+    """Return the status of the station: available as long as one EVSE is."""
+    if not operative:
+        return ConnectorStatus.UNAVAILABLE
+    present = {project(view, None, operative) for view in views}
+    for status in (ConnectorStatus.AVAILABLE, ConnectorStatus.OCCUPIED, ConnectorStatus.UNAVAILABLE):
+        if status in present or not present:
+            return status
+    return ConnectorStatus.FAULTED
+
+
+def statuses(views: Sequence[EvseView], operative: bool) -> Mapping[Place, str]:
+    """Return the status of every connector, in order."""
+    return {
+        (view.evse_id, connector_id): project(view, connector_id, operative).value
+        for view in views
+        for connector_id in view.connector_ids
+    }
+
+
+def live_variables(views: Sequence[EvseView], operative: bool, utc_s: float | None) -> Mapping[str, str]:
+    """Return the variables that mirror a state, by ``key_of``."""
+    values = {
+        _state("ChargingStation", None, None): project_station(views, operative).value,
+        key_of(VariableRef(component="ClockCtrlr", variable="DateTime")): "" if utc_s is None else format_utc(utc_s),
+    }
+    for view in views:
+        values[_state("EVSE", view.evse_id, None)] = project(view, None, operative).value
+        for connector_id in view.connector_ids:
+            values[_state("Connector", view.evse_id, connector_id)] = project(view, connector_id, operative).value
+    return values
+
+
+def _state(component: str, evse_id: int | None, connector_id: int | None) -> str:
+    ref = VariableRef(component=component, variable="AvailabilityState", evse_id=evse_id, connector_id=connector_id)
+    return key_of(ref)
