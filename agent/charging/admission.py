@@ -13,10 +13,11 @@ from agent.charging.cards import Choice, Deed, Place, choose
 from agent.charging.evse import Evse
 from agent.charging.session import SessionState
 from agent.charging.surroundings import Surroundings
+from agent.charging.transaction import Transaction
 from agent.charging.turn import Turn
 from agent.model.commands import RequestStart, TokenVerdict, Verdict
 from agent.model.effects import AskAuthorization
-from agent.model.facts import StopReason, TransactionRecord
+from agent.model.facts import StopReason
 from agent.model.ids import IdToken
 from agent.model.inputs import AuthorizationAnswered, CardPresented, FactAnswered
 
@@ -108,23 +109,24 @@ class Admission:
 
     def fact_answered(self, given: FactAnswered, turn: Turn) -> None:
         """Take the CSMS's answer to a transaction fact: its name for the transaction and its word on the token."""
-        for evse in self._evses.values():
-            transaction = evse.transaction
-            if transaction is None or transaction.record.transaction_id != given.transaction_id:
-                continue
-            # An allowance of energy counts from the register of this moment, not from the last durable one.
-            record = transaction.record
-            if given.verdict is not None and given.verdict.verdict is not Verdict.ACCEPTED:
-                record = transaction.with_register(turn.now, evse.meter.newest)
-            if given.csms_id is not None:
-                record = msgspec.structs.replace(record, csms_id=given.csms_id)
-            verdict = given.verdict
-            if verdict is not None:
-                self._cache.learn(record.token, verdict, turn)
-                if verdict.group is not None and record.group is None:
-                    record = msgspec.structs.replace(record, group=verdict.group)
-                record = self._reviewed(evse, record, given, verdict, turn)
-            transaction.save(turn, record)
+        evse = next((each for each in self._evses.values() if each.name == given.transaction_id), None)
+        transaction = None if evse is None else evse.transaction
+        own = None if transaction is None else transaction.record.token
+        token = given.token or own
+        verdict = given.verdict
+        if verdict is not None and token is not None:
+            self._cache.learn(token, verdict, turn)
+        if evse is None or transaction is None:
+            return
+        record = transaction.record
+        if given.csms_id is not None:
+            record = msgspec.structs.replace(record, csms_id=given.csms_id)
+        transaction.save(turn, record)
+        if verdict is None or token is None or not token.same(own):
+            return
+        if verdict.group is not None and record.group is None:
+            transaction.save(turn, msgspec.structs.replace(record, group=verdict.group))
+        self._review(evse, transaction, given, verdict, turn)
 
     def step(self, turn: Turn) -> None:
         """Forget what was remembered for too long."""
@@ -281,21 +283,25 @@ class Admission:
             why = evse.refusal or f"the EVSE is {evse.session.state.value}"
             turn.note("authorization.unused", evse.evse_id, token=authorization.token, reason=why)
 
-    def _reviewed(
-        self, evse: Evse, record: TransactionRecord, given: FactAnswered, verdict: TokenVerdict, turn: Turn
-    ) -> TransactionRecord:
-        """Return the record after the CSMS's word on its token (OCPP 1.6 §3.5.4, 2.0.1 E05).
+    def _review(
+        self, evse: Evse, transaction: Transaction, given: FactAnswered, verdict: TokenVerdict, turn: Turn
+    ) -> None:
+        """Act on the CSMS's word on a running transaction's token (OCPP 1.6 §3.5.4, 2.0.1 E05).
 
         A fact that was sent twice may be answered ConcurrentTx because the first one arrived; that alone stops nobody.
         """
-        concurrent_with_itself = verdict.verdict is Verdict.CONCURRENT and given.retransmitted
-        if record.ending is not None or concurrent_with_itself:
-            return record
+        record = transaction.record
+        if record.ending is not None or (verdict.verdict is Verdict.CONCURRENT and given.retransmitted):
+            return
         if verdict.verdict is Verdict.ACCEPTED:
-            return msgspec.structs.replace(record, energy_left_wh=None)
+            transaction.save(turn, msgspec.structs.replace(record, energy_left_wh=None))
+            return
         if record.energy_left_wh is not None:
-            return record
+            return
         left_wh = max(0, self._around.variables.integer("TxCtrlr", "MaxEnergyOnInvalidId"))
+        # The allowance counts from the register of this moment, not from the last durable one.
+        current = transaction.with_register(turn.now, evse.meter.newest)
+        transaction.save(turn, msgspec.structs.replace(current, energy_left_wh=left_wh))
         turn.note(
             "transaction.token_refused",
             evse.evse_id,
@@ -304,7 +310,6 @@ class Admission:
             reason=verdict.verdict.value,
             energy_left_wh=left_wh,
         )
-        return msgspec.structs.replace(record, energy_left_wh=left_wh)
 
     def _remote(self, command: RequestStart, group: str | None, turn: Turn) -> Authorization:
         return Authorization(

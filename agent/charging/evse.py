@@ -10,24 +10,22 @@ from typing import Final
 
 from agent.charging.authorization import Authorization
 from agent.charging.ending import ASK_EVERY_S, BOOT_WAIT_S, Ending
-from agent.charging.evse_faults import Faults
+from agent.charging.evse_state import EvseState
 from agent.charging.flow import Flow, Seen
-from agent.charging.limits import Circumstances, limits_of, permitted_a
-from agent.charging.outputs import Outputs
-from agent.charging.readings import Belief, Meter, draws_a, greatest_wh
+from agent.charging.limits import permitted_a
+from agent.charging.readings import Belief, draws_a, greatest_wh
 from agent.charging.sampling import Sampling
 from agent.charging.session import Session, SessionState, Step
-from agent.charging.surroundings import GUARD_GRACE_S, Surroundings
+from agent.charging.surroundings import GUARD_GRACE_S
 from agent.charging.transaction import KEEP_EVERY_S, Transaction, begin
 from agent.charging.turn import Turn
 from agent.model.effects import AskReading
-from agent.model.evse import EvseCondition, Limit, Occupancy
+from agent.model.evse import EvseCondition
 from agent.model.facts import ChargingState, StopReason, TransactionRecord, Trigger
 from agent.model.faults import FaultCode
 from agent.model.ids import FREE_VEND_TOKEN, IdToken
-from agent.model.moment import Stamp
 from agent.model.sample import SampleContext
-from agent.model.station import EvseLayout, OnPowerLoss
+from agent.model.station import OnPowerLoss
 from drivers.api import MeterReading
 
 ENDING_FAULTS: Final = {
@@ -35,60 +33,10 @@ ENDING_FAULTS: Final = {
     FaultCode.RCD_TRIPPED: StopReason.GROUND_FAULT,
     FaultCode.CONTACTOR_WELDED: StopReason.OTHER,
 }
-_IN_TRANSACTION: Final = frozenset({SessionState.CHARGING, SessionState.ENDING, SessionState.RECOVERING})
-_OCCUPANCY: Final = {
-    SessionState.FREE: Occupancy.FREE,
-    SessionState.AUTHORIZED: Occupancy.PREPARING,
-    SessionState.PLUGGED: Occupancy.PREPARING,
-    SessionState.STARTING: Occupancy.PREPARING,
-    SessionState.ENDING: Occupancy.FINISHING,
-    SessionState.FINISHED: Occupancy.FINISHING,
-    SessionState.LAPSED: Occupancy.FINISHING,
-    SessionState.RECOVERING: Occupancy.SUSPENDED_EVSE,
-}
-_CHARGING_OCCUPANCY: Final = {
-    ChargingState.CHARGING: Occupancy.CHARGING,
-    ChargingState.CONNECTED: Occupancy.CHARGING,
-    ChargingState.SUSPENDED_EV: Occupancy.SUSPENDED_EV,
-    ChargingState.SUSPENDED_EVSE: Occupancy.SUSPENDED_EVSE,
-    ChargingState.IDLE: Occupancy.SUSPENDED_EV,
-}
 
 
-class Evse:
-    """One EVSE of the station.
-
-    Attributes:
-        condition: the guard's newest word; ``None`` while it is lost.
-        authorization: who may charge here next; kept until the transaction has begun.
-        transaction: the one that runs, is ending or recovering.
-        last_token: who charged here last, while the cable stays in.
-        held_for: whom the locked cable waits for after the end.
-        asking: the CSMS is being asked about a card for this EVSE.
-        share_a: share of the station's supply, A per phase; ``None``: no such limit.
-    """
-
-    def __init__(self, layout: EvseLayout, around: Surroundings) -> None:
-        """Begin with a free EVSE of which nothing is known."""
-        self.layout = layout
-        self.around = around
-        self.session = Session(layout.evse_id)
-        self.meter = Meter(layout)
-        self.outputs = Outputs(layout.evse_id, around.layout.permit_valid_s)
-        self.faults = Faults(layout, around)
-        self.condition: EvseCondition | None = None
-        self.authorization: Authorization | None = None
-        self.transaction: Transaction | None = None
-        self.last_token: IdToken | None = None
-        self.held_for: IdToken | None = None
-        self.asking = False
-        self.share_a: float | None = None
-        self.flow = Flow()
-        self.sampling: Sampling | None = None
-        self.ending: Ending | None = None
-        self.plugged_s = 0.0
-        self.asked_s: float | None = None
-        self._free_vend_again = False
+class Evse(EvseState):
+    """One EVSE of the station: takes what happens and moves on."""
 
     # What comes in
 
@@ -162,7 +110,7 @@ class Evse:
         self.outputs.permit(turn, None, self.layout.phases, self.condition, reason.value)
         self.transaction.decide_end(turn, reason, token, self.meter.newest)
         self.ending = Ending(turn.now_s, metered=self.layout.metered)
-        turn.note("transaction.stop_decided", self.evse_id, reason=reason.value, transaction_id=self._name)
+        turn.note("transaction.stop_decided", self.evse_id, reason=reason.value, transaction_id=self.name)
         self.session.take(Step.STOP, turn)
         return True
 
@@ -253,7 +201,7 @@ class Evse:
             self.flow = Flow()
             self.sampling = Sampling(turn.now_s, self.around.variables)
             self.authorization, self.held_for, self.last_token = None, None, None
-            turn.note("transaction.started", self.evse_id, token=authorization.token, transaction_id=self._name)
+            turn.note("transaction.started", self.evse_id, token=authorization.token, transaction_id=self.name)
             self.session.take(Step.BEGIN, turn)
         elif not authorization.free_vend and self._over(self._starting_until_s, turn):
             turn.note(
@@ -308,7 +256,7 @@ class Evse:
                 transaction.update(turn, Trigger.POWER_RESTORED, ChargingState.CONNECTED, reading=reading)
                 self.flow = Flow()
                 turn.note(
-                    "transaction.resumed", self.evse_id, level="warning", reason="power_loss", transaction_id=self._name
+                    "transaction.resumed", self.evse_id, level="warning", reason="power_loss", transaction_id=self.name
                 )
                 self.session.take(Step.RESUME, turn)
             return
@@ -318,7 +266,7 @@ class Evse:
         if self.layout.metered and reading is None:
             why = self.meter.error or "the meter was silent after the power cut"
             gap = f"power was cut and {why}; the register is the last durable one"
-        self._free_vend_again = not self.around.layout.authorization_required
+        self.free_vend_again = not self.around.layout.authorization_required
         self._close(turn, transaction, reading, gap)
 
     def _close(self, turn: Turn, transaction: Transaction, reading: MeterReading | None, gap: str | None) -> None:
@@ -331,7 +279,7 @@ class Evse:
             reason=fact.reason.value,
             meter_stop_wh=fact.meter_stop_wh,
             gap=gap,
-            transaction_id=self._name,
+            transaction_id=self.name,
         )
         self.last_token = transaction.record.token
         if self.layout.lockable and self._keeps_cable(fact.reason):
@@ -347,10 +295,10 @@ class Evse:
 
     def _finished(self, turn: Turn) -> None:
         if self.plugged is False:
-            self.last_token, self.authorization, self._free_vend_again = None, None, False
+            self.last_token, self.authorization, self.free_vend_again = None, None, False
             self.session.take(Step.UNPLUG, turn)
-        elif self._free_vend_again and self.plugged is True:
-            self._free_vend_again = False
+        elif self.free_vend_again and self.plugged is True:
+            self.free_vend_again = False
             self._free_vend(turn)
             self.session.take(Step.AUTHORIZE, turn)
         elif self.authorization is not None:
@@ -388,154 +336,6 @@ class Evse:
         if turn.now_s >= transaction.keep_due_s:
             transaction.keep(turn, reading)
 
-    # What is true now
-
-    @property
-    def evse_id(self) -> int:
-        """Return the EVSE's number."""
-        return self.layout.evse_id
-
-    @property
-    def plugged(self) -> bool | None:
-        """Return the guard's word on the vehicle."""
-        return None if self.condition is None else self.condition.plugged
-
-    @property
-    def occupancy(self) -> Occupancy:
-        """Return where the EVSE is in its life."""
-        if self.session.state is SessionState.CHARGING:
-            return _CHARGING_OCCUPANCY[self.flow.state]
-        return _OCCUPANCY[self.session.state]
-
-    @property
-    def operative(self) -> bool:
-        """Return the effective availability; a change is put off until a running transaction is over."""
-        availability = self.around.availability
-        set_operative = any(availability.connector(self.evse_id, each) for each in self.layout.connector_ids)
-        return set_operative or self.transaction is not None
-
-    @property
-    def refusal(self) -> str | None:
-        """Return why no new session may begin here; ``None``: it may."""
-        reasons = self._ours_for_new()
-        blocking = [fault for fault in self.faults.present() if fault.blocking]
-        if blocking:
-            reasons.append(("fault", f"fault {blocking[0].code.value}"))
-        return reasons[0][1] if reasons else None
-
-    @property
-    def used_up(self) -> bool:
-        """Return whether the token was refused after the start and the energy granted then is used up."""
-        left = None if self.transaction is None else self.transaction.energy_left_wh(self.meter.newest)
-        return left is not None and left <= 0
-
-    def circumstances(self) -> Circumstances:
-        """Return everything that decides about a permit."""
-        return Circumstances(
-            transaction=self.session.state is SessionState.CHARGING,
-            ours=tuple(self._ours()),
-            faults=self.faults.present(),
-            evse_a=self.layout.max_current_a,
-            share_a=self.share_a,
-            condition=self.condition,
-            permit_a=self.outputs.permit_a,
-        )
-
-    def limits(self) -> tuple[Limit, ...]:
-        """Return why it charges at this current or not at all, the binding limit first."""
-        return limits_of(self.circumstances())
-
-    def _ours(self) -> list[tuple[str, str]]:
-        match self.session.state:
-            case SessionState.CHARGING:
-                return [("deauthorized", "the CSMS refused the token after the start")] if self.used_up else []
-            case SessionState.ENDING:
-                waits = "" if self.ending is None else f"; waiting for {self.ending.waits_for}"
-                return [("session", f"the transaction is ending{waits}")]
-            case SessionState.RECOVERING:
-                return [("power loss", "the transaction before the power cut is not settled yet")]
-            case SessionState.STARTING:
-                reasons = self._ours_for_new()
-                if self.layout.metered and self._start_reading() is None:
-                    error = f" ({self.meter.error})" if self.meter.error else ""
-                    reasons.append(("meter", f"waiting for a reading of the meter{error}"))
-                return reasons
-            case SessionState.LAPSED:
-                return [*self._ours_for_new(), ("authorization", "not authorised in time; unplug and plug in again")]
-            case SessionState.FINISHED:
-                return [*self._ours_for_new(), ("authorization", "the transaction is over; no new authorization")]
-            case _:
-                known = self.authorization is not None
-                missing = [] if known else [("authorization", "nobody is authorised")]
-                return [*self._ours_for_new(), *missing]
-
-    def _ours_for_new(self) -> list[tuple[str, str]]:
-        reasons = []
-        if self.around.store_failed:
-            reasons.append(("store", "the store cannot keep a transaction"))
-        if not self.operative:
-            reasons.append(("inoperative", "made inoperative by the CSMS"))
-        if self.around.reset is not None:
-            reasons.append(("restart", "a restart is pending"))
-        return reasons
-
-    def deadline_s(self, now: Stamp) -> float | None:
-        """Return when something here is due without any other input, monotonic; ``None``: nothing is."""
-        state = self.session.state
-        due = [self.faults.deadline_s()]
-        if self.outputs.permit_a is not None and self.condition is not None:
-            due.append(self.outputs.renew_due_s)
-        match state:
-            case SessionState.AUTHORIZED:
-                due.append(self._authorized_until_s)
-            case SessionState.PLUGGED if not self.asking:
-                due.append(self._plugged_until_s)
-            case SessionState.STARTING:
-                due += [self._starting_until_s, self._asked_due(self.condition is not None and self._open_to_sessions)]
-            case SessionState.CHARGING if self.transaction is not None and self.sampling is not None:
-                due += [self.flow.deadline_s(), self.sampling.deadline_s(now), self.transaction.keep_due_s]
-                if self.condition is None and self.around.guard_lost_s is not None:
-                    due.append(self.around.guard_lost_s + GUARD_GRACE_S)
-            case SessionState.ENDING if self.ending is not None:
-                due += [self.ending.deadline_s, self._asked_due(self.ending.wants_reading)]
-            case SessionState.RECOVERING:
-                due += [self.session.since_s + BOOT_WAIT_S, self._asked_due(self.meter.newest is None)]
-            case _:
-                pass
-        return min((each for each in due if each is not None and each != float("inf")), default=None)
-
-    def _asked_due(self, asking: bool) -> float | None:
-        if not asking or not self.layout.metered or self.asked_s is None:
-            return None
-        return self.asked_s + ASK_EVERY_S
-
-    @property
-    def _authorized_until_s(self) -> float | None:
-        limit_s = self.around.connection_time_out_s
-        return None if limit_s is None or self.authorization is None else self.authorization.at_s + limit_s
-
-    @property
-    def _plugged_until_s(self) -> float | None:
-        limit_s = self.around.connection_time_out_s
-        return None if limit_s is None else self.session.since_s + limit_s
-
-    @property
-    def _starting_until_s(self) -> float | None:
-        free_vend = self.authorization is None or self.authorization.free_vend
-        return None if free_vend else self._plugged_until_s
-
-    @staticmethod
-    def _over(until_s: float | None, turn: Turn) -> bool:
-        return until_s is not None and turn.now_s >= until_s
-
-    @property
-    def _open_to_sessions(self) -> bool:
-        return self.refusal is None
-
-    def _start_reading(self) -> MeterReading | None:
-        newest = self.meter.newest
-        return newest if newest is not None and newest.taken_s > self.session.since_s else None
-
     def _ask_reading(self, turn: Turn) -> None:
         if self.asked_s is None or turn.now_s >= self.asked_s + ASK_EVERY_S or turn.now_s < self.asked_s:
             self.asked_s = turn.now_s
@@ -551,13 +351,6 @@ class Evse:
             return greatest_wh(self.layout, turn.now.utc_s - last_utc_s)
         return greatest_wh(self.layout, 2 * KEEP_EVERY_S)
 
-    def _light(self) -> str:
-        if any(fault.blocking for fault in self.faults.present()):
-            return "fast"
-        if self.occupancy is Occupancy.FREE or not self.operative:
-            return "off"
-        return "slow" if self.occupancy in (Occupancy.PREPARING, Occupancy.FINISHING) else "on"
-
-    @property
-    def _name(self) -> str | None:
-        return None if self.transaction is None else self.transaction.record.transaction_id
+    @staticmethod
+    def _over(until_s: float | None, turn: Turn) -> bool:
+        return until_s is not None and turn.now_s >= until_s

@@ -75,6 +75,9 @@ def limits_of(given: Circumstances) -> tuple[Limit, ...]:
         reasons = [each for each in given.condition.waiting_for if each not in mute]
         forbids += [Limit(source="guard", current_a=None, text=f"the guard waits: {each}") for each in reasons]
     currents = sorted(_currents(given), key=lambda limit: limit.current_a or 0.0)
+    if given.permit_a is not None:
+        # Last, because it follows from the others.
+        currents.append(Limit(source="permit", current_a=given.permit_a, text=f"permit for {given.permit_a:g} A"))
     return (*forbids, *currents)
 
 
@@ -88,8 +91,6 @@ def _currents(given: Circumstances) -> list[Limit]:
         if given.share_a < MIN_CURRENT_A:
             text += ", less than the 6 A that can be offered"
         limits.append(Limit(source="station", current_a=given.share_a, text=text))
-    if given.permit_a is not None:
-        limits.append(Limit(source="permit", current_a=given.permit_a, text=f"permit for {given.permit_a:g} A"))
     return limits
 
 

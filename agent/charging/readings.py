@@ -36,6 +36,7 @@ class Belief(Enum):
     NEW_BASE = "new_base"  # believed, and the register's history starts anew
     UNCONFIRMED = "unconfirmed"  # the first one, or zero: the next one decides
     REFUSED = "refused"
+    OLD = "old"  # measured no later than what is known: it tells nothing
 
 
 def greatest_wh(layout: EvseLayout, seconds: float) -> float:
@@ -73,6 +74,8 @@ class Meter:
             reading: what the driver read.
             fixed: a transaction runs, so a new base is never taken over.
         """
+        if self._base is not None and reading.taken_s <= self._base[1]:
+            return Belief.OLD
         reading = _finite(reading)
         energy_wh = reading.energy_import_wh
         if energy_wh is None or energy_wh < 0:
@@ -99,6 +102,8 @@ class Meter:
 
     def _doubt(self, reading: MeterReading, energy_wh: float) -> Belief:
         last = self._doubted[-1] if self._doubted else None
+        if last is not None and reading.taken_s <= last.taken_s:
+            return Belief.OLD
         if last is not None and not self._follows((last.energy_import_wh or 0.0, last.taken_s, 0.0), reading):
             self._doubted.clear()
         self._doubted.append(reading)

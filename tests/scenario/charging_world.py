@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
 from agent.charging.station import Station
-from agent.model.commands import AnyOutcome, Command, TokenVerdict, Verdict
+from agent.model.commands import AnyOutcome, Command, TokenVerdict, VariableRef, Verdict
 from agent.model.effects import (
     Answer,
     AskAuthorization,
@@ -22,7 +22,6 @@ from agent.model.effects import (
     SaveAvailability,
     SaveTransaction,
     ShowState,
-    StatusChanged,
     WithdrawPermit,
 )
 from agent.model.evse import EvseCondition
@@ -48,42 +47,25 @@ from agent.model.inputs import (
     TimePassed,
 )
 from agent.model.moment import Stamp
+from agent.model.standard_variables import STANDARD_VARIABLES
 from agent.model.station import EvseLayout, StationLayout
-from agent.model.variables import Variable, VariableBook, VariableType, key_of
+from agent.model.variables import VariableBook, key_of
 from drivers.api import MeterReading
 
 TICK_S = 0.1
-MEASURANDS = "Energy.Active.Import.Register"
-DEFAULTS: dict[tuple[str, str], str] = {
-    ("TxCtrlr", "EVConnectionTimeOut"): "60",
-    ("TxCtrlr", "StopTxOnInvalidId"): "true",
-    ("TxCtrlr", "MaxEnergyOnInvalidId"): "0",
-    ("TxCtrlr", "StopTxOnEVSideDisconnect"): "true",
-    ("OCPPCommCtrlr", "UnlockOnEVSideDisconnect"): "true",
-    ("SampledDataCtrlr", "TxUpdatedInterval"): "60",
-    ("SampledDataCtrlr", "TxUpdatedMeasurands"): MEASURANDS,
-    ("SampledDataCtrlr", "TxEndedMeasurands"): MEASURANDS,
-    ("SampledDataCtrlr", "TxStartedMeasurands"): MEASURANDS,
-    ("AlignedDataCtrlr", "Interval"): "0",
-    ("AlignedDataCtrlr", "Measurands"): MEASURANDS,
-    ("AuthCtrlr", "LocalAuthorizeOffline"): "true",
-    ("AuthCtrlr", "LocalPreAuthorize"): "false",
-    ("AuthCtrlr", "OfflineTxForUnknownIdEnabled"): "false",
-    ("AuthCtrlr", "AuthorizeRemoteStart"): "false",
-    ("AuthCacheCtrlr", "Enabled"): "true",
-}
+_PREFIX = {"AlignedDataCtrlr": "Aligned", "AuthCacheCtrlr": "Cache"}
 
 
 def book(**changes: str | int | bool) -> VariableBook:
-    """Return the variables that the core reads; a change is named by its variable (``AlignedInterval`` is the clock's)."""
-    definitions = []
-    for (component, variable), default in DEFAULTS.items():
-        name = {"AlignedDataCtrlr": "Aligned", "AuthCacheCtrlr": "Cache"}.get(component, "") + variable
-        value = changes.pop(name, default)
-        text = str(value).lower() if isinstance(value, bool) else str(value)
-        definitions.append(Variable(component=component, variable=variable, type=VariableType.STRING, default=text))
-    assert not changes, changes
-    return VariableBook(definitions, presets={}, stored=[])
+    """Return the standard variables with changes, named by the variable (``AlignedInterval``, ``CacheEnabled``)."""
+    keys = {_PREFIX.get(each.component, "") + each.variable: key_of(each.ref) for each in STANDARD_VARIABLES}
+    presets = {key_of(_REMOTE): "false"}
+    for name, value in changes.items():
+        presets[keys[name]] = str(value).lower() if isinstance(value, bool) else str(value)
+    return VariableBook(STANDARD_VARIABLES, presets=presets, stored=[])
+
+
+_REMOTE = VariableRef(component="AuthCtrlr", variable="AuthorizeRemoteStart")
 
 
 def card(name: str) -> IdToken:
@@ -162,6 +144,7 @@ class World:
         self._commands = 0
         self._next_poll_s = self.now_s
         self._due: list[tuple[float, Input]] = []
+        self._polls: list[tuple[float, int]] = []
         self.agent_up = False
         self.start_agent()
 
@@ -186,6 +169,9 @@ class World:
         for due_s, given in [each for each in self._due if each[0] <= self.now_s]:
             self._due.remove((due_s, given))
             self.send(given)
+        for due_s, evse_id in [each for each in self._polls if each[0] <= self.now_s]:
+            self._polls.remove((due_s, evse_id))
+            self.read_meter(evse_id)
         if self.now_s >= self._next_poll_s:
             self._next_poll_s = self.now_s + 1.0
             for bay in self.bays.values():
@@ -196,8 +182,7 @@ class World:
             again_s = self.station.next_deadline_s()
             assert again_s is None or again_s > self.now_s, "a deadline must not stay in the past"
 
-    def until(self, condition: object, limit_s: float = 120.0) -> None:
-        assert callable(condition)
+    def until(self, condition: Callable[[], bool], limit_s: float = 120.0) -> None:
         end_s = self.now_s + limit_s
         while not condition():
             assert self.now_s < end_s, "it did not come true"
@@ -209,6 +194,7 @@ class World:
         self.station = Station(self.layout, self.variables, self._new_id, self.boot_id)
         self.agent_up = True
         self._due.clear()
+        self._polls.clear()
         effects = self.station.restore(tuple(self.records.values()), self.availability, self.cache, self.stamp())
         self._perform(effects)
         for bay in self.bays.values():
@@ -309,9 +295,6 @@ class World:
         return effects
 
     # What came of it
-
-    def of(self, kind: type[Fact]) -> list[Fact]:
-        return [fact for fact in self.facts if isinstance(fact, kind)]
 
     @property
     def started(self) -> list[TransactionStarted]:
@@ -428,7 +411,7 @@ class World:
             case ShowState():
                 self.lights[effect.evse_id] = effect.pattern
             case AskReading():
-                self._due.append((self.now_s + 0.2, _ask(effect.evse_id)))
+                self._polls.append((self.now_s + 0.2, effect.evse_id))
             case AskAuthorization():
                 self._answer_later(effect)
             case Answer():
@@ -445,11 +428,3 @@ class World:
             return
         verdict = self.csms.get(asked.token.value, ACCEPTED)
         self._due.append((self.now_s + 0.3, AuthorizationAnswered(request_id=asked.request_id, verdict=verdict)))
-
-
-def _ask(evse_id: int) -> Input:
-    """A reading is asked for: the poll itself is the world's (see ``World.tick``); this only wakes the core."""
-    return TimePassed()
-
-
-__all__ = ["ACCEPTED", "ALICE", "BOB", "CAROL", "INVALID", "Bay", "StatusChanged", "World", "book", "card", "key_of"]
