@@ -65,6 +65,7 @@ class Car:
         self.drawn_a = 0.0
         self._offer_a = 0.0
         self._powered = False
+        self._arrival_soc_pct = settings.soc_pct
 
     @property
     def resistance_ohm(self) -> float | None:
@@ -88,11 +89,13 @@ class Car:
     def plug_in(self) -> None:
         """Connect the cable. S2 is open."""
         self.plugged = True
+        self._arrival_soc_pct = self.settings.soc_pct
         self._stand_still()
 
     def unplug(self) -> None:
-        """Disconnect the cable; the car is then obedient and eager again."""
+        """Disconnect the cable. The next car is eager, and its battery is as full as this one's was when it came."""
         self.plugged = False
+        self.settings.soc_pct = self._arrival_soc_pct
         self.forced = None
         self.paused = False
         self._stand_still()

@@ -248,7 +248,7 @@ async def serve(
     ready: Callable[[Bench], None] | None = None,
     parent: int | None = None,
 ) -> None:
-    """Run a bench until SIGTERM, SIGINT, the verb ``stop`` or the end of process ``parent``. Raises ``BenchRefused``."""
+    """Run a bench until SIGTERM, SIGINT, ``stop`` or the end of process ``parent``. Raises ``BenchRefused``."""
     loop = asyncio.get_running_loop()
     bench = Bench(directory, settings, options)
     for number in (signal.SIGTERM, signal.SIGINT):

@@ -249,11 +249,10 @@ def acquire(socket_path: str) -> BenchConnection:
         return connection
 
 
-def release(socket_path: str) -> None:
+def release(connection: BenchConnection) -> None:
     """Give a connection back; the last one closes it."""
-    key = os.path.realpath(socket_path)
     with _shared_lock:
-        connection, holders = _shared[key]
+        key, holders = next((key, n) for key, (held, n) in _shared.items() if held is connection)
         if holders > 1:
             _shared[key] = (connection, holders - 1)
             return

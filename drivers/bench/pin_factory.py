@@ -31,7 +31,6 @@ class BenchFactory(Factory):
     def __init__(self, socket: str) -> None:
         """Connect to the pins socket of a bench. Writes nothing. Raises ``DriverUnavailable``."""
         super().__init__()
-        self._socket = socket
         self.connection: BenchConnection = acquire(socket)
         self._pins: dict[str, BenchPin] = {}
         self._holders: dict[str, weakref.ref[Device]] = {}
@@ -73,7 +72,7 @@ class BenchFactory(Factory):
             for pin in self._pins.values():
                 pin.close()
             self._pins.clear()
-            release(self._socket)
+            release(self.connection)
 
     @staticmethod
     def ticks() -> float:

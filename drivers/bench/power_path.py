@@ -27,7 +27,6 @@ class BenchPowerPath:
         Raises:
             DriverUnavailable: no bench at ``socket``, or it has no such EVSE.
         """
-        self._socket = socket
         self._evse = evse
         self._connection = acquire(socket)
         self._written: tuple[int, PilotSignal] | None = None
@@ -62,7 +61,7 @@ class BenchPowerPath:
         """Leave. The generator keeps its setting."""
         if self._open:
             self._open = False
-            release(self._socket)
+            release(self._connection)
 
 
 SPEC = DriverSpec(

@@ -365,6 +365,16 @@ def test_a_killed_bench_leaves_nothing_that_stops_the_next_one(tmp_path: Path) -
         assert bench.state()["power"] is True
 
 
+def test_a_bench_that_cannot_start_says_why_and_leaves_nothing(tmp_path: Path) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        with pytest.raises(NoBench, match=r"the bench ended: charge-bench: .*in use"):
+            OwnBench(tmp_path, "--set", f"net_port={taken.getsockname()[1]}")
+    assert not (tmp_path / "bus-0").is_symlink()
+    with pytest.raises(NoBench, match="option csms is 'nowhere', expected HOST:PORT"):
+        OwnBench(tmp_path, "--set", "csms=nowhere")
+
+
 def test_sigterm_ends_a_bench_cleanly(tmp_path: Path) -> None:
     own = OwnBench(tmp_path)
     own.process.terminate()

@@ -184,6 +184,15 @@ def test_a_full_battery_ends_the_charge_by_opening_s2() -> None:
     assert times(world, "evse1.car_state")[-1][0] == pytest.approx(full_s + 1.0, abs=0.01)
 
 
+def test_the_next_car_comes_with_the_battery_that_this_one_came_with() -> None:
+    world, evse = charging(16.0)
+    world.step(3600.0)
+    assert evse.car.settings.soc_pct > 50.0
+    with world.stimulus(3600.0):
+        evse.car.unplug()
+    assert evse.car.settings.soc_pct == 40.0
+
+
 def test_energy_is_power_times_time_and_only_over_the_closed_contactor() -> None:
     world, evse = charging(16.0)
     world.step(362.0)
