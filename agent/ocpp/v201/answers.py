@@ -184,8 +184,6 @@ def _why(result: VariableResult) -> types.StatusInfo | None:
     if code is None:
         return None
     return types.StatusInfo(reason_code=code, additional_info=result.why[:_INFO_CHARS] or None)
-        None if code is None else types.StatusInfo(reason_code=code, additional_info=result.why[:_INFO_CHARS] or None)
-    )
 
 
 def _vendor(outcome: VendorOutcome) -> enums.DataTransferStatus:
