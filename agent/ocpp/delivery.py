@@ -34,6 +34,11 @@ class Delivery:
         """Return whether no failed fact is waiting for its next attempt."""
         return self._not_before_s is None or now_s >= self._not_before_s
 
+    def tick(self, now_s: float) -> None:
+        """Time has passed: a wait that is over is no deadline any more."""
+        if self.may_send(now_s):
+            self._not_before_s = None
+
     def delivered(self) -> None:
         """Take note of a success."""
         self._not_before_s = None

@@ -390,6 +390,7 @@ class Session:
     def _done(self, now_s: float) -> list[Output]:
         """Send what may go now and return everything there is to do."""
         self._board.settle(now_s)
+        self._delivery.tick(now_s)
         while self._connected and self._open is None and self._send_next(now_s):
             pass
         out, self._out = self._out, []

@@ -1,0 +1,298 @@
+"""The WebSocket to the CSMS: the only I/O of this room.
+
+TLS 1.2 or newer with the host's name checked; plain text only where the station file allows it; no redirect is
+followed; no proxy is asked. A half-open link is found by our pings (interval + 15 s), and by the kernel where data
+waits (TCP user time-out).
+
+Source: OCPP-J 1.6 §3.1, §3.2, §5.3; OCPP 2.0.1 part 4 §3.1, §5.3; security whitepaper A00.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import contextlib
+import socket
+import ssl
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass, field
+from enum import Enum
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Final
+from urllib.parse import quote, urlsplit
+
+from websockets.asyncio.client import ClientConnection
+from websockets.asyncio.client import connect as websocket_connect
+from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus, InvalidURI, NegotiationError
+from websockets.typing import Subprotocol
+
+from agent.ocpp.errors import ConnectionLost
+
+MAX_MESSAGE_BYTES: Final = 1_048_576
+CLOSE_WITHIN_S: Final = 3.0
+SEND_WITHIN_S: Final = 20.0
+_KEEPALIVE_IDLE_S: Final = 60
+_TEXT_CHARS: Final = 300
+
+
+class LinkFailure(Enum):
+    """Why there is no link. For the installer: each has another remedy."""
+
+    REFUSED_INSECURE = "refused_insecure"  # ws:// without allow_insecure
+    BAD_URL = "bad_url"
+    NAME_UNKNOWN = "name_unknown"  # DNS
+    UNREACHABLE = "unreachable"  # refused, no route, reset
+    TIMED_OUT = "timed_out"
+    TLS_UNTRUSTED = "tls_untrusted"  # the chain ends in no root that we know
+    TLS_WRONG_NAME = "tls_wrong_name"
+    TLS_EXPIRED = "tls_expired"
+    TLS_FAILED = "tls_failed"  # version, cipher, not TLS at all, unreadable root file
+    HTTP_STATUS = "http_status"  # 404 unknown identity, 401 wrong password, 5xx ...
+    SUBPROTOCOL = "subprotocol"
+    HANDSHAKE = "handshake"
+    CLOSED = "closed"  # with a close frame; ``code`` is its code
+    LOST = "lost"  # without one
+
+
+class LinkClosed(ConnectionLost):
+    """There is no link, or not any more.
+
+    Attributes:
+        failure: the kind of cause.
+        code: HTTP status or WebSocket close code, ``None`` where there is none.
+        text: the cause in words for the installer.
+    """
+
+    def __init__(self, failure: LinkFailure, text: str, code: int | None = None) -> None:
+        self.failure = failure
+        self.code = code
+        self.text = text[:_TEXT_CHARS]
+        super().__init__(self.text)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CsmsEndpoint:
+    """Where the CSMS is and how to reach it.
+
+    Attributes:
+        url: ``ws://`` or ``wss://`` as the CSMS's operator gave it; the identity is appended after exactly one ``/``.
+        identity: the station's name, at most 48 characters.
+        subprotocol: of the dialect.
+        root_files: PEM files of trusted roots; empty: those of the operating system.
+        allow_insecure: permits ``ws://``.
+        password: for HTTP Basic authentication with the identity as user; ``None``: no authentication.
+        trailing_slash: write a ``/`` after the identity too; a few servers want it.
+        ping_interval_s: period of our pings, 0: none. ping_timeout_s: how long a pong may take.
+        open_timeout_s: for name, TCP, TLS and upgrade together.
+        compression: offer permessage-deflate.
+    """
+
+    url: str
+    identity: str
+    subprotocol: str
+    root_files: tuple[Path, ...] = ()
+    allow_insecure: bool = False
+    password: bytes | None = field(default=None, repr=False)
+    trailing_slash: bool = False
+    ping_interval_s: float = 30.0
+    ping_timeout_s: float = 15.0
+    open_timeout_s: float = 20.0
+    compression: bool = False
+
+    @property
+    def address(self) -> str:
+        """Return the URL of the connection: path kept exactly, identity percent-encoded."""
+        base = self.url if self.url.endswith("/") else self.url + "/"
+        return base + quote(self.identity, safe="") + ("/" if self.trailing_slash else "")
+
+
+def password_bytes(text: str) -> bytes:
+    """Return the password that ``text`` means: ``hex:`` and digits are bytes, anything else is itself in UTF-8.
+
+    1.6 sets its key as hex digits and means the decoded bytes; many back ends compare the digits literally; 2.0.1 has
+    no hex.
+
+    Raises:
+        ValueError: ``hex:`` is followed by something else than pairs of hex digits.
+    """
+    if text.startswith("hex:"):
+        return bytes.fromhex(text.removeprefix("hex:"))
+    return text.encode()
+
+
+class Link:
+    """An open WebSocket. Close it, or use it as a context manager."""
+
+    def __init__(self, connection: ClientConnection) -> None:
+        self._connection = connection
+
+    @property
+    def subprotocol(self) -> str | None:
+        """Return what the server chose; ``None`` where it did not say."""
+        return self._connection.subprotocol
+
+    async def send(self, text: str) -> None:
+        """Send one message. Raises ``LinkClosed`` where the link is gone or does not take it within 20 s."""
+        try:
+            async with asyncio.timeout(SEND_WITHIN_S):
+                await self._connection.send(text)
+        except TimeoutError as exc:
+            raise LinkClosed(LinkFailure.TIMED_OUT, f"a message was not taken within {SEND_WITHIN_S:.0f} s") from exc
+        except ConnectionClosed as exc:
+            raise _closed(exc) from exc
+
+    async def recv(self) -> str | bytes:
+        """Return the next message. Raises ``LinkClosed`` when the link ends."""
+        try:
+            return await self._connection.recv()
+        except ConnectionClosed as exc:
+            raise _closed(exc) from exc
+
+    async def __aiter__(self) -> AsyncIterator[str | bytes]:
+        """Yield messages until the link ends, which raises ``LinkClosed``."""
+        while True:
+            yield await self.recv()
+
+    async def close(self, code: int = 1000, reason: str = "") -> None:
+        """Close the link, within 3 s even where the peer does not answer. Calling it twice does no harm."""
+        await self._connection.close(code, reason.encode()[:120].decode(errors="ignore"))
+
+    async def __aenter__(self) -> Link:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        await self.close()
+
+
+async def connect(endpoint: CsmsEndpoint) -> Link:
+    """Open a link.
+
+    Raises:
+        LinkClosed: there is none; its text says why in the installer's words.
+    """
+    address = endpoint.address
+    scheme = urlsplit(address).scheme
+    if scheme not in ("ws", "wss"):
+        raise LinkClosed(LinkFailure.BAD_URL, f"{endpoint.url!r} does not begin with ws:// or wss://")
+    if scheme == "ws" and not endpoint.allow_insecure:
+        text = f"{endpoint.url} is not encrypted; use wss://, or allow it in the station file"
+        raise LinkClosed(LinkFailure.REFUSED_INSECURE, text)
+    tls: dict[str, Any] = {"ssl": _tls_context(endpoint.root_files)} if scheme == "wss" else {}
+    try:
+        connection = await _Connect(
+            address,
+            subprotocols=[Subprotocol(endpoint.subprotocol)],
+            compression="deflate" if endpoint.compression else None,
+            additional_headers=_authorization(endpoint),
+            user_agent_header="charge-agent",
+            proxy=None,
+            open_timeout=endpoint.open_timeout_s,
+            close_timeout=CLOSE_WITHIN_S,
+            ping_interval=endpoint.ping_interval_s or None,
+            ping_timeout=endpoint.ping_timeout_s,
+            max_size=MAX_MESSAGE_BYTES,
+            **tls,
+        )
+    except (OSError, InvalidHandshake, InvalidURI, ConnectionClosed, EOFError) as exc:
+        raise _unopened(exc, endpoint) from exc
+    _watch_socket(connection, endpoint.ping_timeout_s)
+    return Link(connection)
+
+
+class _Connect(websocket_connect):
+    """Follows no redirect: a station talks to the CSMS that its file names, with its password."""
+
+    def process_redirect(self, exc: Exception) -> Exception | str:
+        return exc
+
+
+def _authorization(endpoint: CsmsEndpoint) -> dict[str, str] | None:
+    if endpoint.password is None:
+        return None
+    pair = endpoint.identity.encode() + b":" + endpoint.password
+    return {"Authorization": "Basic " + base64.b64encode(pair).decode()}
+
+
+def _tls_context(root_files: Sequence[Path]) -> ssl.SSLContext:
+    """Return a context that trusts these roots only, or the system's where none are named."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)  # checks chain and host name
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.options |= ssl.OP_NO_COMPRESSION
+    if not root_files:
+        context.load_default_certs(ssl.Purpose.SERVER_AUTH)
+    for path in root_files:
+        try:
+            context.load_verify_locations(cafile=path)
+        except (OSError, ssl.SSLError) as exc:
+            raise LinkClosed(LinkFailure.TLS_FAILED, f"root file {path} cannot be read: {exc}") from exc
+    return context
+
+
+def _watch_socket(connection: ClientConnection, unanswered_s: float) -> None:
+    """Let the kernel notice a dead peer too: keep-alives, and a limit to unacknowledged data (Linux)."""
+    plain = connection.transport.get_extra_info("socket")
+    if plain is None:
+        return
+    with contextlib.suppress(OSError):  # a socket option that this kernel lacks costs nothing but the option
+        plain.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        plain.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, _KEEPALIVE_IDLE_S)
+        plain.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, int(max(unanswered_s, 5.0) * 2_000))
+
+
+def _closed(exc: ConnectionClosed) -> LinkClosed:
+    if exc.rcvd is None:
+        return LinkClosed(LinkFailure.LOST, f"the connection was lost: {exc.__cause__ or exc}")
+    reason = f" ({exc.rcvd.reason})" if exc.rcvd.reason else ""
+    return LinkClosed(
+        LinkFailure.CLOSED, f"the CSMS closed the connection with code {exc.rcvd.code}{reason}", exc.rcvd.code
+    )
+
+
+def _unopened(exc: Exception, endpoint: CsmsEndpoint) -> LinkClosed:
+    """Say why a connection could not be opened."""
+    host = urlsplit(endpoint.url).hostname or endpoint.url
+    match exc:
+        case InvalidStatus():
+            status = exc.response.status_code
+            return LinkClosed(LinkFailure.HTTP_STATUS, f"{host} answered HTTP {status}{_hint(status)}", status)
+        case NegotiationError():
+            return LinkClosed(LinkFailure.SUBPROTOCOL, f"{host} does not speak {endpoint.subprotocol}: {exc}")
+        case InvalidURI():
+            return LinkClosed(LinkFailure.BAD_URL, f"{endpoint.url!r} is not a WebSocket URL: {exc}")
+        case ssl.SSLCertVerificationError():
+            return LinkClosed(_certificate_failure(exc), f"the certificate of {host} is refused: {exc.verify_message}")
+        case ssl.SSLError():
+            return LinkClosed(LinkFailure.TLS_FAILED, f"TLS with {host} failed: {exc.reason or exc}")
+        case socket.gaierror():
+            return LinkClosed(LinkFailure.NAME_UNKNOWN, f"the name {host} cannot be resolved: {exc.strerror or exc}")
+        case TimeoutError():
+            return LinkClosed(LinkFailure.TIMED_OUT, f"{host} did not answer within {endpoint.open_timeout_s:.0f} s")
+        case OSError():
+            return LinkClosed(LinkFailure.UNREACHABLE, f"{host} cannot be reached: {exc.strerror or exc}")
+        case _:
+            return LinkClosed(LinkFailure.HANDSHAKE, f"{host} did not complete the WebSocket handshake: {exc}")
+
+
+def _hint(status: int) -> str:
+    match status:
+        case 401 | 403:
+            return ": identity or password is refused"
+        case 404:
+            return ": the identity or the path is unknown there"
+        case _ if 300 <= status < 400:
+            return ": redirects are not followed"
+        case _:
+            return ""
+
+
+def _certificate_failure(exc: ssl.SSLCertVerificationError) -> LinkFailure:
+    match exc.verify_code:
+        case 62 | 64:  # X509_V_ERR_HOSTNAME_MISMATCH, X509_V_ERR_IP_ADDRESS_MISMATCH
+            return LinkFailure.TLS_WRONG_NAME
+        case 9 | 10:  # X509_V_ERR_CERT_NOT_YET_VALID, X509_V_ERR_CERT_HAS_EXPIRED
+            return LinkFailure.TLS_EXPIRED
+        case _:
+            return LinkFailure.TLS_UNTRUSTED
