@@ -130,11 +130,12 @@ def _serve(options: argparse.Namespace) -> int:
 
 
 def _tell(options: argparse.Namespace) -> int:
-    given = {
-        parameter["name"]: getattr(options, parameter["name"])
-        for parameter in options.description["parameters"]
-        if getattr(options, parameter["name"]) not in (None, [])
-    }
+    given: dict[str, Any] = {}
+    for parameter in options.description["parameters"]:
+        value = getattr(options, parameter["name"])
+        if value not in (None, []):
+            whole = parameter["type"] == "object"
+            given[parameter["name"]] = {k: v for part in value for k, v in part.items()} if whole else value
     try:
         with Bench(options.dir) as bench:
             result = bench.call(options.verb, **given)
@@ -191,7 +192,7 @@ def _add_parameter(command: argparse.ArgumentParser, parameter: dict[str, Any]) 
     if "choices" in parameter:
         extra["metavar"] = "{" + ",".join(str(choice) for choice in parameter["choices"]) + "}"
     if parameter.get("positional"):
-        if parameter["type"] == "texts":
+        if parameter["type"] in ("texts", "object"):
             extra["nargs"] = "*"
         elif not parameter.get("required"):
             extra["nargs"] = "?"
@@ -219,6 +220,16 @@ def _anything(text: str) -> Any:
         return text
 
 
+def _pairs(text: str) -> dict[str, Any]:
+    value = _anything(text)
+    if isinstance(value, dict):
+        return value
+    name, equals, rest = text.partition("=")
+    if not name or not equals:
+        raise argparse.ArgumentTypeError(f"{text!r}: expected NAME=VALUE or a JSON object")
+    return {name: _anything(rest)}
+
+
 def _setting(text: str) -> tuple[str, str]:
     name, equals, value = text.partition("=")
     if not name or not equals:
@@ -233,6 +244,7 @@ _CONVERTERS: Final[dict[str, Any]] = {
     "bool": _truth,
     "any": _anything,
     "texts": str,
+    "object": _pairs,
 }
 
 if __name__ == "__main__":

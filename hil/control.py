@@ -25,6 +25,7 @@ class Kind(Enum):
     BOOL = "bool"
     ANY = "any"  # whatever JSON can say
     TEXTS = "texts"  # a list of texts
+    OBJECT = "object"  # names and values
 
 
 _REQUIRED = object()
@@ -181,6 +182,8 @@ def _right_type(kind: Kind, value: Any) -> bool:
             return isinstance(value, bool)
         case Kind.TEXTS:
             return isinstance(value, list) and all(isinstance(item, str) for item in value)
+        case Kind.OBJECT:
+            return isinstance(value, dict)
         case Kind.ANY:
             return True
 
@@ -195,6 +198,7 @@ def _expected(parameter: Parameter) -> str:
         Kind.BOOL: "true or false",
         Kind.ANY: "a value",
         Kind.TEXTS: "a list of texts",
+        Kind.OBJECT: "an object",
     }[parameter.kind]
     if parameter.minimum is not None and parameter.maximum is not None:
         words += f" in {parameter.minimum:g}-{parameter.maximum:g}"

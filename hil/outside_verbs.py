@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from hil.control import Kind, Parameter, Verb, VerbError, Verbs
+from hil.control import Kind, Parameter, Verb, Verbs
 from hil.csms_link import CsmsLink
 from hil.net import Net, NetMode, Target
 
@@ -76,10 +76,8 @@ class OutsideVerbs:
         self.net.target = Target(host=host, port=port)
         return self.net.snapshot()
 
-    async def csms(self, *, ask: str, arguments: Any) -> Any:
+    async def csms(self, *, ask: str, arguments: dict[str, Any]) -> Any:
         """Ask the CSMS."""
-        if not isinstance(arguments, dict):
-            raise VerbError(f'csms: arguments is {arguments!r}, expected an object such as {{"boot": "Pending"}}')
         async with CsmsLink(self._csms_socket) as link:
             return await link.ask(ask, **arguments)
 
@@ -100,7 +98,7 @@ def register(verbs: Verbs, body: OutsideVerbs | type[OutsideVerbs]) -> None:
     ask = Parameter(
         name="ask", kind=Kind.TEXT, positional=True, help="verb of the CSMS: script, ledger, messages, call, state ..."
     )
-    arguments = Parameter(name="arguments", kind=Kind.ANY, help="its arguments, an object", default={}, positional=True)
+    arguments = Parameter(name="arguments", kind=Kind.OBJECT, help="its arguments", default={}, positional=True)
     for name, summary, parameters in (
         ("net", "let the network to the CSMS work, refuse, or swallow", (mode, delay, forget)),
         ("net_target", "lead the network to another CSMS", (port, host)),

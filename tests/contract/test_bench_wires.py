@@ -9,11 +9,13 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import serial
+from gpiozero import LED, Button, GPIOPinInUse
 from pymodbus.client import ModbusSerialClient
 from pymodbus.exceptions import ModbusIOException
 
@@ -108,6 +110,25 @@ def test_power_path_and_lines_of_one_process_share_a_connection(bench: Bench) ->
     path.close()
     assert lines.input("evse1.rcd", active_high=True).read() is False
     lines.close()
+
+
+def test_the_pin_factory_serves_ordinary_gpiozero_devices(bench: Bench) -> None:
+    with BenchFactory(pins(bench)) as factory:
+        pressed, released = threading.Event(), threading.Event()
+        button = Button("evse1.rcd", pull_up=False, pin_factory=factory)
+        button.when_pressed, button.when_released = pressed.set, released.set
+        bench.rcd(action="trip")
+        assert pressed.wait(5)
+        assert button.is_pressed
+        bench.rcd(action="clear")
+        assert released.wait(5)
+        led = LED("evse1.led", pin_factory=factory)
+        led.on()
+        bench.wait("evse1.led", "==", True)
+        with pytest.raises(GPIOPinInUse):
+            LED("evse1.led", pin_factory=factory)
+        led.close()
+        button.close()
 
 
 def test_the_pin_factory_refuses_to_drive_an_input_of_the_station(bench: Bench) -> None:

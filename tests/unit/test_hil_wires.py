@@ -165,6 +165,8 @@ def test_the_command_line_is_made_from_the_verbs() -> None:
     options = build_parser().parse_args(["--dir", "/tmp/b", "plug", "--evse", "2", "--cable-a", "20"])
     assert (options.verb, options.evse, options.cable_a, options.delay_s) == ("plug", 2, 20, None)
     options = build_parser().parse_args(["wait", "evse1.load", "==", "true", "--timeout-s", "3"])
+    asked = build_parser().parse_args(["csms", "script", "boot=Pending", "interval_s=5"])
+    assert (asked.ask, asked.arguments) == ("script", [{"boot": "Pending"}, {"interval_s": 5}])
     assert (options.signal, options.op, options.value, options.timeout_s) == ("evse1.load", "==", True, 3.0)
 
 
