@@ -193,7 +193,7 @@ def _checked(option: Option, value: Any) -> tuple[Any, str | None]:
     if isinstance(value, (int, float)) and not isinstance(value, bool):
         low, high = option.minimum, option.maximum
         outside = (low is not None and value < low) or (high is not None and value > high)
-        if not math.isfinite(value):
+        if isinstance(value, float) and not math.isfinite(value):
             return None, f"{value} is not a finite number"
         if outside:
             return None, f"{_shown(value)} is outside {number_range(low, high, option.unit)}"
@@ -201,15 +201,16 @@ def _checked(option: Option, value: Any) -> tuple[Any, str | None]:
 
 
 def _shown(value: Any) -> str:
-    if type(value) is int and abs(value) >= 1 << 64:
+    try:
+        return f"{value!r:.60}"
+    except ValueError:
         return "a very large number"  # Python refuses to print more than 4,300 digits
-    return f"{value!r:.60}"
 
 
 def _kind_of(value: Any) -> str:
     match value:
         case bool():
-            return "true or false"
+            return "a truth value"
         case int() | float():
             return "a number"
         case str():

@@ -50,6 +50,7 @@ class _Scan:
         parts = self._key()
         path: KeyPath = ()
         for part in parts[:-1]:
+            self._note((*path, part), start)
             path = self._into_list((*path, part))
         path = (*path, *parts[-1:])
         if brackets == 2:

@@ -182,7 +182,7 @@ class Reading:
             known = ", ".join(str(each) for each in field.choices)
             return f"{shown(value)} is not one of {known}", f"did you mean {near!r}?" if near else ""
         if kind in (Kind.WHOLE, Kind.NUMBER):
-            if not math.isfinite(value):
+            if isinstance(value, float) and not math.isfinite(value):
                 return f"{value} is not a finite number", ""
             low, high = field.minimum, field.maximum
             if (low is not None and value < low) or (high is not None and value > high):
@@ -225,15 +225,10 @@ def key_text(path: KeyPath) -> str:
 
 def shown(value: object) -> str:
     """Return ``value`` as a problem shows it: as in the file, at most 60 characters."""
-    match value:
-        case bool():
-            text = str(value).lower()
-        case int() if abs(value) >= 1 << 64:
-            return "a very large number"
-        case str():
-            text = repr(value)
-        case _:
-            text = str(value)
+    try:
+        text = str(value).lower() if isinstance(value, bool) else repr(value) if isinstance(value, str) else str(value)
+    except ValueError:
+        return "a very large number"  # Python refuses to print more than 4,300 digits, in a list, too
     return text if len(text) <= 60 else text[:57] + "..."
 
 
@@ -241,7 +236,7 @@ def kind_of(value: object) -> str:
     """Return what TOML calls the type of ``value``."""
     match value:
         case bool():
-            return "true or false"
+            return "a truth value"
         case int():
             return "a whole number"
         case float():
