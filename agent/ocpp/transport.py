@@ -83,7 +83,7 @@ class CsmsEndpoint:
         allow_insecure: permits ``ws://``.
         password: for HTTP Basic authentication with the identity as user; ``None``: no authentication.
         trailing_slash: write a ``/`` after the identity too; a few servers want it.
-        ping_interval_s: period of our pings, 0: none. ping_timeout_s: how long a pong may take.
+        ping_timeout_s: how long a pong may take.
         open_timeout_s: for name, TCP, TLS and upgrade together.
         compression: offer permessage-deflate.
     """
@@ -95,7 +95,6 @@ class CsmsEndpoint:
     allow_insecure: bool = False
     password: bytes | None = field(default=None, repr=False)
     trailing_slash: bool = False
-    ping_interval_s: float = 30.0
     ping_timeout_s: float = 15.0
     open_timeout_s: float = 20.0
     compression: bool = False
@@ -107,18 +106,16 @@ class CsmsEndpoint:
         return base + quote(self.identity, safe="") + ("/" if self.trailing_slash else "")
 
 
-def password_bytes(text: str) -> bytes:
-    """Return the password that ``text`` means: ``hex:`` and digits are bytes, anything else is itself in UTF-8.
+def password_bytes(text: str, *, hexadecimal: bool) -> bytes:
+    """Return the password that ``text`` means: UTF-8, or the bytes that its hex digits stand for.
 
     1.6 sets its key as hex digits and means the decoded bytes; many back ends compare the digits literally; 2.0.1 has
     no hex.
 
     Raises:
-        ValueError: ``hex:`` is followed by something else than pairs of hex digits.
+        ValueError: ``hexadecimal`` and it is not pairs of hex digits.
     """
-    if text.startswith("hex:"):
-        return bytes.fromhex(text.removeprefix("hex:"))
-    return text.encode()
+    return bytes.fromhex(text) if hexadecimal else text.encode()
 
 
 class Link:
@@ -126,6 +123,41 @@ class Link:
 
     def __init__(self, connection: ClientConnection) -> None:
         self._connection = connection
+
+    @classmethod
+    async def connect(cls, endpoint: CsmsEndpoint, *, ping_s: float) -> Link:
+        """Open a link. ``ping_s``: period of our pings, s; 0: none.
+
+        Raises:
+            LinkClosed: there is none; its text says why in the installer's words.
+        """
+        address = endpoint.address
+        scheme = urlsplit(address).scheme
+        if scheme not in ("ws", "wss"):
+            raise LinkClosed(LinkFailure.BAD_URL, f"{endpoint.url!r} does not begin with ws:// or wss://")
+        if scheme == "ws" and not endpoint.allow_insecure:
+            text = f"{endpoint.url} is not encrypted; use wss://, or allow it in the station file"
+            raise LinkClosed(LinkFailure.REFUSED_INSECURE, text)
+        tls: dict[str, Any] = {"ssl": _tls_context(endpoint.root_files)} if scheme == "wss" else {}
+        try:
+            connection = await _Connect(
+                address,
+                subprotocols=[Subprotocol(endpoint.subprotocol)],
+                compression="deflate" if endpoint.compression else None,
+                additional_headers=_authorization(endpoint),
+                user_agent_header="charge-agent",
+                proxy=None,
+                open_timeout=endpoint.open_timeout_s,
+                close_timeout=CLOSE_WITHIN_S,
+                ping_interval=ping_s or None,
+                ping_timeout=endpoint.ping_timeout_s,
+                max_size=MAX_MESSAGE_BYTES,
+                **tls,
+            )
+        except (OSError, InvalidHandshake, InvalidURI, ConnectionClosed, EOFError) as exc:
+            raise _unopened(exc, endpoint) from exc
+        _watch_socket(connection, endpoint.ping_timeout_s)
+        return cls(connection)
 
     @property
     def subprotocol(self) -> str | None:
@@ -165,41 +197,6 @@ class Link:
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         await self.close()
-
-
-async def connect(endpoint: CsmsEndpoint) -> Link:
-    """Open a link.
-
-    Raises:
-        LinkClosed: there is none; its text says why in the installer's words.
-    """
-    address = endpoint.address
-    scheme = urlsplit(address).scheme
-    if scheme not in ("ws", "wss"):
-        raise LinkClosed(LinkFailure.BAD_URL, f"{endpoint.url!r} does not begin with ws:// or wss://")
-    if scheme == "ws" and not endpoint.allow_insecure:
-        text = f"{endpoint.url} is not encrypted; use wss://, or allow it in the station file"
-        raise LinkClosed(LinkFailure.REFUSED_INSECURE, text)
-    tls: dict[str, Any] = {"ssl": _tls_context(endpoint.root_files)} if scheme == "wss" else {}
-    try:
-        connection = await _Connect(
-            address,
-            subprotocols=[Subprotocol(endpoint.subprotocol)],
-            compression="deflate" if endpoint.compression else None,
-            additional_headers=_authorization(endpoint),
-            user_agent_header="charge-agent",
-            proxy=None,
-            open_timeout=endpoint.open_timeout_s,
-            close_timeout=CLOSE_WITHIN_S,
-            ping_interval=endpoint.ping_interval_s or None,
-            ping_timeout=endpoint.ping_timeout_s,
-            max_size=MAX_MESSAGE_BYTES,
-            **tls,
-        )
-    except (OSError, InvalidHandshake, InvalidURI, ConnectionClosed, EOFError) as exc:
-        raise _unopened(exc, endpoint) from exc
-    _watch_socket(connection, endpoint.ping_timeout_s)
-    return Link(connection)
 
 
 class _Connect(websocket_connect):
