@@ -9,18 +9,21 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import sys
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, Self
 
-from hil.client import AsyncBench
+from hil.client import AsyncBench, BenchError
 from hil.csms_link import CsmsLink
 from hil.launch import Child, Launcher, LaunchFailed
 from hil.station_toml import StationOptions, station_toml
 
 RESTART_S: Final[Mapping[str, float]] = {"guard": 0.1, "agent": 0.3}  # as RestartSec in systemd/*.service
 READY_S: Final = 20.0
+POWER_BACK_S: Final = 2.0  # after a power_cut that came from outside
+POWER_POLL_S: Final = 0.1
 AGENT_COMMAND: Final = (sys.executable, "-m", "agent.cli")
 
 
@@ -34,6 +37,7 @@ class HouseOptions:
         csms: further arguments of ``charge-bench csms``.
         agent_command: the station software's command; ``guard --config FILE`` and ``run --config FILE`` are added.
         environ: environment of the station's processes, on top of ours.
+        told: called with "bench" and "csms" and the seconds it took, when that is up.
     """
 
     station: StationOptions = field(default_factory=StationOptions)
@@ -41,12 +45,15 @@ class HouseOptions:
     csms: Sequence[str] = ()
     agent_command: Sequence[str] = AGENT_COMMAND
     environ: Mapping[str, str] = field(default_factory=dict)
+    told: Callable[[str, float], None] | None = None
 
 
 class House:
     """Starts everything when entered and leaves nothing running when left.
 
-    ``bench`` and ``csms`` are clients of the two control sockets.
+    ``bench`` and ``csms`` are clients of the two control sockets. A process of the station that ends is started again;
+    after a ``power_cut`` that somebody else told the bench, that happens when the power is back, which the house gives
+    back itself after a while.
     """
 
     def __init__(self, directory: Path, options: HouseOptions | None = None) -> None:
@@ -60,6 +67,7 @@ class House:
         self._children: dict[str, Child] = {}
         self._keepers: dict[str, asyncio.Task[None]] = {}
         self._held: set[str] = set()
+        self._power = asyncio.Lock()
 
     async def __aenter__(self) -> Self:
         await self._launcher.__aenter__()
@@ -89,14 +97,17 @@ class House:
         """Start the bench and its CSMS, and write the station file."""
         serve = [sys.executable, "-m", "hil.cli", "--dir", str(self.directory), "serve"]
         serve += ["--evses", str(self.options.station.evses), "--readers", str(self.options.station.readers)]
+        begin_s = time.monotonic()
         bench = await self._launcher.start("bench", [*serve, *self.options.bench])
         csms = await self._launcher.start(
             "csms", [sys.executable, "-m", "hil.cli", "csms", "--dir", str(self.directory), *self.options.csms]
         )
         await bench.says("is ready", timeout_s=READY_S)
-        await csms.says("csms ready", timeout_s=READY_S)
         await self.bench.connect()
+        self._tell("bench", time.monotonic() - begin_s)
+        await csms.says("csms ready", timeout_s=READY_S)
         await self.csms.connect()
+        self._tell("csms", time.monotonic() - begin_s)
         port = int((self.directory / "net.port").read_text(encoding="utf-8"))
         self.station_file.write_text(station_toml(self.directory, port, self.options.station), encoding="utf-8")
 
@@ -161,18 +172,37 @@ class House:
         except TimeoutError as exc:
             raise LaunchFailed(f"{what} did not come within {timeout_s:g} s") from exc
 
+    def _tell(self, what: str, took_s: float) -> None:
+        if self.options.told is not None:
+            self.options.told(what, took_s)
+
     async def _start(self, role: str) -> None:
         word = {"guard": "guard", "agent": "run"}[role]
         command = [*self.options.agent_command, word, "--config", str(self.station_file)]
         child = await self._launcher.start(role, command, environ=self.options.environ)
         self._children[role] = child
-        await self.bench.dut_register(role=role, pid=child.pid)
+        try:
+            await self.bench.dut_register(role=role, pid=child.pid)
+        except BenchError:
+            if child.running:
+                raise
+            # it ended at once: its keeper sees that, too
 
     async def _keep(self, role: str) -> None:
         while True:
             await self._children[role].wait(timeout_s=1e9)
             while role in self._held:
                 await asyncio.sleep(0.02)
+            await self._powered()
             await asyncio.sleep(RESTART_S[role])
             self.restarts[role] += 1
             await self._start(role)
+
+    async def _powered(self) -> None:
+        """Return when the station has power; where it has none, give it back after a while."""
+        async with self._power:
+            give_back_s = time.monotonic() + POWER_BACK_S
+            while not (await self.bench.state())["power"]:
+                if time.monotonic() >= give_back_s:
+                    await self.bench.power_on()
+                await asyncio.sleep(POWER_POLL_S)

@@ -14,7 +14,7 @@ max_current_a = {max_current_a:g}
 pilot = {{ driver = "bench", socket = "pins.sock", evse = {id} }}
 contactor = {{ line = "evse{id}.contactor" }}
 mirror = {{ line = "evse{id}.mirror", kind = "nc" }}
-lock = {{ line = "evse{id}.lock", feedback = "evse{id}.lock_feedback" }}
+lock = {{ line = "evse{id}.lock", feedback = {{ line = "evse{id}.lock_feedback" }} }}
 rcd = {{ line = "evse{id}.rcd" }}
 emergency_stop = {{ line = "evse{id}.emergency_stop" }}
 led = {{ line = "evse{id}.led" }}

@@ -49,7 +49,13 @@ INBOX_LIMIT: Final = 10_000
 class Storage(Protocol):
     """What the core loop needs of the store."""
 
-    async def commit(self, durables: Sequence[Durable], *, anchor: tuple[str, float] | None = None) -> object:
+    async def commit(
+        self,
+        durables: Sequence[Durable] = (),
+        *,
+        anchor_utc_minus_mono_s: float | None = None,
+        last_good_utc_s: float | None = None,
+    ) -> object:
         """Make everything durable in one transaction or raise ``StoreError``."""
 
 
@@ -196,12 +202,11 @@ class CoreLoop:
 
     async def _commit(self, durables: Sequence[Durable]) -> bool:
         anchor_s = self._clock.new_anchor()
-        anchor = None if anchor_s is None else (self._clock.boot_id, anchor_s)
         batch = [*self._backlog, *durables]
-        if not batch and anchor is None:
+        if not batch and anchor_s is None:
             return True
         try:
-            await self._storage.commit(batch, anchor=anchor)
+            await self._storage.commit(batch, anchor_utc_minus_mono_s=anchor_s, last_good_utc_s=self._clock.utc_s())
         except StoreError as error:
             self._backlog = batch
             self._retry_at_s = self._clock.mono_s() + STORE_RETRY_S

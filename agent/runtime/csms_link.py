@@ -47,7 +47,7 @@ class JournalStore(Protocol):
     async def next_row(self) -> JournalRow | None:
         """Return the oldest undelivered row."""
 
-    async def mark_sent(self, seq: int) -> None:
+    def mark_sent(self, seq: int) -> None:
         """Note a transmission, lazily."""
 
     async def fix_utc(self, seq: int, utc_s: float) -> None:
@@ -285,7 +285,7 @@ class CsmsLink:
             case MarkSent():
                 if output.utc_s is not None:
                     await self._durably(lambda: self._store.fix_utc(output.seq, output.utc_s or 0.0))
-                await self._durably(lambda: self._store.mark_sent(output.seq))
+                self._store.mark_sent(output.seq)
             case Acknowledged():
                 await self._durably(lambda: self._store.acknowledge(output.seq, output.csms_id))
                 self._maybe_fact = True

@@ -29,14 +29,22 @@ from agent.model.variables import Access, StoredValue, VariableBook, VariableEnt
 _TAKEN: Final = (GetVariables, SetVariables, ReportVariables, VendorMessage, GetTransactionStatus)
 
 
+class Waiting(Protocol):
+    """How much the journal holds."""
+
+    @property
+    def waiting(self) -> int:
+        """Return how many facts are undelivered."""
+
+
 class VariableStore(Protocol):
     """What the desk needs of the store."""
 
-    async def save_variables(self, rows: Sequence[StoredValue]) -> object:
+    async def commit(self, *, values: Sequence[StoredValue]) -> object:
         """Make values durable or raise ``StoreError``."""
 
-    async def waiting(self) -> int:
-        """Return how many facts are undelivered."""
+    async def counts(self) -> Waiting:
+        """Return how much is undelivered."""
 
 
 class CommandDesk:
@@ -81,7 +89,9 @@ class CommandDesk:
                 return VendorOutcome()
             case GetTransactionStatus():
                 ongoing = None if command.transaction is None else command.transaction in self._running()
-                return TransactionStatusOutcome(ongoing=ongoing, messages_in_queue=await self._store.waiting() > 0)
+                return TransactionStatusOutcome(
+                    ongoing=ongoing, messages_in_queue=(await self._store.counts()).waiting > 0
+                )
             case _:
                 return Outcome(answered=Answered.NOT_SUPPORTED)
 
@@ -95,7 +105,7 @@ class CommandDesk:
                     rows[row.key] = row
         if rows:
             try:
-                await self._store.save_variables(tuple(rows.values()))
+                await self._store.commit(values=tuple(rows.values()))
             except StoreError as error:
                 self._log.error("variables.unsaved", keys=list(rows), error=str(error))
                 return VariablesOutcome(results=tuple(_refused(each, str(error)) for each in results))

@@ -43,7 +43,7 @@ class Supervisor:
         self._monotonic = monotonic
         self._log = get_logger("supervisor")
         self._tasks: list[_Task] = []
-        self._running: asyncio.TaskGroup | None = None
+        self._running = False
         self._stopping = asyncio.Event()
         self._failed: BaseException | None = None
 
@@ -54,8 +54,14 @@ class Supervisor:
         kind: Kind = Kind.RESTART,
         on_failure: Callable[[str, bool], None] | None = None,
     ) -> None:
-        """Add a task before ``run``. ``on_failure(error, raised)`` tells the model of a fault that comes and goes."""
-        self._tasks.append(_Task(name=name, start=start, kind=kind, on_failure=on_failure))
+        """Add a task, which starts with ``run`` or at once if that runs already.
+
+        ``on_failure(error, raised)`` tells the model of a fault that comes and goes.
+        """
+        each = _Task(name=name, start=start, kind=kind, on_failure=on_failure)
+        self._tasks.append(each)
+        if self._running:
+            each.task = asyncio.create_task(self._keep(each), name=name)
 
     def tick(self, name: str) -> None:
         """Note that a critical task makes progress. A task that ever ticked must go on ticking."""
@@ -74,12 +80,14 @@ class Supervisor:
 
     async def run(self) -> None:
         """Run until ``stop`` or until an essential task fails; its exception is raised then."""
+        self._running = True
         for each in self._tasks:
             each.task = asyncio.create_task(self._keep(each), name=each.name)
         dog = asyncio.create_task(self._watchdog(), name="watchdog")
         try:
             await self._stopping.wait()
         finally:
+            self._running = False
             dog.cancel()
             for each in self._tasks:
                 if each.task is not None:

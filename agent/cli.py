@@ -1,0 +1,311 @@
+"""The command line: ``charge-agent run | guard | check | status | queue | why``.
+
+Exit codes: 0 all is well; 1 it failed; 2 wrong usage; 69 no agent runs there; 78 the station file cannot be used.
+Source of the numbers: sysexits(3).
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import json
+import os
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, NoReturn
+
+from agent import __version__
+
+if TYPE_CHECKING:
+    from agent.settings.last_good import Loaded
+    from agent.settings.station import Settings
+
+DEFAULT_CONFIG: Final = "/etc/charge-agent/station.toml"
+EXIT_UNAVAILABLE: Final = 69
+EXIT_SETTINGS: Final = 78
+PLAN_NAME: Final = "plan.json"
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command; return its exit code."""
+    options = _parser().parse_args(argv)
+    command: Callable[[argparse.Namespace], int] = options.command
+    try:
+        return command(options)
+    except KeyboardInterrupt:
+        return 130
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="charge-agent", description="The software of an EV charging station.", allow_abbrev=False
+    )
+    parser.add_argument("--version", action="version", version=f"charge-agent {__version__}")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+
+    def add(name: str, run: Callable[[argparse.Namespace], int], help_text: str) -> argparse.ArgumentParser:
+        command = commands.add_parser(name, help=help_text, description=help_text)
+        command.set_defaults(command=run)
+        return command
+
+    def config(command: argparse.ArgumentParser) -> None:
+        command.add_argument(
+            "--config",
+            type=Path,
+            default=Path(os.environ.get("CHARGE_AGENT_CONFIG", DEFAULT_CONFIG)),
+            metavar="FILE",
+            help=f"station file (default: $CHARGE_AGENT_CONFIG or {DEFAULT_CONFIG})",
+        )
+
+    config(add("run", _run, "run the agent: charging core, meters, card readers, OCPP"))
+    config(add("guard", _guard, "run the guard: the safety process that holds pilot and contactor"))
+    check = add("check", _check, "check a station file and say everything that is wrong with it, at once")
+    check.add_argument("file", type=Path, help="station file")
+    check.add_argument("--json", action="store_true", help="for programs")
+    for name, run, help_text in (
+        ("status", _status, "show the running station at a glance"),
+        ("queue", _queue, "list the facts that the CSMS has not acknowledged"),
+        ("why", _why, "say for each EVSE why it charges at this current or not at all"),
+    ):
+        command = add(name, run, help_text)
+        config(command)
+        command.add_argument("--json", action="store_true", help="for programs")
+        if name == "queue":
+            command.add_argument("--limit", type=_count, default=100, metavar="N", help="at most so many (default 100)")
+        if name == "why":
+            command.add_argument("evse", type=_count, nargs="?", help="only this EVSE")
+    return parser
+
+
+def _count(text: str) -> int:
+    if not text.isdecimal() or not 1 <= int(text) <= 100_000:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number from 1 to 100000")
+    return int(text)
+
+
+# ---- the two processes -----------------------------------------------------------------------------------------------
+
+
+def _run(options: argparse.Namespace) -> int:
+    import asyncio
+
+    loaded = _load(options.config)
+    if loaded is None:
+        return EXIT_SETTINGS
+    from agent.app import run
+    from agent.log import get_logger, set_up_logging
+
+    set_up_logging(loaded.settings.log.level, loaded.settings.log.format.value)
+    for problem in loaded.problems:
+        get_logger("settings").error("settings.broken", problem=str(problem), running_on="last good copy")
+    if loaded.copy_problem:
+        get_logger("settings").warning("settings.copy_not_kept", why=loaded.copy_problem)
+    return asyncio.run(run(loaded))
+
+
+def _guard(options: argparse.Namespace) -> NoReturn:
+    """Compile the plan in a short-lived process if it is not up to date, then become the guard."""
+    plan = _plan_place(options.config)
+    if not _plan_is_fresh(plan, options.config):
+        import subprocess
+
+        compiled = subprocess.run(
+            [
+                sys.executable, "-m", "agent.settings.compile", str(options.config), "--out", str(plan),
+                "--check-variables", "agent.presets:check_variable",
+            ],
+            check=False,
+        )  # fmt: skip
+        if compiled.returncode != 0:
+            sys.exit(compiled.returncode)
+    _make_room(plan)
+    sys.stdout.flush()
+    os.execv(sys.executable, [sys.executable, "-m", "agent.guard", str(plan)])
+
+
+def _plan_place(config: Path) -> Path:
+    import re
+
+    try:
+        said = re.search(rb"""^[ \t]*state_dir[ \t]*=[ \t]*["']([^"'\n\\]+)["']""", config.read_bytes(), re.MULTILINE)
+    except OSError:
+        said = None
+    folder = os.environ.get("STATE_DIRECTORY", "/var/lib/charge-agent").split(":")[0]
+    return (config.absolute().parent / os.fsdecode(said[1]) if said else Path(folder)) / PLAN_NAME
+
+
+def _plan_is_fresh(plan: Path, config: Path) -> bool:
+    """Return whether the plan was made of this very file by this release: a start after a crash saves the work."""
+    import hashlib
+
+    try:
+        made_of = json.loads(plan.read_bytes())
+        now = hashlib.sha256(config.read_bytes()).hexdigest()
+    except (OSError, ValueError):
+        return False
+    return (
+        isinstance(made_of, dict)
+        and made_of.get("station_sha256") == now
+        and made_of.get("station_file") == str(config.absolute())
+        and made_of.get("made_by") == __version__
+    )
+
+
+def _make_room(plan: Path) -> None:
+    """Make the folder of the guard's socket, as RuntimeDirectory= does under systemd."""
+    with contextlib.suppress(OSError, ValueError, KeyError, TypeError):  # the guard itself says what is wrong
+        Path(json.loads(plan.read_bytes())["socket"]).parent.mkdir(parents=True, exist_ok=True)
+
+
+# ---- the station file ------------------------------------------------------------------------------------------------
+
+
+def _load(config: Path) -> Loaded | None:
+    from agent.presets import check_variable
+    from agent.settings.last_good import load_station
+    from agent.settings.problems import SettingsError
+
+    try:
+        return load_station(config, check_variable=check_variable)
+    except SettingsError as error:
+        _complain(str(error))
+        _complain("The station does not start: there is no last good copy of this file.")
+        return None
+
+
+def _check(options: argparse.Namespace) -> int:
+    from agent.presets import check_variable
+    from agent.settings.last_good import check_station
+    from agent.settings.problems import SettingsError
+
+    try:
+        settings = check_station(options.file, check_variable=check_variable)
+    except SettingsError as error:
+        if options.json:
+            problems = [
+                {"file": each.file, "line": each.line, "key": each.key, "problem": each.text, "hint": each.hint}
+                for each in error.problems
+            ]
+            print(json.dumps({"ok": False, "problems": problems}, indent=2))
+        else:
+            _complain(str(error))
+            count = len(error.problems)
+            _complain(f"{options.file}: {count} problem{'' if count == 1 else 's'}")
+        return EXIT_SETTINGS
+    if options.json:
+        print(json.dumps({"ok": True, "problems": [], "station": settings.station.id}, indent=2))
+    else:
+        print(f"{options.file}: good. {_summary(settings)}")
+    return 0
+
+
+def _summary(settings: Settings) -> str:
+    evses = ", ".join(f"EVSE {each.id} {each.phases} x {each.max_current_a:g} A" for each in settings.evses)
+    return (
+        f"Station {settings.station.id}: {evses}; {len(settings.readers)} card reader(s); "
+        f"OCPP {settings.csms.version.value} to {settings.csms.url}"
+    )
+
+
+# ---- questions to the running agent ----------------------------------------------------------------------------------
+
+
+def _status(options: argparse.Namespace) -> int:
+    from agent.console.screens import status_screen
+
+    return _ask(options, "status", status_screen)
+
+
+def _why(options: argparse.Namespace) -> int:
+    from agent.console.screens import why_screen
+
+    return _ask(options, "why", why_screen, evse=options.evse)
+
+
+def _queue(options: argparse.Namespace) -> int:
+    from agent.console.knock import NobodyHome, Unanswered, ask
+    from agent.console.screens import queue_screen
+
+    places = _places(options.config)
+    if places is None:
+        return EXIT_SETTINGS
+    socket, journal = places
+    try:
+        answer = ask(socket, "queue", limit=options.limit)
+    except NobodyHome:
+        copied = _queue_of_copy(journal, options.limit)
+        if copied is None:
+            return EXIT_UNAVAILABLE
+        answer = copied
+    except Unanswered as error:
+        _complain(str(error))
+        return 1
+    _show(answer, queue_screen, as_json=options.json)
+    return 0
+
+
+def _queue_of_copy(journal: Path, limit: int) -> dict[str, Any] | None:
+    from agent.errors import StoreError
+    from agent.runtime.reports import queue_row
+    from agent.store import read_copy
+
+    if not journal.exists():
+        _complain(f"No agent runs, and there is no journal at {journal}.")
+        return None
+    try:
+        with read_copy(journal) as store:
+            counts = store.counts()
+            rows = [dict(queue_row(each)) for each in store.queue(limit)]
+    except (StoreError, OSError) as error:
+        _complain(f"No agent runs, and a copy of its journal cannot be read: {error}")
+        return None
+    return {"source": "copy", "waiting": counts.waiting, "dead": counts.dead, "rows": rows}
+
+
+def _ask(options: argparse.Namespace, question: str, screen: Callable[[Any], str], **fields: Any) -> int:
+    from agent.console.knock import NobodyHome, Unanswered, ask
+
+    places = _places(options.config)
+    if places is None:
+        return EXIT_SETTINGS
+    try:
+        answer = ask(places[0], question, **fields)
+    except NobodyHome as error:
+        _complain(f"{error}. Is it running? (charge-agent run --config {options.config})")
+        return EXIT_UNAVAILABLE
+    except Unanswered as error:
+        _complain(str(error))
+        return 1
+    _show(answer, screen, as_json=options.json)
+    return 0
+
+
+def _places(config: Path) -> tuple[Path, Path] | None:
+    """Return the agent's socket and journal; a broken station file is no obstacle while there is a good copy."""
+    from agent.settings.last_good import load_station
+    from agent.settings.problems import SettingsError
+
+    try:
+        loaded = load_station(config, remember=False)
+    except SettingsError as error:
+        _complain(str(error))
+        return None
+    station = loaded.settings.station
+    return station.run_dir / "agent.sock", station.state_dir / "journal.sqlite"
+
+
+def _show(answer: Any, screen: Callable[[Any], str], *, as_json: bool) -> None:
+    print(json.dumps(answer, indent=2) if as_json else screen(answer))
+
+
+def _complain(text: str) -> None:
+    with contextlib.suppress(BrokenPipeError):
+        print(text, file=sys.stderr)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

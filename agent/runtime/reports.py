@@ -1,0 +1,193 @@
+"""What the door tells: the living station, its queue, and why it charges at this current or not at all."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from agent import __version__
+from agent.charging.station import Station
+from agent.clock import Clock
+from agent.console.door import DoorError
+from agent.errors import StoreError
+from agent.model.evse import EvseView, Limit
+from agent.model.faults import Fault
+from agent.model.moment import rfc3339
+from agent.model.variables import Access, ValueSource, VariableBook, VariableEntry
+from agent.runtime.csms_link import CsmsLink
+from agent.runtime.guard_link import GuardLink
+from agent.store import QueueRow, StoreThread
+
+Answer = Mapping[str, Any]
+
+
+class StationReports:
+    """Answers the door's questions from the living parts."""
+
+    def __init__(
+        self,
+        *,
+        identity: tuple[str, str, str],
+        csms_url: str,
+        ocpp: str,
+        problems: Sequence[object],
+        station: Station,
+        guard: GuardLink,
+        csms: CsmsLink,
+        store: StoreThread,
+        clock: Clock,
+        book: VariableBook,
+    ) -> None:
+        """``identity`` is the station's id, vendor and model; ``problems`` those of a broken station file."""
+        self._identity = identity
+        self._csms_url = csms_url
+        self._ocpp = ocpp
+        self._problems = tuple(str(each) for each in problems)
+        self._station = station
+        self._guard = guard
+        self._csms = csms
+        self._store = store
+        self._clock = clock
+        self._book = book
+        self._started_s = clock.mono_s()
+
+    async def status(self, _request: Answer) -> Answer:
+        """Return the station at a glance."""
+        now_s = self._clock.mono_s()
+        utc_s = self._clock.utc_s()
+        station_id, vendor, model = self._identity
+        return {
+            "station": {
+                "id": station_id,
+                "vendor": vendor,
+                "model": model,
+                "version": __version__,
+                "uptime_s": round(now_s - self._started_s, 1),
+                "boot_id": self._clock.boot_id,
+                "utc": None if utc_s is None else rfc3339(utc_s),
+                "time_quality": self._clock.quality.value,
+                "settings": "last_good" if self._problems else "file",
+                "problems": list(self._problems),
+            },
+            "csms": {
+                "url": self._csms_url,
+                "version": self._ocpp,
+                "state": self._csms.state,
+                "online": self._csms.session.online,
+                "since_s": round(now_s - self._csms.since_s, 1),
+                "error": "" if self._csms.session.online else self._csms.error,
+            },
+            "guard": {"connected": self._guard.connected, "refusals": list(self._guard.refusals)},
+            "store": await self._store_state(),
+            "faults": [_fault_text(each) for each in self._station.faults],
+            "evses": [self._evse(view, now_s) for view in self._station.views()],
+            "variables": [_variable(each) for each in self._changed()],
+        }
+
+    async def why(self, request: Answer) -> Answer:
+        """Return the limits of every EVSE, or of the one that is asked for."""
+        wanted = request.get("evse")
+        views = [view for view in self._station.views() if wanted is None or view.evse_id == wanted]
+        if not views:
+            known = ", ".join(str(view.evse_id) for view in self._station.views())
+            raise DoorError(f"there is no EVSE {wanted!r}, expected one of {known}")
+        return {
+            "evses": [
+                {
+                    "id": view.evse_id,
+                    "summary": summary_of(view),
+                    "limits": [
+                        {"source": each.source, "current_a": each.current_a, "text": each.text} for each in view.limits
+                    ],
+                }
+                for view in views
+            ],
+            "variables": [_variable(each) for each in self._changed()],
+        }
+
+    async def queue(self, request: Answer) -> Answer:
+        """Return the undelivered facts, oldest first, and the dead letters."""
+        try:
+            counts = await self._store.counts()
+            rows = await self._store.queue(int(request.get("limit", 100)), int(request.get("offset", 0)))
+        except (StoreError, TypeError, ValueError) as error:
+            raise DoorError(f"the journal cannot be read: {error}") from error
+        return {
+            "source": "agent",
+            "waiting": counts.waiting,
+            "dead": counts.dead,
+            "rows": [queue_row(each) for each in rows],
+        }
+
+    async def _store_state(self) -> Answer:
+        try:
+            counts = await self._store.counts()
+        except StoreError as error:
+            return {"ok": False, "waiting": None, "dead": None, "error": str(error)}
+        failing = any(fault.code.value == "store_failed" for fault in self._station.faults)
+        return {"ok": not failing, "waiting": counts.waiting, "dead": counts.dead, "error": ""}
+
+    def _evse(self, view: EvseView, now_s: float) -> Answer:
+        lock = self._guard.reports[view.evse_id].lock.value if view.evse_id in self._guard.reports else "unknown"
+        return {
+            "id": view.evse_id,
+            "occupancy": view.occupancy.value,
+            "operative": view.operative,
+            "pilot": view.pilot,
+            "plugged": view.plugged,
+            "contactor": {True: "closed", False: "open", None: "unknown"}[view.contactor_closed],
+            "lock": lock,
+            "offer_a": view.offer_a,
+            "permit_a": view.permit_a,
+            "energy_wh": view.energy_wh,
+            "power_w": view.power_w,
+            "current_a": list(view.current_a),
+            "reading_age_s": None if view.reading_at_s is None else round(now_s - view.reading_at_s, 2),
+            "transaction": view.transaction_id,
+            "csms_id": view.csms_id,
+            "token": None if view.token is None else view.token.hashed(),
+            "session_wh": view.session_wh,
+            "charging_state": view.charging_state.value,
+            "why": summary_of(view),
+            "faults": [_fault_text(each) for each in view.faults],
+        }
+
+    def _changed(self) -> list[VariableEntry]:
+        return [each for each in self._book.entries() if each.source is not ValueSource.DEFAULT]
+
+
+def summary_of(view: EvseView) -> str:
+    """Return in one sentence why the EVSE charges at this current or not at all."""
+    binding: Limit | None = view.limits[0] if view.limits else None
+    if binding is None:
+        return "nothing limits it"
+    if binding.current_a is None:
+        return f"no charging: {binding.text}"
+    return f"at most {binding.current_a:g} A: {binding.text}"
+
+
+def queue_row(row: QueueRow) -> Answer:
+    """Return one undelivered fact for people and programs."""
+    return {
+        "seq": row.seq,
+        "kind": row.kind,
+        "transaction": row.transaction_id,
+        "csms_id": row.csms_id,
+        "message_id": row.message_id,
+        "age_s": None if row.age_s is None else round(row.age_s, 1),
+        "attempts": row.attempts,
+        "state": row.state.value,
+        "sent": row.sent,
+        "last_error": row.last_error,
+    }
+
+
+def _fault_text(fault: Fault) -> str:
+    return fault.code.value + (f": {fault.text}" if fault.text else "")
+
+
+def _variable(entry: VariableEntry) -> Answer:
+    definition = entry.definition
+    name = f"{definition.component}.{definition.variable}" + (f"[{definition.instance}]" if definition.instance else "")
+    hidden = definition.access is Access.WRITE_ONLY
+    return {"name": name, "value": "***" if hidden else entry.value, "source": entry.source.value}
