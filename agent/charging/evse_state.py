@@ -13,7 +13,7 @@ from agent.charging.outputs import Outputs
 from agent.charging.readings import Meter
 from agent.charging.sampling import Sampling
 from agent.charging.session import Session, SessionState
-from agent.charging.surroundings import GUARD_GRACE_S, Surroundings
+from agent.charging.surroundings import Surroundings
 from agent.charging.transaction import Transaction
 from agent.model.evse import EvseCondition, Limit, Occupancy
 from agent.model.facts import ChargingState
@@ -180,8 +180,6 @@ class EvseState:
                 due += [self._starting_until_s, self._asked_due(self.condition is not None and self._open_to_sessions)]
             case SessionState.CHARGING if self.transaction is not None and self.sampling is not None:
                 due += [self.flow.deadline_s(), self.sampling.deadline_s(now), self.transaction.keep_due_s]
-                if self.condition is None and self.around.guard_lost_s is not None:
-                    due.append(self.around.guard_lost_s + GUARD_GRACE_S)
             case SessionState.ENDING if self.ending is not None:
                 due += [self.ending.deadline_s, self._asked_due(self.ending.wants_reading)]
             case SessionState.RECOVERING:

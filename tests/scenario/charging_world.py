@@ -45,11 +45,12 @@ from agent.model.inputs import (
     ReadingFailed,
     ReadingTaken,
     TimePassed,
+    VariablesChanged,
 )
 from agent.model.moment import Stamp
 from agent.model.standard_variables import STANDARD_VARIABLES
 from agent.model.station import EvseLayout, StationLayout
-from agent.model.variables import VariableBook, key_of
+from agent.model.variables import StoredValue, ValueSource, VariableBook, key_of
 from drivers.api import MeterReading
 
 TICK_S = 0.1
@@ -255,6 +256,20 @@ class World:
             for asked in self.questions:
                 self.send(AuthorizationAnswered(request_id=asked.request_id, verdict=None))
             self.questions.clear()
+
+    def change(self, component: str, variable: str, value: str) -> None:
+        row = StoredValue(
+            key=key_of(VariableRef(component=component, variable=variable)), value=value, source=ValueSource.CSMS
+        )
+        self.variables.apply(row)
+        self.send(VariablesChanged())
+
+    def answer_questions(self) -> None:
+        """Let the CSMS speak again."""
+        self.csms_silent = False
+        for asked in self.questions:
+            self._answer_later(asked)
+        self.questions.clear()
 
     def command(self, command: Command) -> int:
         self._commands += 1
