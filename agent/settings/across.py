@@ -15,7 +15,6 @@ from drivers.registry import closest
 
 _ID: Final = re.compile(r"[A-Za-z0-9*\-_=+|@.]+")  # OCPP 2.0.1 Part 2, identifierString; it is part of the address
 _SOCKET_PATH_B: Final = 107  # sockaddr_un. unix(7)
-_SHARED: Final = frozenset(("rcd", "emergency_stop"))  # one device may protect every EVSE
 
 
 def check_across(clean: Clean, reading: Reading) -> None:
@@ -88,7 +87,7 @@ def _check_lines(evses: list[Clean], reading: Reading) -> None:
             other = used.get(line)
             if other is None:
                 used[line] = (role, path)
-            elif role != other[0] or role not in _SHARED:
+            else:
                 where = f"evse[{int(other[1][1]) + 1}].{other[0]}"
                 reading.refuse((*path, "line"), f"{line!r} is used by {where} already")
 

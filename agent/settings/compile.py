@@ -25,11 +25,13 @@ _CANNOT_WRITE: Final = 73  # EX_CANTCREAT of <sysexits.h>
 
 
 def plan_of(settings: Settings) -> dict[str, Any]:
-    """Return the guard's plan. ``plan_id`` names its whole content: equal plans have equal ids."""
+    """Return the guard's plan.
+
+    ``plan_id`` names what the guard does: it stays the same when the station file changes in what is not the guard's,
+    so that an agent with new settings still speaks of the plan that a charging guard runs.
+    """
     plan: dict[str, Any] = {
         "version": PLAN_VERSION,
-        "station_file": str(settings.file),
-        "station_sha256": settings.sha256,
         "scan_s": settings.guard.scan_ms / 1000,
         "socket": str(settings.station.guard_socket),
         "state_dir": str(settings.station.state_dir),
@@ -42,7 +44,13 @@ def plan_of(settings: Settings) -> dict[str, Any]:
         "evses": [_evse(each) for each in settings.evses],
     }
     content = json.dumps(plan, sort_keys=True, separators=(",", ":")).encode()
-    return {"version": plan["version"], "plan_id": hashlib.sha256(content).hexdigest()[:16], **plan}
+    return {
+        "version": PLAN_VERSION,
+        "plan_id": hashlib.sha256(content).hexdigest()[:16],
+        "station_file": str(settings.file),
+        "station_sha256": settings.sha256,
+        **plan,
+    }
 
 
 def write_plan(settings: Settings, out: Path) -> str:
@@ -122,11 +130,15 @@ def _line(line: LineSettings | MirrorSettings | LockSettings | None) -> dict[str
         case None:
             return None
         case MirrorSettings():
-            return {"line": line.line, "active_high": line.active_high, "kind": line.kind.value}
+            return {**_level(line), "kind": line.kind.value, "pull": line.pull}
         case LockSettings():
-            return {"line": line.line, "active_high": line.active_high, "feedback": _line(line.feedback)}
+            return {**_level(line), "feedback": _line(line.feedback)}
         case LineSettings():
-            return {"line": line.line, "active_high": line.active_high}
+            return {**_level(line), "pull": line.pull}
+
+
+def _level(line: LineSettings | MirrorSettings | LockSettings) -> dict[str, Any]:
+    return {"line": line.line, "active_high": line.active_high}
 
 
 if __name__ == "__main__":

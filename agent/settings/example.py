@@ -149,7 +149,8 @@ def _inline_lines(table: Table) -> Iterator[str]:
             continue  # described at the contactor
         yield from _comment(f"  {field.name}: {_described(field)}")
     for inner in table.tables:
-        yield from _comment(f"  {inner.name} = {{ line, active_high }}: {inner.help}.")
+        listed = ", ".join(field.name for field in inner.fields)
+        yield from _comment(f"  {inner.name} = {{ {listed} }}: {inner.help}.")
     yield f"{'' if table.required else '#'}{table.name} = {_inline(table)}"
 
 
@@ -180,7 +181,7 @@ def _inline(table: Table) -> str:
     for field in table.fields:
         values[field.name] = _LINE_SAMPLES[table.name] if field.name == "line" else field.default
     for inner in table.tables:
-        values[inner.name] = {"line": _LINE_SAMPLES[inner.name], "active_high": True}
+        values[inner.name] = {field.name: field.default for field in inner.fields} | {"line": _LINE_SAMPLES[inner.name]}
     return _toml(values)
 
 

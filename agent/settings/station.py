@@ -53,10 +53,11 @@ class DriverSettings:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LineSettings:
-    """One on/off line of the board."""
+    """One on/off line of the board. ``pull`` is the bias of an input: none, up or down."""
 
     line: str
     active_high: bool
+    pull: str = "none"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,6 +67,7 @@ class MirrorSettings:
     line: str
     active_high: bool
     kind: MirrorKind
+    pull: str = "none"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

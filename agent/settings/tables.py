@@ -15,6 +15,12 @@ _ACTIVE_HIGH: Final = Field(
 )
 
 
+# The guard reads these; a line that it drives has no bias.
+_PULL: Final = Field(
+    name="pull", kind=Kind.TEXT, default="none", choices=("none", "up", "down"), help="bias resistor of the input"
+)
+
+
 def _line(name: str, help: str, *more: Field, required: bool = False, tables: tuple[Table, ...] = ()) -> Table:
     line = Field(
         name="line", kind=Kind.TEXT, required=True, maximum=100, help="name of the line on this board", example="GPIO17"
@@ -146,7 +152,7 @@ GUARD: Final = Table(
             unit="s",
             default=6.0,
             minimum=3,
-            maximum=10,
+            maximum=6,
             help="time for the vehicle to stop drawing before the contactor opens under load",
         ),
         Field(
@@ -230,10 +236,15 @@ EVSE: Final = Table(
                 choices=("nc", "no"),
                 help="nc: the line is active while the contactor is open (a mirror contact of IEC 60947-4-1 is nc)",
             ),
+            _PULL,
         ),
-        _line("lock", "actuator of the socket's lock", tables=(_line("feedback", "active while the cable is locked"),)),
-        _line("rcd", "active when the residual current device has tripped"),
-        _line("emergency_stop", "active when the emergency stop is pressed"),
+        _line(
+            "lock",
+            "actuator of the socket's lock",
+            tables=(_line("feedback", "active while the cable is locked", _PULL),),
+        ),
+        _line("rcd", "active when the residual current device has tripped", _PULL),
+        _line("emergency_stop", "active when the emergency stop is pressed", _PULL),
         _line("led", "status light"),
         Table(
             name="meter",

@@ -55,7 +55,7 @@ connector = "cType2"
 tethered = true
 pilot = { driver = "bench", socket = "pins.sock", evse = 1 }
 contactor = { line = "evse1.contactor", active_high = false }
-emergency_stop = { line = "stop" }
+emergency_stop = { line = "evse1.stop" }
 meter = { driver = "modbus", profile = "eastron_sdm630", bus = "rs485", unit = 1 }
 
 [[evse]]
@@ -64,8 +64,8 @@ pilot = { driver = "bench", socket = "pins.sock", evse = 2 }
 contactor = { line = "evse2.contactor" }
 mirror = { line = "evse2.mirror", kind = "no" }
 lock = { line = "evse2.lock", feedback = { line = "evse2.locked", active_high = false } }
-emergency_stop = { line = "stop" }
-rcd = { line = "evse2.rcd" }
+emergency_stop = { line = "evse2.stop" }
+rcd = { line = "evse2.rcd", pull = "down" }
 led = { line = "evse2.led" }
 meter = { driver = "modbus", profile = "eastron_sdm630", bus = "rs485", unit = 2 }
 

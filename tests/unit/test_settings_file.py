@@ -164,8 +164,7 @@ def test_one_device_cannot_serve_two_evses() -> None:
     ]
 
 
-def test_evses_may_share_an_emergency_stop_but_no_contactor() -> None:
-    parse(TWO_EVSES)
+def test_one_line_cannot_do_two_things() -> None:
     text = TWO_EVSES.replace("evse2.contactor", "evse1.contactor")
     assert problems_of(text) == ["33: evse[2].contactor.line 'evse1.contactor' is used by evse[1].contactor already"]
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from agent.guard.plan import parse_plan
 from agent.settings.build import parse_station
 from agent.settings.compile import compile_station, main, plan_of
 from agent.settings.last_good import Origin, load_station
@@ -37,7 +38,7 @@ def test_the_plan_holds_what_the_guard_needs_and_no_more() -> None:
         "target": "drivers.bench.lines:open_lines",
         "options": {"socket": "/etc/charge-agent/pins.sock"},
     }
-    assert plan["evses"][0]["contactor"] == {"line": "evse1.contactor", "active_high": False}
+    assert plan["evses"][0]["contactor"] == {"line": "evse1.contactor", "active_high": False, "pull": "none"}
     assert plan["evses"][1] == {
         "id": 2,
         "phases": 3,
@@ -48,17 +49,31 @@ def test_the_plan_holds_what_the_guard_needs_and_no_more() -> None:
             "target": "drivers.bench.power_path:BenchPowerPath",
             "options": {"socket": "/etc/charge-agent/pins.sock", "evse": 2},
         },
-        "contactor": {"line": "evse2.contactor", "active_high": True},
-        "mirror": {"line": "evse2.mirror", "active_high": True, "kind": "no"},
+        "contactor": {"line": "evse2.contactor", "active_high": True, "pull": "none"},
+        "mirror": {"line": "evse2.mirror", "active_high": True, "kind": "no", "pull": "none"},
         "lock": {
             "line": "evse2.lock",
             "active_high": True,
-            "feedback": {"line": "evse2.locked", "active_high": False},
+            "feedback": {"line": "evse2.locked", "active_high": False, "pull": "none"},
         },
-        "rcd": {"line": "evse2.rcd", "active_high": True},
-        "emergency_stop": {"line": "stop", "active_high": True},
-        "led": {"line": "evse2.led", "active_high": True},
+        "rcd": {"line": "evse2.rcd", "active_high": True, "pull": "down"},
+        "emergency_stop": {"line": "evse2.stop", "active_high": True, "pull": "none"},
+        "led": {"line": "evse2.led", "active_high": True, "pull": "none"},
     }
+
+
+def test_the_guard_understands_the_plan() -> None:
+    plan = parse_plan(plan_of(parse_station(TWO_EVSES.encode(), FILE)))
+    first, second = plan.evses
+    assert (first.contactor.active_high, second.mirror_normally_closed) == (False, False)
+    assert second.rcd is not None
+    assert second.rcd.pull == "down"
+
+
+def test_what_does_not_concern_the_guard_leaves_the_plan_id_alone() -> None:
+    first, other = plan_of(parse_station(SMALL.encode(), FILE)), plan_of(parse_station(f"#\n{SMALL}".encode(), FILE))
+    assert first["station_sha256"] != other["station_sha256"]
+    assert first["plan_id"] == other["plan_id"]
 
 
 def test_equal_plans_have_equal_ids_and_others_do_not() -> None:
