@@ -11,32 +11,32 @@ from typing import TypeVar
 
 from agent.store import journal
 from agent.store.connection import Connection
-from agent.store.failures import FailureKind, failure_of, failure_of_os
+from agent.store.failures import FailureKind, StoreFailure, failure_of, failure_of_os
 from agent.store.opening import Opened, Opening, OpenReport, open_file
 from agent.store.reserve import Reserve
 from agent.store.salvage import rebuild
 
 T = TypeVar("T")
 
+_NO_LIMIT = 2**62
+
 
 class Database:
     """The connection and its recovery. A job may run twice: it must not change anything outside the database."""
 
-    def __init__(self, how: Opening, on_recovered: Callable[[OpenReport], None]) -> None:
+    def __init__(self, how: Opening) -> None:
         """Open the file.
-
-        Args:
-            how: where and how.
-            on_recovered: told when a damaged file was replaced while running.
 
         Raises:
             StoreFailure: it cannot be opened.
         """
         self._how = how
-        self._on_recovered = on_recovered
+        self.on_recovered: Callable[[OpenReport], None] = _nobody
+        """Told when a damaged file was replaced while running."""
         self._reserve = Reserve(how.path.with_name(how.path.name + ".reserve"))
         self._connection: Connection | None
-        self._connection, self.report = open_file(how)
+        self._last_seq = _NO_LIMIT
+        self._connection, self.report = self._open_at_first()
         self._last_seq = self.read(journal.last_seq)
         self._reserve.refill()
 
@@ -77,6 +77,14 @@ class Database:
         """Close; the log is folded into the file where the disk allows it."""
         self._drop_connection()
 
+    def _open_at_first(self) -> tuple[Connection, OpenReport]:
+        try:
+            return open_file(self._how)
+        except StoreFailure as failure:
+            if failure.kind is not FailureKind.FULL or not self._reserve.release():
+                raise
+        return open_file(self._how)
+
     def _recovering(self, attempt: Callable[[], T]) -> T:
         try:
             return attempt()
@@ -93,14 +101,16 @@ class Database:
 
     def _transaction(self, job: Callable[[Connection], T]) -> T:
         connection = self._open_connection()
+        committed = False
         try:
             connection.execute("BEGIN IMMEDIATE")
             result = job(connection)
             last_seq = journal.last_seq(connection)
             connection.execute("COMMIT")
-        except sqlite3.Error:
-            self._roll_back(connection)
-            raise
+            committed = True
+        finally:
+            if not committed:
+                self._roll_back(connection)
         self._last_seq = last_seq
         return result
 
@@ -116,7 +126,7 @@ class Database:
             self._connection, report = open_file(self._how)
             self._forget_unreported(self._connection)
             if report.salvage is not None:
-                self._on_recovered(report)
+                self._recovered(report)
         return self._connection
 
     def _forget_unreported(self, connection: Connection) -> None:
@@ -128,17 +138,26 @@ class Database:
         try:
             salvage = rebuild(self.path, why, self._how.connect, self._how.steps)
             self._connection, report = open_file(self._how)
+            self._forget_unreported(self._connection)
         except sqlite3.Error as error:
             raise failure_of(error, self.path) from error
         except OSError as error:
             raise failure_of_os(error, self.path) from error
-        self._on_recovered(replace(report, outcome=Opened.RECOVERED, salvage=salvage))
+        self._recovered(replace(report, outcome=Opened.RECOVERED, salvage=salvage))
+
+    def _recovered(self, report: OpenReport) -> None:
+        self.report = report
+        self.on_recovered(report)
 
     def _drop_connection(self) -> None:
         if self._connection is not None:
             with contextlib.suppress(sqlite3.Error):  # closing folds the log; a sick disk may refuse, the log stays
                 self._connection.close()
             self._connection = None
+
+
+def _nobody(_report: OpenReport) -> None:
+    pass
 
 
 def _touch(connection: Connection) -> None:

@@ -17,6 +17,8 @@ from agent.store.salvage import Salvage, finish, rebuild
 from agent.store.schema import Migration, migrate
 
 CHECKED_BELOW_BYTES: Final = 16 * 1024 * 1024  # a larger file is not read through at a start
+_LEAST_BYTES: Final = 512  # the smallest page: SQLite takes less for an empty file
+_WAL_MAGIC: Final = (b"\x37\x7f\x06\x82", b"\x37\x7f\x06\x83")  # SQLite file format, section 4.1
 
 
 class Opened(Enum):
@@ -66,8 +68,8 @@ def open_file(how: Opening) -> tuple[Connection, OpenReport]:
         StoreFailure: locked by another process, newer than this release, or the disk does not let us.
     """
     try:
-        notes = _notes_before(how.path)
         moved_to = finish(how.path)
+        notes = _notes_before(how.path)
         if moved_to is not None:
             notes.append(f"an interrupted recovery was finished; the damaged file is {moved_to}")
         try:
@@ -85,9 +87,16 @@ def open_file(how: Opening) -> tuple[Connection, OpenReport]:
 
 
 def _notes_before(path: Path) -> list[str]:
-    if path.exists() and path.stat().st_size == 0:
-        return [f"{path} was there but empty: it was made anew"]
-    return []
+    notes = []
+    if path.exists() and (size := path.stat().st_size) < _LEAST_BYTES:
+        notes.append(f"{path} was there but held only {size} bytes: it was made anew")
+    wal = path.with_name(path.name + "-wal")
+    if wal.exists():
+        with wal.open("rb") as file:
+            header = file.read(32)
+        if any(header) and header[:4] not in _WAL_MAGIC:
+            notes.append(f"{wal} does not start like a log: commits that were only in it are lost")
+    return notes
 
 
 def _open(how: Opening, notes: list[str], salvage: Salvage | None) -> tuple[Connection, OpenReport]:

@@ -6,7 +6,7 @@ import os
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Final, Self
+from typing import Final, Self, assert_never
 
 from agent.model.effects import CacheToken, Durable, ForgetTokens, Record, SaveAvailability, SaveTransaction
 from agent.model.facts import Fact
@@ -43,10 +43,11 @@ class Store:
         self._boot_id = how.boot_id
         self._mono_s = mono_s
         self.on_recovered: Callable[[OpenReport], None] | None = None
-        self._database = Database(how, self._recovered)
+        self._database = Database(how)
         self._anchors: dict[str, float] = self._database.read(tables.anchors)
         self._lane = Lane(self._database.read(journal.waiting_at_most))
         self._names: dict[str, tuple[str | None, bool]] = {}
+        self._database.on_recovered = self._recovered
 
     @classmethod
     def open(
@@ -250,11 +251,11 @@ class Store:
 
     def queue(self, limit: int = 100, offset: int = 0) -> tuple[QueueRow, ...]:
         """Return undelivered facts for people: waiting ones in order of delivery, then dead letters, oldest first."""
-        self.flush()
-        waiting = self._database.read(lambda connection: journal.page(connection, limit, offset))
+        hidden = self._lane.unsettled  # delivered, still in the file, and at its front
+        waiting = self._database.read(lambda connection: journal.page(connection, limit, offset + hidden))
         rows = [self._queue_row(row, RowState.WAITING) for row in waiting]
         if len(rows) < limit:
-            skip = max(0, offset - self._database.read(journal.count))
+            skip = max(0, offset + hidden - self._database.read(journal.count))
             dead = self._database.read(lambda connection: journal.dead_page(connection, limit - len(rows), skip))
             rows += [self._queue_row(row, RowState.DEAD) for row in dead]
         return tuple(rows)
@@ -425,3 +426,5 @@ def _save(connection: Connection, durable: Durable) -> None:
             tables.forget_tokens(connection)
         case Record():
             raise AssertionError("facts are appended by commit")
+        case _:
+            assert_never(durable)

@@ -1,3 +1,4 @@
-"""Numbered steps of the schema: ``NNNN_name.sql``, applied in order, each in one SQL transaction together with its row
-in ``schema_version``. A released step never changes; what it made is proven by the databases in ``tests/migration``.
+"""Numbered steps of the schema: ``NNNN_name.sql``, applied in order, each in one SQL transaction with its version's row.
+
+A statement ends its line. A released step never changes; what it made is proven by ``tests/migration/databases``.
 """

@@ -1,0 +1,1 @@
+"""Databases as every released schema left them, and proof that this release goes on with them."""
