@@ -68,7 +68,7 @@ def name_of(connection: Connection, transaction_id: str) -> tuple[str | None, bo
 def save_availability(connection: Connection, availability: SaveAvailability) -> None:
     """Keep the availability of the station, an EVSE or a connector."""
     connection.execute(
-        "INSERT INTO availability VALUES (?, ?, ?)"
+        "INSERT INTO availability (evse_id, connector_id, operative) VALUES (?, ?, ?)"
         " ON CONFLICT (evse_id, connector_id) DO UPDATE SET operative = excluded.operative",
         (availability.evse_id or 0, availability.connector_id or 0, int(availability.operative)),
     )
@@ -105,7 +105,8 @@ def save_values(connection: Connection, values: Iterable[StoredValue]) -> None:
     """Keep values of variables."""
     for each in values:
         connection.execute(
-            "INSERT INTO variables VALUES (?, ?, ?, ?) ON CONFLICT (key) DO UPDATE SET value = excluded.value,"
+            "INSERT INTO variables (key, value, source, file_value) VALUES (?, ?, ?, ?)"
+            " ON CONFLICT (key) DO UPDATE SET value = excluded.value,"
             " source = excluded.source, file_value = excluded.file_value",
             (each.key, each.value, each.source.value, each.file_value),
         )
@@ -139,7 +140,7 @@ def anchors(connection: Connection) -> dict[str, float]:
 
 def ensure_station_id(connection: Connection, fresh: str) -> None:
     """Keep ``fresh`` as the station's id unless it has one."""
-    connection.execute("INSERT INTO meta VALUES (?, ?) ON CONFLICT (key) DO NOTHING", (_STATION_ID, fresh))
+    connection.execute("INSERT INTO meta (key, value) VALUES (?, ?) ON CONFLICT (key) DO NOTHING", (_STATION_ID, fresh))
 
 
 def save_meta(connection: Connection, *, last_good_utc_s: float | None, notes: Mapping[str, str]) -> None:
@@ -151,7 +152,9 @@ def save_meta(connection: Connection, *, last_good_utc_s: float | None, notes: M
         if before_s is None or before_s < last_good_utc_s:
             rows.append((_LAST_GOOD_UTC, repr(float(last_good_utc_s))))
     for row in rows:
-        connection.execute("INSERT INTO meta VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET value = excluded.value", row)
+        connection.execute(
+            "INSERT INTO meta (key, value) VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET value = excluded.value", row
+        )
 
 
 def load(connection: Connection, *, waiting: int) -> StoredState:
@@ -162,7 +165,9 @@ def load(connection: Connection, *, waiting: int) -> StoredState:
         transactions=tuple(_transactions(connection, problems)),
         availability=tuple(
             SaveAvailability(operative=bool(operative), evse_id=evse_id or None, connector_id=connector_id or None)
-            for evse_id, connector_id, operative in connection.execute("SELECT * FROM availability")
+            for evse_id, connector_id, operative in connection.execute(
+                "SELECT evse_id, connector_id, operative FROM availability"
+            )
         ),
         authorizations=tuple(_authorizations(connection, problems)),
         variables=tuple(_variables(connection, problems)),
@@ -207,7 +212,9 @@ def _authorizations(connection: Connection, problems: list[str]) -> Iterable[Cac
 
 
 def _variables(connection: Connection, problems: list[str]) -> Iterable[StoredValue]:
-    for key, value, source, file_value in connection.execute("SELECT * FROM variables ORDER BY key"):
+    for key, value, source, file_value in connection.execute(
+        "SELECT key, value, source, file_value FROM variables ORDER BY key"
+    ):
         try:
             yield StoredValue(key=key, value=value, source=ValueSource(source), file_value=file_value)
         except ValueError as error:

@@ -17,7 +17,10 @@ from tests.unit.store_examples import BOOT, charge, ended, record
 OLD = sorted(DATABASES.glob("v*.sqlite"))
 NEXT = Migration(
     version=released_migrations()[-1].version + 1,
-    sql="ALTER TABLE facts ADD COLUMN colour TEXT NOT NULL DEFAULT 'grey'; -- a later release\nCREATE TABLE later (a);",
+    sql="\n".join(
+        f"ALTER TABLE {table} ADD COLUMN colour TEXT NOT NULL DEFAULT 'grey'; -- a later release"
+        for table in ("facts", "dead_letters", "transactions", "variables", "authorizations", "availability", "boots")
+    ),
     oldest_reader=1,
 )
 
