@@ -106,6 +106,17 @@ def closest(word: str, known: Iterable[str]) -> str | None:
     return by_fold[near[0]] if near else None
 
 
+def outside(value: float, minimum: float | None, maximum: float | None, unit: str = "") -> str | None:
+    """Return how ``value`` misses its inclusive range, ``is outside 6-80 A`` or ``is below 0 s``, or ``None``."""
+    low, high = minimum is not None and value < minimum, maximum is not None and value > maximum
+    if not low and not high:
+        return None
+    if minimum is not None and maximum is not None:
+        return f"is outside {number_range(minimum, maximum, unit)}"
+    tail = f" {unit}" if unit else ""
+    return f"is below {minimum:.15g}{tail}" if low else f"is above {maximum:.15g}{tail}"
+
+
 def number_range(minimum: float | None, maximum: float | None, unit: str = "") -> str:
     """Return a range as texts show it: ``6-80 A``, ``at least 1``, empty without bounds."""
     tail = f" {unit}" if unit else ""
@@ -191,12 +202,11 @@ def _checked(option: Option, value: Any) -> tuple[Any, str | None]:
         meant = f"; did you mean {near!r}?" if near else ""
         return None, f"{_shown(value)} is not one of {', '.join(str(each) for each in option.choices)}{meant}"
     if isinstance(value, (int, float)) and not isinstance(value, bool):
-        low, high = option.minimum, option.maximum
-        outside = (low is not None and value < low) or (high is not None and value > high)
+        missed = outside(value, option.minimum, option.maximum, option.unit)
         if isinstance(value, float) and not math.isfinite(value):
             return None, f"{value} is not a finite number"
-        if outside:
-            return None, f"{_shown(value)} is outside {number_range(low, high, option.unit)}"
+        if missed:
+            return None, f"{_shown(value)} {missed}"
     return value, None
 
 

@@ -12,7 +12,7 @@ from agent.settings.problems import Problem
 from agent.settings.schema import Field, Kind, Table
 from agent.settings.station import DriverSettings
 from drivers.api import DriverError, DriverKind, DriverSpec, OptionProblem
-from drivers.registry import UnknownDriver, check_options, closest, find, number_range
+from drivers.registry import UnknownDriver, check_options, closest, find, outside
 
 Clean = dict[str, Any]
 """A table without its problems: options that had one are left out, defaults are filled in."""
@@ -184,9 +184,9 @@ class Reading:
         if kind in (Kind.WHOLE, Kind.NUMBER):
             if isinstance(value, float) and not math.isfinite(value):
                 return f"{value} is not a finite number", ""
-            low, high = field.minimum, field.maximum
-            if (low is not None and value < low) or (high is not None and value > high):
-                return f"{shown(value)} is outside {number_range(low, high, field.unit)}", ""
+            missed = outside(value, field.minimum, field.maximum, field.unit)
+            if missed:
+                return f"{shown(value)} {missed}", ""
         if isinstance(value, str):
             return self._wrong_text(field, kind, value), ""
         return "", ""

@@ -41,28 +41,33 @@ class SystemClock:
         trust: str = "rtc",
         synchronised: Callable[[], bool] | None = None,
         rtc_root: Path = _RTC_ROOT,
+        sync_mark: Path = _SYNC_MARK,
         boot_id_file: Path = _BOOT_ID,
+        now: Callable[[], float] = time.time,
     ) -> None:
         """Prepare.
 
         Args:
             trust: a value of ``Trust``.
             synchronised: whether time is disciplined; the kernel's word by default.
-            rtc_root, boot_id_file: where the kernel shows them.
+            rtc_root, boot_id_file: where the kernel shows them. sync_mark: what systemd-timesyncd leaves.
+            now: seconds since 1970 as the machine counts them.
         """
         self._trust = Trust(trust)
         self._synchronised = synchronised or _kernel_synchronised
         self._has_rtc = any(rtc_root.glob("rtc*"))
+        self._sync_mark = sync_mark
         self._boot_id_file = boot_id_file
+        self._now = now
 
     def utc_s(self) -> float | None:
         """Return seconds since 1970 UTC, or ``None`` while nobody vouches for the clock. Never before 2026."""
-        now_s = time.time()
+        now_s = self._now()
         if now_s < SOFTWARE_EPOCH_S:
             return None
         if self._trust is Trust.ALWAYS or (self._trust is Trust.RTC and self._has_rtc):
             return now_s
-        return now_s if self._synchronised() or _SYNC_MARK.exists() else None
+        return now_s if self._synchronised() or self._sync_mark.exists() else None
 
     def boot_id(self) -> str:
         """Return the kernel's random boot id. Raises ``DriverUnavailable`` where the kernel shows none."""

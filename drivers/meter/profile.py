@@ -234,5 +234,5 @@ def _whole(table: Mapping[str, Any], key: str, low: int, high: int, default: int
 def _typed(table: Mapping[str, Any], key: str, kind: type, default: Any = None) -> Any:
     value = table.get(key, default)
     if type(value) is not kind:
-        raise ProfileError(f"{key} {value!r:.60} is no {kind.__name__}")
+        raise ProfileError(f"{key} {value!r:.60} is no {'table' if kind is dict else 'text'}")
     return value
