@@ -27,6 +27,9 @@ RED: Final = "\x1b[31m"
 SOURCE_COLOURS: Final[Mapping[str, str]] = {
     "card": "\x1b[35m",
     "car": "\x1b[36m",
+    "pilot": "\x1b[36m",
+    "lock": "\x1b[33m",
+    "contactor": "\x1b[33m",
     "station": "\x1b[34m",
     "agent": "\x1b[34m",
     "guard": "\x1b[33m",
@@ -34,10 +37,11 @@ SOURCE_COLOURS: Final[Mapping[str, str]] = {
     "meter": "\x1b[96m",
     "network": "\x1b[31m",
     "bench": DIM,
+    "you": "\x1b[35m",
 }
 
 ASCII_WORDS: Final[Mapping[str, str]] = {
-    "→": "->", "←": "<-", "…": "...", "–": "-", "—": "-", "·": "-", "×": "x", "≤": "<=", "≥": ">=", "≠": "!=",
+    "→": "->", "←": "<-", "…": "...", "━": "=", "–": "-", "—": "-", "·": "-", "×": "x", "≤": "<=", "≥": ">=", "≠": "!=",
     "✓": "ok", "✗": "FAILED", "─": "-", "°": " deg", "µ": "u", "Ω": " ohm", "\u202f": " ", "\u00a0": " ",
 }  # fmt: skip
 
@@ -101,6 +105,7 @@ class Timeline:
             cause = ""
         else:
             text = _plain(self.style, entry.text)
+            room += 0 if cause else CAUSE_COLUMNS + 2
         first, *rest = textwrap.wrap(text, room, break_long_words=False, break_on_hyphens=False) or [""]
         time_text = f"{entry.at_s - self.start_s:+.3f} s".rjust(TIME_COLUMNS)
         source = self._paint(entry.source.ljust(source_columns), SOURCE_COLOURS.get(entry.source, BOLD))
