@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import os
 import time
+from collections.abc import Callable
 
-from drivers.api import PilotMode, PilotSignal, PowerPathReading
+from drivers.api import DriverTimeout, PilotMode, PilotSignal, PowerPathReading
 
 HIGH_V = {"A": 12.0, "B": 9.0, "C": 6.0}
 
@@ -78,7 +79,7 @@ class FilePowerPath:
 
     def read(self) -> PowerPathReading:
         self.reads += 1
-        if self.reads % 10 == 0 and os.path.exists(self.fail):
+        if self.reads % 20 == 0 and os.path.exists(self.fail):
             raise ArithmeticError("a defect in a driver")
         offered = self.signal.mode is PilotMode.PWM
         if self.signal.mode is PilotMode.STEADY_LOW:
@@ -98,3 +99,14 @@ def open_lines(*, log: str) -> FileBoard:
 
 def open_power_path(*, log: str, vehicle: str) -> FilePowerPath:
     return FilePowerPath(log, vehicle)
+
+
+def open_bus(*, offset: int) -> Callable[[int, int, int, int], list[int]]:
+    """A bus with one device, unit 1, whose registers hold their address plus ``offset``."""
+
+    def read(unit: int, function: int, address: int, count: int) -> list[int]:
+        if unit != 1:
+            raise DriverTimeout(f"unit {unit} does not answer")
+        return [register + offset for register in range(address, address + count)]
+
+    return read
