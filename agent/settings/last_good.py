@@ -10,10 +10,11 @@ import hashlib
 import json
 import os
 import re
-from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
 from typing import Any, Final
+
+import msgspec
 
 from agent.settings.atomic import replace_file
 from agent.settings.build import LARGEST_B, CheckVariable, parse_station
@@ -33,8 +34,7 @@ class Origin(Enum):
     LAST_GOOD = "last_good"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Loaded:
+class Loaded(msgspec.Struct, frozen=True, kw_only=True):
     """Settings to run with.
 
     Attributes:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import Enum
 from typing import Any
+
+import msgspec
 
 from drivers.api import DriverKind
 
@@ -21,8 +22,7 @@ class Kind(Enum):
     WHOLES = "a list of whole numbers"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Field:
+class Field(msgspec.Struct, frozen=True, kw_only=True):
     """One option.
 
     Attributes:
@@ -45,8 +45,7 @@ class Field:
     example: Any = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Table:
+class Table(msgspec.Struct, frozen=True, kw_only=True):
     """One table.
 
     Attributes:

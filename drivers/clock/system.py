@@ -7,7 +7,6 @@ this boot, or when a real-time clock keeps it and it is later than this software
 
 from __future__ import annotations
 
-import ctypes
 import time
 from collections.abc import Callable
 from enum import Enum
@@ -79,13 +78,11 @@ class SystemClock:
 
 def _kernel_synchronised() -> bool:
     """Ask adjtimex(2) with modes 0, which changes nothing and needs no privilege."""
+    import ctypes  # 6 ms: not before the time is asked for
+
     request = ctypes.create_string_buffer(_TIMEX_BYTES)
-    state: int = _libc().adjtimex(request)
+    state: int = ctypes.CDLL(None).adjtimex(request)
     return state not in (-1, TIME_ERROR)
-
-
-def _libc() -> ctypes.CDLL:
-    return ctypes.CDLL(None)
 
 
 SPEC = DriverSpec(

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import termios
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Final
@@ -73,11 +74,12 @@ class ModbusBus(ABC):
 
     answers_carry_numbers: ClassVar[bool] = False
 
-    def __init__(self, *, place: str, gate: AnswerGate, gap_s: float, retries: int) -> None:
+    def __init__(self, *, place: str, gate: AnswerGate, gap_s: float, retries: int, late_s: float = LATE_S) -> None:
         self._place = place
         self._gate = gate
         self._gap_s = gap_s
         self._attempts = retries + 1
+        self._late_s = late_s
         self._turn = asyncio.Lock()
         self._client: ModbusBaseClient | None = None
         self._lost: asyncio.Future[None] | None = None
@@ -92,17 +94,22 @@ class ModbusBus(ABC):
     async def read_registers(
         self, *, unit: int, kind: RegisterKind, address: int, count: int, timeout_s: float = 1.0
     ) -> tuple[int, ...]:
-        """Return ``count`` registers; ``timeout_s`` covers every attempt, but not waiting for another read's turn.
+        """Return ``count`` registers.
+
+        ``timeout_s`` covers every attempt. Waiting for another read's turn comes before it, and as long again at most
+        waiting for an answer that the unit still owes.
 
         Raises:
             DriverError: see ``RegisterBus``. ValueError: no such read exists (unit, count or address out of range).
         """
         read = _Read(unit=unit, kind=kind, address=address, count=count)
-        async with self._turn:
-            deadline_s = self._now_s() + timeout_s
-            await self._open()
-            await self._settle(unit, deadline_s)
-            return await self._try(read, deadline_s)
+        patience_s = self._now_s() + timeout_s
+        while True:
+            await self._settle(unit, patience_s)  # without the turn: the other units may be read meanwhile
+            async with self._turn:
+                if unit not in self._owed:
+                    await self._open()
+                    return await self._try(read, self._now_s() + timeout_s)
 
     async def close(self) -> None:
         """Release the port. Later reads raise ``DriverUnavailable``."""
@@ -176,20 +183,20 @@ class ModbusBus(ABC):
             return  # an answer cannot be mistaken, or something as long as an answer has come, broken
         owed = self._owed.get(unit)
         answers = 1 if owed is None or owed.until_s <= asked_s else owed.answers + 1
-        self._owed[unit] = _Owed(answers=answers, until_s=asked_s + LATE_S)
+        self._owed[unit] = _Owed(answers=answers, until_s=asked_s + self._late_s)
 
-    async def _settle(self, unit: int, deadline_s: float) -> None:
+    async def _settle(self, unit: int, patience_s: float) -> None:
         """Wait until no late answer of ``unit`` can be taken for the next one."""
         while (owed := self._owed.get(unit)) is not None:
             now_s = self._now_s()
             if now_s >= owed.until_s:
                 del self._owed[unit]
-            elif now_s >= deadline_s:
+            elif now_s >= patience_s:
                 raise DriverTimeout(f"{self._place}: unit {unit} still owes an answer to an earlier read")
             else:
                 self._arrived.clear()
                 try:
-                    async with asyncio.timeout(min(owed.until_s, deadline_s) - now_s):
+                    async with asyncio.timeout(min(owed.until_s, patience_s) - now_s):
                         await self._arrived.wait()
                 except TimeoutError:
                     continue
@@ -225,7 +232,7 @@ class ModbusBus(ABC):
         try:
             async with asyncio.timeout(_OPEN_TIMEOUT_S):
                 opened = await client.connect()
-        except (TimeoutError, OSError, ValueError):
+        except (TimeoutError, OSError, ValueError, termios.error):
             opened = False
         if not opened:
             client.close()
@@ -276,6 +283,7 @@ class SerialBus(ModbusBus):
         stopbits: int = 1,
         gap_s: float = 0.1,
         retries: int = 1,
+        late_s: float = LATE_S,
     ) -> None:
         """Describe the bus; nothing is opened before the first read.
 
@@ -285,9 +293,12 @@ class SerialBus(ModbusBus):
             gap_s: silence before a request. At least 3.5 characters (MODBUS over Serial Line V1.02 §2.5.1.1); Eastron
                 meters want about 0.1 s.
             retries: further attempts within a read's time-out.
+            late_s: age of a request from which its answer can no longer come.
         """
         self._char_s = 11 / baud
-        super().__init__(place=port, gate=RtuGate(), gap_s=max(gap_s, 3.5 * self._char_s), retries=retries)
+        super().__init__(
+            place=port, gate=RtuGate(), gap_s=max(gap_s, 3.5 * self._char_s), retries=retries, late_s=late_s
+        )
         self._port, self._baud, self._parity, self._stopbits = port, baud, parity, stopbits
 
     def _wire_s(self, read: _Read) -> float:

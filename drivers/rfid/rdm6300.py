@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import asyncio
+import termios
 import time
 from collections import deque
 from typing import TYPE_CHECKING, Final
@@ -78,7 +79,7 @@ class Rdm6300Reader:
             opened = Serial(self._port, baudrate=_BAUD, timeout=0, exclusive=True)
             self._frames = Rdm6300Frames()
             loop.add_reader(opened.fileno(), self._readable)
-        except (OSError, ValueError) as exc:
+        except (OSError, ValueError, termios.error) as exc:
             self._reopen_at_s = loop.time() + self._reopen_pause_s
             self._reopen_pause_s = min(self._reopen_pause_s * 2, _REOPEN_MOST_S)
             raise DriverUnavailable(f"card reader at {self._port} cannot be opened: {exc}") from exc

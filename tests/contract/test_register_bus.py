@@ -180,6 +180,32 @@ async def test_one_bad_answer_is_repaired_within_the_time_out(manner: Manner) ->
     await line.bus.close()
 
 
+async def test_after_a_lost_request_every_later_read_succeeds() -> None:
+    slave = RtuSlave()
+    bus = SerialBus(port=slave.path, baud=115200, gap_s=0.0, retries=1, late_s=0.8)
+    line = Line(bus, slave)
+    slave.set_words(1, 100, (1, 2))
+    slave.manners.append(Manner.SILENT)
+    for _ in range(3):
+        assert await line.read(100, timeout_s=0.8) == (1, 2)
+    assert len(slave.requests) == 4
+    await bus.close()
+
+
+async def test_a_unit_that_owes_an_answer_does_not_hold_up_another() -> None:
+    line = await _rtu_line(retries=0)
+    line.slave.set_words(2, 100, (5, 6))
+    line.slave.manners.append(Manner.SILENT)
+    with pytest.raises(DriverTimeout):
+        await line.read(100, unit=1, timeout_s=T_S)
+    waiting = asyncio.ensure_future(line.read(100, unit=1, timeout_s=60.0))
+    for _ in range(3):
+        assert await line.read(100, unit=2, timeout_s=T_S) == (5, 6)
+    assert not waiting.done()
+    waiting.cancel()
+    await line.bus.close()
+
+
 async def test_a_cancelled_read_leaves_the_bus_usable(line: Line) -> None:
     line.slave.manners.append(Manner.HELD)
     reading = asyncio.ensure_future(line.read(100))

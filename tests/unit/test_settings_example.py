@@ -62,7 +62,7 @@ def test_the_shown_defaults_are_the_defaults(folder: Path) -> None:
     full = parse_station(_everything(example_text()).encode(), folder / "station.toml")
     for section in ("station", "csms", "guard", "authorization", "log", "clock"):
         shown, default = getattr(full, section), getattr(bare, section)
-        for name in shown.__slots__:
+        for name in shown.__struct_fields__:
             if name not in ("serial_number", "root_certificates", "password_file", "allowed_uids"):
                 assert getattr(shown, name) == getattr(default, name), name
 
