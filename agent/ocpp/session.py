@@ -18,10 +18,10 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from typing import Final
 
 import msgspec
+from msgspec.structs import replace
 
 from agent.model.commands import AnyOutcome
 from agent.model.evse import EvseView
@@ -332,6 +332,7 @@ class Session:
                 csms_id=answer.csms_id,
                 verdict=answer.verdict,
                 retransmitted=row.sent or row.attempts > 0,
+                token=row.fact.token,
             )
             self._emit(ToCore(input=answered))
 
