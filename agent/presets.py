@@ -45,7 +45,7 @@ def check_variable(name: str, text: str) -> str | None:
         close = difflib.get_close_matches(name, known, n=1)
         return "is no variable of OCPP 1.6 or 2.0.1" + (f"; did you mean {close[0]!r}?" if close else "")
     definition = _definitions()[key]
-    if definition.access is Access.READ_ONLY:
+    if definition.access is Access.READ_ONLY and not definition.file_may_set:
         return "is read-only: the station itself decides it"
     try:
         definition.normalise(text)

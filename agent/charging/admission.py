@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from enum import Enum
 
 import msgspec
@@ -33,8 +32,7 @@ class Purpose(Enum):
     GROUP = "group"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Asked:
+class Asked(msgspec.Struct, frozen=True, kw_only=True):
     """A question that is on its way. ``evse_id`` ``None``: for the next EVSE of ``reader`` that is plugged in."""
 
     purpose: Purpose

@@ -6,8 +6,9 @@ Sources: OCPP 1.6 §3.5 and §4.1, OCPP 2.0.1 C01, C10-C15. Tokens compare witho
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from enum import Enum
+
+import msgspec
 
 from agent.charging.turn import Turn
 from agent.model.commands import TokenVerdict, Verdict
@@ -17,8 +18,7 @@ from agent.model.ids import IdToken, IdTokenKind
 from agent.model.variables import VariableBook
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Authorization:
+class Authorization(msgspec.Struct, frozen=True, kw_only=True):
     """Somebody may charge.
 
     Attributes:
@@ -51,8 +51,7 @@ class Say(Enum):
     ASK = "ask"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Word:
+class Word(msgspec.Struct, frozen=True, kw_only=True):
     """The decision about a token, with its reason; ``group`` where it is known."""
 
     say: Say

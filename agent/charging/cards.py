@@ -19,8 +19,9 @@ B6) takes no card until it is plugged again. Sources: OCPP 1.6 §4.1 and §4.9 (
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from enum import Enum
+
+import msgspec
 
 from agent.charging.session import SessionState
 from agent.model.ids import IdToken
@@ -38,8 +39,7 @@ class Deed(Enum):
     IGNORE = "ignore"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Place:
+class Place(msgspec.Struct, frozen=True, kw_only=True):
     """One EVSE of the reader as the rules see it.
 
     Attributes:
@@ -60,8 +60,7 @@ class Place:
     asking: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Choice:
+class Choice(msgspec.Struct, frozen=True, kw_only=True):
     """The decision; ``evse_id`` ``None`` where it concerns the reader as a whole."""
 
     deed: Deed

@@ -8,8 +8,9 @@ fact says so. No register is ever computed.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Final
+
+import msgspec
 
 from agent.charging.flow import IDLE_A
 from agent.charging.readings import draws_a
@@ -23,8 +24,7 @@ BOOT_WAIT_S: Final = 10.0  # after a power cut meters need some seconds to answe
 ASK_EVERY_S: Final = 1.0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LastWord:
+class LastWord(msgspec.Struct, frozen=True, kw_only=True):
     """How it ends: with this reading, or (``None``) with the newest register that is known, and what is missing."""
 
     reading: MeterReading | None

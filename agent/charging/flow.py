@@ -9,8 +9,9 @@ vehicles need one to five seconds. Pilot A within a transaction (where unpluggin
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Final
+
+import msgspec
 
 from agent.model.facts import ChargingState
 
@@ -19,8 +20,7 @@ IDLE_A: Final = 0.5  # below: not charging. Standby of vehicles and noise of met
 DRAWING_A: Final = 1.0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Seen:
+class Seen(msgspec.Struct, frozen=True, kw_only=True):
     """What decides the state; ``None`` is unknown (``permitted``: the guard is away and may be back)."""
 
     permitted: bool | None

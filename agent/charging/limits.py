@@ -7,8 +7,9 @@ waits for is named too, but forbids nothing here: the guard decides that itself,
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Final
+
+import msgspec
 
 from agent.model.evse import EvseCondition, Limit
 from agent.model.faults import Fault, FaultCode
@@ -16,8 +17,7 @@ from agent.model.faults import Fault, FaultCode
 MIN_CURRENT_A: Final = 6.0  # least current that a pilot can offer. IEC 61851-1:2017 Annex A
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Circumstances:
+class Circumstances(msgspec.Struct, frozen=True, kw_only=True):
     """Everything that decides about a permit.
 
     Attributes:

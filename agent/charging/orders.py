@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Final
+
+import msgspec
 
 from agent.charging.admission import Admission
 from agent.charging.authorization import TokenCache
@@ -43,8 +44,7 @@ _REMOTE_STARTABLE: Final = frozenset(
 )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Unlocking:
+class Unlocking(msgspec.Struct, frozen=True, kw_only=True):
     """An unlock that is not answered yet."""
 
     command_id: int

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from typing import Final
+
+import msgspec
 
 from agent.charging.availability import Availability
 from agent.model.commands import ResetKind
@@ -15,8 +16,7 @@ from agent.model.variables import VariableBook
 GUARD_GRACE_S: Final = 3.0  # a guard that is back within this time was never away; house rule
 
 
-@dataclass(slots=True, kw_only=True)
-class Surroundings:
+class Surroundings(msgspec.Struct, kw_only=True):
     """State that every EVSE shares.
 
     Attributes:
@@ -34,7 +34,7 @@ class Surroundings:
     availability: Availability
     online: bool = False
     guard_lost_s: float | None = 0.0
-    faults: dict[FaultCode, Fault] = field(default_factory=dict)
+    faults: dict[FaultCode, Fault] = msgspec.field(default_factory=dict)
     reset: ResetKind | None = None
 
     @property

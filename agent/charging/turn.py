@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+import msgspec
 
 from agent.model.effects import Effect, Notice
 from agent.model.ids import IdToken
 from agent.model.moment import Stamp
 
 
-@dataclass(slots=True, kw_only=True)
-class Turn:
+class Turn(msgspec.Struct, kw_only=True):
     """The moment of one input and the effects gathered so far, in order."""
 
     now: Stamp
-    effects: list[Effect] = field(default_factory=list)
+    effects: list[Effect] = msgspec.field(default_factory=list)
 
     @property
     def now_s(self) -> float:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import Enum
+
+import msgspec
 
 from agent.model.ids import IdToken
 
@@ -19,8 +20,7 @@ class Verdict(Enum):
     OTHER = "other"  # no credit, not at this time or location, unknown ...
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TokenVerdict:
+class TokenVerdict(msgspec.Struct, frozen=True, kw_only=True):
     """An answer about a token. ``group`` is the parent id (1.6) or group id token (2.0.1); expiry in UTC seconds."""
 
     verdict: Verdict
@@ -28,8 +28,7 @@ class TokenVerdict:
     expires_utc_s: float | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RequestStart:
+class RequestStart(msgspec.Struct, frozen=True, kw_only=True):
     """Start charging for ``token``. ``evse_id`` ``None``: the station chooses."""
 
     token: IdToken
@@ -38,15 +37,13 @@ class RequestStart:
     group: str | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RequestStop:
+class RequestStop(msgspec.Struct, frozen=True, kw_only=True):
     """Stop the transaction that the CSMS knows by this name (its own id or ours)."""
 
     transaction: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ChangeAvailability:
+class ChangeAvailability(msgspec.Struct, frozen=True, kw_only=True):
     """Make operative or inoperative: the station (both ``None``), an EVSE, or one of its connectors."""
 
     operative: bool
@@ -62,16 +59,14 @@ class ResetKind(Enum):
     ON_IDLE = "on_idle"  # restart when no transaction runs (2.0.1 OnIdle)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Reset:
+class Reset(msgspec.Struct, frozen=True, kw_only=True):
     """Restart the station, or one EVSE."""
 
     kind: ResetKind
     evse_id: int | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class UnlockConnector:
+class UnlockConnector(msgspec.Struct, frozen=True, kw_only=True):
     """Release the cable. ``ends_transaction``: a running transaction is ended first instead of being a refusal."""
 
     evse_id: int
@@ -79,8 +74,7 @@ class UnlockConnector:
     ends_transaction: bool
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ClearCache:
+class ClearCache(msgspec.Struct, frozen=True, kw_only=True):
     """Forget every cached authorization."""
 
 
@@ -96,8 +90,7 @@ class TriggerKind(Enum):
     FIRMWARE_STATUS = "firmware_status"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TriggerMessage:
+class TriggerMessage(msgspec.Struct, frozen=True, kw_only=True):
     """Send a message now. ``kind`` ``None``: the CSMS asked for one that the station does not have."""
 
     kind: TriggerKind | None
@@ -105,8 +98,7 @@ class TriggerMessage:
     connector_id: int | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class VariableRef:
+class VariableRef(msgspec.Struct, frozen=True, kw_only=True):
     """A variable, in the shape of OCPP 2.0.1: component, variable, optional instances and EVSE."""
 
     component: str
@@ -126,15 +118,13 @@ class Attribute(Enum):
     MAX_SET = "MaxSet"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class GetVariables:
+class GetVariables(msgspec.Struct, frozen=True, kw_only=True):
     """Read attributes; answered item by item in the same order."""
 
     queries: tuple[tuple[VariableRef, Attribute], ...]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SetVariables:
+class SetVariables(msgspec.Struct, frozen=True, kw_only=True):
     """Write attributes; answered item by item in the same order, after the changes are durable."""
 
     assignments: tuple[tuple[VariableRef, Attribute, str], ...]
@@ -148,16 +138,14 @@ class ReportBase(Enum):
     SUMMARY = "summary"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ReportVariables:
+class ReportVariables(msgspec.Struct, frozen=True, kw_only=True):
     """Send the device model in parts (2.0.1 GetBaseReport)."""
 
     request_id: int
     base: ReportBase
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class VendorMessage:
+class VendorMessage(msgspec.Struct, frozen=True, kw_only=True):
     """A DataTransfer of the CSMS."""
 
     vendor: str
@@ -165,8 +153,7 @@ class VendorMessage:
     content: str | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class GetTransactionStatus:
+class GetTransactionStatus(msgspec.Struct, frozen=True, kw_only=True):
     """Is this transaction running, and are facts still waiting (2.0.1)?"""
 
     transaction: str | None = None
@@ -198,8 +185,7 @@ class Answered(Enum):
     NOT_SUPPORTED = "not_supported"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Outcome:
+class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     """Outcome of a start, stop, availability, reset, cache or trigger command. ``why`` is for logs and people."""
 
     answered: Answered
@@ -217,8 +203,7 @@ class Unlocked(Enum):
     NOT_SUPPORTED = "not_supported"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class UnlockOutcome:
+class UnlockOutcome(msgspec.Struct, frozen=True, kw_only=True):
     """Outcome of ``UnlockConnector``."""
 
     unlocked: Unlocked
@@ -237,8 +222,7 @@ class VariableStatus(Enum):
     NOT_SUPPORTED_ATTRIBUTE = "not_supported_attribute"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class VariableResult:
+class VariableResult(msgspec.Struct, frozen=True, kw_only=True):
     """Result of one item. ``value`` is set for accepted reads ("" where the attribute is unset)."""
 
     ref: VariableRef
@@ -248,15 +232,13 @@ class VariableResult:
     why: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class VariablesOutcome:
+class VariablesOutcome(msgspec.Struct, frozen=True, kw_only=True):
     """Outcome of ``GetVariables`` and ``SetVariables``, in the order of the items."""
 
     results: tuple[VariableResult, ...]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class VendorOutcome:
+class VendorOutcome(msgspec.Struct, frozen=True, kw_only=True):
     """Outcome of ``VendorMessage``: nobody here knows a vendor, unless one is configured."""
 
     known_vendor: bool = False
@@ -264,8 +246,7 @@ class VendorOutcome:
     accepted: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TransactionStatusOutcome:
+class TransactionStatusOutcome(msgspec.Struct, frozen=True, kw_only=True):
     """Outcome of ``GetTransactionStatus``. ``ongoing`` is ``None`` where no transaction was named."""
 
     ongoing: bool | None

@@ -5,29 +5,26 @@ The exception is ``WithdrawPermit``: opening never waits for a commit.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+import msgspec
 
 from agent.model.commands import AnyOutcome, ResetKind, TokenVerdict
 from agent.model.facts import Fact, TransactionRecord
 from agent.model.ids import IdToken
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Record:
+class Record(msgspec.Struct, frozen=True, kw_only=True):
     """Durable: append a fact to the journal."""
 
     fact: Fact
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SaveTransaction:
+class SaveTransaction(msgspec.Struct, frozen=True, kw_only=True):
     """Durable: the transaction is now this. An ``ended`` record may be dropped once its facts are delivered."""
 
     record: TransactionRecord
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SaveAvailability:
+class SaveAvailability(msgspec.Struct, frozen=True, kw_only=True):
     """Durable: availability set by the CSMS. Station: both ``None``; EVSE: connector ``None``."""
 
     operative: bool
@@ -35,21 +32,18 @@ class SaveAvailability:
     connector_id: int | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CacheToken:
+class CacheToken(msgspec.Struct, frozen=True, kw_only=True):
     """Durable: remember what the CSMS said about a token."""
 
     token: IdToken
     verdict: TokenVerdict
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ForgetTokens:
+class ForgetTokens(msgspec.Struct, frozen=True, kw_only=True):
     """Durable: empty the authorization cache."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class GrantPermit:
+class GrantPermit(msgspec.Struct, frozen=True, kw_only=True):
     """Send (or renew) a permit to the guard."""
 
     evse_id: int
@@ -58,32 +52,28 @@ class GrantPermit:
     valid_for_s: float
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class WithdrawPermit:
+class WithdrawPermit(msgspec.Struct, frozen=True, kw_only=True):
     """Withdraw the permit. Performed before any commit."""
 
     evse_id: int
     reason: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class HoldCable:
+class HoldCable(msgspec.Struct, frozen=True, kw_only=True):
     """Lock or release the cable."""
 
     evse_id: int
     held: bool
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ShowState:
+class ShowState(msgspec.Struct, frozen=True, kw_only=True):
     """What the status LED shows: ``off``, ``on``, ``slow`` or ``fast``."""
 
     evse_id: int
     pattern: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AskAuthorization:
+class AskAuthorization(msgspec.Struct, frozen=True, kw_only=True):
     """Ask the CSMS about a token; answered by ``AuthorizationAnswered`` in any case."""
 
     request_id: int
@@ -91,43 +81,38 @@ class AskAuthorization:
     evse_id: int | None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AskReading:
+class AskReading(msgspec.Struct, frozen=True, kw_only=True):
     """Read this EVSE's meter now rather than at its next turn."""
 
     evse_id: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Answer:
+class Answer(msgspec.Struct, frozen=True, kw_only=True):
     """Answer a command, after everything it changed is durable."""
 
     command_id: int
     outcome: AnyOutcome
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StatusChanged:
+class StatusChanged(msgspec.Struct, frozen=True, kw_only=True):
     """The view of this EVSE changed in a way that a CSMS may want to know; ``None``: the station as a whole."""
 
     evse_id: int | None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Restart:
+class Restart(msgspec.Struct, frozen=True, kw_only=True):
     """Restart the software now: every transaction is ended and durable."""
 
     kind: ResetKind
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Notice:
+class Notice(msgspec.Struct, frozen=True, kw_only=True):
     """One log line: ``event`` is ``noun.past_verb``, fields carry units in their names. No id tokens in clear."""
 
     event: str
     evse_id: int | None = None
     level: str = "info"
-    fields: dict[str, str | int | float | bool | None] = field(default_factory=dict)
+    fields: dict[str, str | int | float | bool | None] = msgspec.field(default_factory=dict)
 
 
 Durable = Record | SaveTransaction | SaveAvailability | CacheToken | ForgetTokens

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import Enum
+
+import msgspec
 
 from agent.model.facts import ChargingState
 from agent.model.faults import Fault, FaultCode
 from agent.model.ids import IdToken
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class EvseCondition:
+class EvseCondition(msgspec.Struct, frozen=True, kw_only=True):
     """What the guard saw and does, translated from its report. ``None`` is unknown.
 
     Attributes:
@@ -52,8 +52,7 @@ class Occupancy(Enum):
     FINISHING = "finishing"  # transaction over, cable still in
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Limit:
+class Limit(msgspec.Struct, frozen=True, kw_only=True):
     """One limit of the current on an EVSE. ``current_a`` ``None`` forbids charging altogether."""
 
     source: str
@@ -61,8 +60,7 @@ class Limit:
     text: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class EvseView:
+class EvseView(msgspec.Struct, frozen=True, kw_only=True):
     """Snapshot of one EVSE for dialects, the console and the logs.
 
     Attributes:

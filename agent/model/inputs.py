@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import msgspec
 
 from agent.model.commands import Command, TokenVerdict
 from agent.model.evse import EvseCondition
@@ -11,22 +11,19 @@ from agent.model.ids import IdToken
 from drivers.api import MeterReading
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class GuardReported:
+class GuardReported(msgspec.Struct, frozen=True, kw_only=True):
     """The guard reported an EVSE."""
 
     condition: EvseCondition
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class GuardLinkChanged:
+class GuardLinkChanged(msgspec.Struct, frozen=True, kw_only=True):
     """The guard's socket came or went. Without it every EVSE's condition is unknown."""
 
     connected: bool
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CardPresented:
+class CardPresented(msgspec.Struct, frozen=True, kw_only=True):
     """A card was presented, once per presentation. ``evse_id`` overrides the reader's rule."""
 
     reader: str
@@ -34,39 +31,34 @@ class CardPresented:
     evse_id: int | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ReadingTaken:
+class ReadingTaken(msgspec.Struct, frozen=True, kw_only=True):
     """A meter was read."""
 
     evse_id: int
     reading: MeterReading
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ReadingFailed:
+class ReadingFailed(msgspec.Struct, frozen=True, kw_only=True):
     """A meter could not be read."""
 
     evse_id: int
     error: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AuthorizationAnswered:
+class AuthorizationAnswered(msgspec.Struct, frozen=True, kw_only=True):
     """The answer to ``AskAuthorization``; ``verdict`` ``None``: nobody could be asked (offline, time-out, error)."""
 
     request_id: int
     verdict: TokenVerdict | None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LinkChanged:
+class LinkChanged(msgspec.Struct, frozen=True, kw_only=True):
     """The CSMS can be asked now (connected and registered), or not any more."""
 
     online: bool
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FactAnswered:
+class FactAnswered(msgspec.Struct, frozen=True, kw_only=True):
     """The CSMS answered a transaction fact: its name for the transaction, and its word on the token if it gave one.
 
     ``retransmitted``: the same fact had been sent before, so ConcurrentTx may only mean that it arrived twice.
@@ -80,16 +72,14 @@ class FactAnswered:
     token: IdToken | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CommandReceived:
+class CommandReceived(msgspec.Struct, frozen=True, kw_only=True):
     """The CSMS (or the technician's console) asked for something. Exactly one ``Answer`` effect follows."""
 
     command_id: int
     command: Command
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FaultChanged:
+class FaultChanged(msgspec.Struct, frozen=True, kw_only=True):
     """A fault outside the guard was raised or cleared (reader lost, store failed, settings on last good copy)."""
 
     code: FaultCode
@@ -99,13 +89,11 @@ class FaultChanged:
     text: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class VariablesChanged:
+class VariablesChanged(msgspec.Struct, frozen=True, kw_only=True):
     """Variables that the core reads have new values."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TimePassed:
+class TimePassed(msgspec.Struct, frozen=True, kw_only=True):
     """A deadline that the core named has come, or a second has passed."""
 
 

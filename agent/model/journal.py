@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import msgspec
 
 from agent.model.facts import Fact
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class JournalRow:
+class JournalRow(msgspec.Struct, frozen=True, kw_only=True):
     """One undelivered fact.
 
     Attributes:

@@ -40,12 +40,14 @@ def _whole(
     *,
     instance: str | None = None,
     access: Access = Access.READ_WRITE,
+    file_may_set: bool = False,
 ) -> Variable:
     return Variable(
         component=component,
         variable=variable,
         instance=instance,
         type=VariableType.INTEGER,
+        file_may_set=file_may_set,
         access=access,
         default=str(default),
         unit=unit,
@@ -138,6 +140,7 @@ _LINK: Final = (
         "how long an answer may take",
         instance="Default",
         access=_READ_ONLY,
+        file_may_set=True,
     ),
     _whole(
         "OCPPCommCtrlr",

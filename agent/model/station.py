@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import Enum
+
+import msgspec
 
 
 class OnMeterLoss(Enum):
@@ -20,8 +21,7 @@ class OnPowerLoss(Enum):
     RESUME = "resume"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class EvseLayout:
+class EvseLayout(msgspec.Struct, frozen=True, kw_only=True):
     """One EVSE. ``max_current_a`` is per phase; ``phases`` 1 or 3; ``lockable``: a socket with a lock."""
 
     evse_id: int
@@ -33,8 +33,7 @@ class EvseLayout:
     voltage_v: float = 230.0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StationLayout:
+class StationLayout(msgspec.Struct, frozen=True, kw_only=True):
     """The whole station.
 
     Attributes:

@@ -8,9 +8,10 @@ changes. Times and sizes carry their unit in ``Variable.unit``.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 from enum import Enum
+
+import msgspec
 
 from agent.model.commands import Attribute, VariableRef, VariableResult, VariableStatus
 
@@ -44,8 +45,7 @@ class ValueSource(Enum):
     CSMS = "csms"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Variable:
+class Variable(msgspec.Struct, frozen=True, kw_only=True):
     """Definition of one variable.
 
     Attributes:
@@ -54,6 +54,7 @@ class Variable:
         options: allowed values of an option, or members of a list.
         reboot_required: a change takes effect after a restart.
         persistent: kept over restarts.
+        file_may_set: the CSMS cannot write it, but the station file may preset it.
     """
 
     component: str
@@ -68,6 +69,7 @@ class Variable:
     options: tuple[str, ...] = ()
     reboot_required: bool = False
     persistent: bool = True
+    file_may_set: bool = False
     text: str = ""
     evse_id: int | None = None
     connector_id: int | None = None
@@ -131,8 +133,7 @@ class Variable:
         raise ValueError(f"{text!r} is not one of {', '.join(self.options)}")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StoredValue:
+class StoredValue(msgspec.Struct, frozen=True, kw_only=True):
     """A value as the store keeps it. ``file_value`` is what the station file said when the CSMS changed it."""
 
     key: str
@@ -141,8 +142,7 @@ class StoredValue:
     file_value: str | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class VariableEntry:
+class VariableEntry(msgspec.Struct, frozen=True, kw_only=True):
     """One variable with its present value, for reports and ``status``."""
 
     definition: Variable

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from enum import Enum, auto
 from typing import Any, Final, TypeVar
 
@@ -34,8 +33,7 @@ class Direction(Enum):
     BOTH = auto()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class MessagePair:
+class MessagePair(msgspec.Struct, frozen=True, kw_only=True):
     """The request and the response of one action."""
 
     request: type[Payload]

@@ -6,7 +6,6 @@ A dialect turns neutral values into messages and back. It decides nothing about 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, Protocol
 
 import msgspec
@@ -21,16 +20,14 @@ from agent.model.variables import Variable, VariableEntry
 from agent.ocpp.errors import Violation
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Message:
+class Message(msgspec.Struct, frozen=True, kw_only=True):
     """An outgoing message: its action and its typed payload (a msgspec Struct of the dialect)."""
 
     action: str
     payload: Any
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StationIdentity:
+class StationIdentity(msgspec.Struct, frozen=True, kw_only=True):
     """Who the station says it is when it boots."""
 
     vendor: str
@@ -43,8 +40,7 @@ class StationIdentity:
     meter_serial_number: str | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Registration:
+class Registration(msgspec.Struct, frozen=True, kw_only=True):
     """The CSMS's answer to a boot notification.
 
     Attributes:
@@ -58,8 +54,7 @@ class Registration:
     utc_s: float | None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FactAnswer:
+class FactAnswer(msgspec.Struct, frozen=True, kw_only=True):
     """What an answer to a rendered fact says: the CSMS's name for the transaction and its word on the token."""
 
     csms_id: str | None = None
@@ -99,8 +94,7 @@ class Dialect(Protocol):
         """Read the CSMS's time from the answer to a heartbeat; ``None`` where it cannot be read."""
 
     def statuses(self, views: Sequence[EvseView], station_operative: bool) -> Mapping[tuple[int, int], str]:
-        """Project the status of every reportable connector: (EVSE, connector) -> comparable text, in reporting order.
-        """
+        """Project the status of every reportable connector: (EVSE, connector) -> comparable text, in reporting order."""
 
     def status(
         self, place: tuple[int, int], views: Sequence[EvseView], station_operative: bool, at_utc_s: float | None

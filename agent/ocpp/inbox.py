@@ -11,8 +11,9 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Final
+
+import msgspec
 
 from agent.model.commands import Answered, AnyOutcome, Command, Outcome, RequestStart, RequestStop, TriggerMessage
 from agent.model.inputs import CommandReceived
@@ -29,15 +30,13 @@ UNREADABLE_ID: Final = "-1"  # what stands for an id that could not be read. OCP
 _SHOWN_CHARS: Final = 36
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Waiting:
+class _Waiting(msgspec.Struct, frozen=True, kw_only=True):
     call: rpc.Call
     command: Command
     deadline_s: float
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Past:
+class _Past(msgspec.Struct, frozen=True, kw_only=True):
     call: rpc.Call
     answer: str
     at_s: float

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import msgspec
 
 from agent.model.ids import IdToken
 from agent.model.journal import JournalRow
@@ -10,23 +10,19 @@ from agent.ocpp.dialect import Message
 from agent.ocpp.status_board import StatusReport
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Boot:
+class Boot(msgspec.Struct, frozen=True, kw_only=True):
     """A boot notification."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Heartbeat:
+class Heartbeat(msgspec.Struct, frozen=True, kw_only=True):
     """A heartbeat, on time or asked for."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Plain:
+class Plain(msgspec.Struct, frozen=True, kw_only=True):
     """A message whose answer nobody waits for."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Asked:
+class Asked(msgspec.Struct, frozen=True, kw_only=True):
     """The core wants to know about a token, at the latest by ``until_s``."""
 
     request_id: int
@@ -37,16 +33,14 @@ class Asked:
 About = Boot | Heartbeat | Plain | Asked | StatusReport | JournalRow
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Waiting:
+class Waiting(msgspec.Struct, frozen=True, kw_only=True):
     """A message outside the journal that the CSMS asked for and that waits for its turn."""
 
     message: Message
     about: Heartbeat | Plain
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class OpenCall:
+class OpenCall(msgspec.Struct, frozen=True, kw_only=True):
     """Our one CALL that waits for its answer until ``deadline_s``."""
 
     message_id: str

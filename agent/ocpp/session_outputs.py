@@ -2,36 +2,32 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+import msgspec
 
 from agent.model.commands import TriggerKind
 from agent.model.inputs import Input
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Send:
+class Send(msgspec.Struct, frozen=True, kw_only=True):
     """Write one WebSocket text message."""
 
     text: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Drop:
+class Drop(msgspec.Struct, frozen=True, kw_only=True):
     """Close the connection with this WebSocket close code, then call ``Session.closed`` and reconnect with back-off."""
 
     code: int
     reason: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ToCore:
+class ToCore(msgspec.Struct, frozen=True, kw_only=True):
     """Hand an input to the charging core."""
 
     input: Input
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class MarkSent:
+class MarkSent(msgspec.Struct, frozen=True, kw_only=True):
     """A fact is about to be transmitted (the ``Send`` follows): its row is ``sent`` from now on.
 
     Attributes:
@@ -43,8 +39,7 @@ class MarkSent:
     utc_s: float | None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Acknowledged:
+class Acknowledged(msgspec.Struct, frozen=True, kw_only=True):
     """A fact is delivered: remove its row and remember ``csms_id`` (if not ``None``) for its transaction, in one
     commit.
     """
@@ -53,8 +48,7 @@ class Acknowledged:
     csms_id: str | None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Failed:
+class Failed(msgspec.Struct, frozen=True, kw_only=True):
     """The CSMS failed to process a fact: count one attempt. ``new_message_id``: the next one needs a fresh id."""
 
     seq: int
@@ -62,8 +56,7 @@ class Failed:
     new_message_id: bool
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class GiveUp:
+class GiveUp(msgspec.Struct, frozen=True, kw_only=True):
     """A fact failed for good: count the attempt and move it to the dead letters; the next one goes.
 
     Where the fact is a ``TransactionStarted`` the other facts of its transaction have ``start_lost`` from now on.
@@ -73,15 +66,13 @@ class GiveUp:
     error: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ClockHeard:
+class ClockHeard(msgspec.Struct, frozen=True, kw_only=True):
     """The CSMS said what time it is."""
 
     utc_s: float
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Registered:
+class Registered(msgspec.Struct, frozen=True, kw_only=True):
     """The CSMS answered a boot notification.
 
     Attributes:
@@ -94,8 +85,7 @@ class Registered:
     interval_s: float
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Triggered:
+class Triggered(msgspec.Struct, frozen=True, kw_only=True):
     """The CSMS was told that this comes: make it and pass it to ``Session.send`` (or the journal). ``None``: every
     EVSE.
     """
@@ -104,13 +94,12 @@ class Triggered:
     evse_id: int | None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LogLine:
+class LogLine(msgspec.Struct, frozen=True, kw_only=True):
     """One log line: ``event`` is ``noun.past_verb``; no id tokens in the fields."""
 
     event: str
     level: str = "info"
-    fields: dict[str, str | int | float | bool | None] = field(default_factory=dict)
+    fields: dict[str, str | int | float | bool | None] = msgspec.field(default_factory=dict)
 
 
 Output = (

@@ -11,8 +11,9 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Final
+
+import msgspec
 
 from agent.model.evse import EvseView
 from agent.model.variables import VariableBook
@@ -23,8 +24,7 @@ Place = tuple[int, int]
 MOST_WAITING: Final = 200
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StatusReport:
+class StatusReport(msgspec.Struct, frozen=True, kw_only=True):
     """One status that waits for its turn, rendered when it changed."""
 
     place: Place

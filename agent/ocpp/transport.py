@@ -83,7 +83,7 @@ class CsmsEndpoint:
         allow_insecure: permits ``ws://``.
         password: for HTTP Basic authentication with the identity as user; ``None``: no authentication.
         trailing_slash: write a ``/`` after the identity too; a few servers want it.
-        ping_timeout_s: how long a pong may take.
+        ping_timeout_s: time after a ping within which the link is given up without a pong.
         open_timeout_s: for name, TCP, TLS and upgrade together.
         compression: offer permessage-deflate.
     """
@@ -138,6 +138,7 @@ class Link:
         if scheme == "ws" and not endpoint.allow_insecure:
             text = f"{endpoint.url} is not encrypted; use wss://, or allow it in the station file"
             raise LinkClosed(LinkFailure.REFUSED_INSECURE, text)
+        farewell_s = min(CLOSE_WITHIN_S, endpoint.ping_timeout_s / 3)  # websockets waits so long after a missing pong
         tls: dict[str, Any] = {"ssl": _tls_context(endpoint.root_files)} if scheme == "wss" else {}
         try:
             connection = await _Connect(
@@ -148,9 +149,9 @@ class Link:
                 user_agent_header="charge-agent",
                 proxy=None,
                 open_timeout=endpoint.open_timeout_s,
-                close_timeout=CLOSE_WITHIN_S,
+                close_timeout=farewell_s,
                 ping_interval=ping_s or None,
-                ping_timeout=endpoint.ping_timeout_s,
+                ping_timeout=endpoint.ping_timeout_s - farewell_s,
                 max_size=MAX_MESSAGE_BYTES,
                 **tls,
             )

@@ -6,15 +6,15 @@ Source: OCPP 1.6 §5.17, errata 3.35 and 3.40; OCPP 2.0.1 F06.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+
+import msgspec
 
 from agent.model.commands import Answered, Outcome, TriggerKind, TriggerMessage
 from agent.ocpp.session_outputs import Triggered
 from agent.ocpp.status_board import Place
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Grant:
+class Grant(msgspec.Struct, frozen=True, kw_only=True):
     """The answer to a trigger, and what is to be sent after it."""
 
     outcome: Outcome

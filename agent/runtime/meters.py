@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+
+import msgspec
 
 from agent.log import Condition, get_logger
 from agent.model.inputs import Input, ReadingFailed, ReadingTaken
 from drivers.api import DriverError, Meter, MeterReading
 
 
-@dataclass(slots=True)
-class _Place:
+class _Place(msgspec.Struct):
     evse_id: int
     meter: Meter
     silent: Condition

@@ -8,9 +8,10 @@ Source: OCPP 1.6 §9, errata 3.76-3.91.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from types import MappingProxyType
 from typing import Final
+
+from msgspec.structs import replace
 
 from agent.model.commands import VariableRef
 from agent.model.sample import Measurand

@@ -10,9 +10,10 @@ Source: OCPP 1.6 §4.9, §7.6, §7.7, errata 3.19 and 3.84.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Final
+
+import msgspec
 
 from agent.model.evse import EvseView, Occupancy
 from agent.model.faults import Fault, FaultCode
@@ -57,8 +58,7 @@ _ERROR_OF: Final[Mapping[FaultCode, Error]] = MappingProxyType(
 _EV_ERROR_FITS: Final = frozenset({Status.PREPARING, Status.SUSPENDED_EV, Status.SUSPENDED_EVSE, Status.FINISHING})
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Projection:
+class Projection(msgspec.Struct, frozen=True, kw_only=True):
     """What 1.6 says about one connector."""
 
     status: Status
