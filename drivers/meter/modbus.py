@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from drivers.api import DriverKind, DriverRejected, DriverSpec, MeterReading, Option, OptionProblem, RegisterBus
-from drivers.meter.profile import Profile, ProfileError, Register, load_profile
+from drivers.meter.profile import NARROW_GAP, Block, Profile, ProfileError, Register, load_profile
 
 _PHASES: Final = ("l1", "l2", "l3")
 _READ: Final = frozenset(
@@ -33,18 +33,29 @@ class ModbusMeter:
         self._bus = bus
         self._timeout_s = timeout_s
         self._blocks = profile.blocks(_READ)
+        self._narrow = profile.max_gap <= NARROW_GAP
 
     async def read(self) -> MeterReading:
         """Read one set of values.
 
         A value that cannot be (a voltage of 900 V, an energy below 0) is ``None``, like one the meter does not have.
-        A meter that refuses one block still gives the others; the energy block must answer.
+        A meter that refuses one block still gives the others; the energy block must answer. One that refuses to read
+        through wide gaps (some of a model allow 80 registers, some 50: openWB, sdm.py) is read in narrower blocks from
+        then on.
 
         Raises:
             DriverError: see ``RegisterBus.read_registers``.
         """
+        if not self._narrow:
+            try:
+                return await self._read(self._blocks)
+            except DriverRejected:
+                self._blocks, self._narrow = self._profile.blocks(_READ, max_gap=NARROW_GAP), True
+        return await self._read(self._blocks)
+
+    async def _read(self, blocks: tuple[Block, ...]) -> MeterReading:
         values: dict[str, float | None] = {}
-        for block in self._blocks:
+        for block in blocks:
             try:
                 words = await self._bus.read_registers(
                     unit=self._unit,
@@ -54,7 +65,7 @@ class ModbusMeter:
                     timeout_s=self._timeout_s,
                 )
             except DriverRejected:
-                if any(register.name == "energy_import" for register in block.registers):
+                if not self._narrow or any(register.name == "energy_import" for register in block.registers):
                     raise
                 continue
             for register in block.registers:

@@ -11,7 +11,7 @@ A profile says where a meter keeps which value::
     word_order = "big"         # "little": low word first
     min_gap_ms = 100
     max_block = 80             # registers per read
-    max_gap = 8                # unused registers that a read may run through
+    max_gap = 8                # unused registers that a read may run through, if the meter is known to allow more
     confidence = "high"
     [registers.energy_import]
     addr = 72                  # wire address, counted from 0
@@ -32,6 +32,8 @@ from typing import Any, Final
 
 from drivers.api import DriverError, RegisterKind
 from drivers.config_dir import config_dir
+
+NARROW_GAP: Final = 8  # unused registers that most meters let a read run through
 
 
 class ProfileError(DriverError):
@@ -119,8 +121,12 @@ class Profile:
         value = _scaled(raw, register)
         return value if math.isfinite(value) else None
 
-    def blocks(self, names: frozenset[str]) -> tuple[Block, ...]:
-        """Return the reads that fetch the registers called ``names``, as few as ``max_block`` and ``max_gap`` allow."""
+    def blocks(self, names: frozenset[str], *, max_gap: int | None = None) -> tuple[Block, ...]:
+        """Return the reads that fetch the registers called ``names``, as few as ``max_block`` and ``max_gap`` allow.
+
+        ``max_gap`` may be less than the profile's, for a meter that refuses what its kind is said to allow.
+        """
+        gap = self.max_gap if max_gap is None else min(max_gap, self.max_gap)
         wanted = [each for each in self.registers.values() if each.name in names]
         blocks: list[list[Register]] = []
         for register in sorted(wanted, key=lambda each: (each.kind.value, each.address)):
@@ -128,7 +134,7 @@ class Profile:
             if (
                 last is not None
                 and last[0].kind is register.kind
-                and register.address - last[-1].end <= self.max_gap
+                and register.address - last[-1].end <= gap
                 and register.end - last[0].address <= self.max_block
             ):
                 last.append(register)
@@ -183,7 +189,7 @@ def _profile(table: Mapping[str, Any]) -> Profile:
         low_byte_first=_order(table, "byte_order"),
         gap_s=_whole(table, "min_gap_ms", 0, 10_000, default=0) / 1000,
         max_block=max_block,
-        max_gap=_whole(table, "max_gap", 0, 125, default=8),
+        max_gap=_whole(table, "max_gap", 0, 125, default=NARROW_GAP),
         registers=registers,
     )
 

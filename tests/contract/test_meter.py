@@ -11,6 +11,7 @@ import pytest
 
 from drivers.api import DriverKind, DriverProtocolError, DriverRejected, DriverTimeout, Meter, MeterReading
 from drivers.meter.bus import SerialBus, TcpBus
+from drivers.config_dir import config_dir
 from drivers.registry import check_options, find, open_driver
 from tests.contract.modbus_slave import Manner, ModbusSlave, RtuSlave, TcpSlave
 
@@ -126,8 +127,8 @@ async def test_a_frequency_in_tenths_is_understood(
 
 
 async def test_a_silent_meter_is_an_error_and_no_old_value(bus: SerialBus | TcpBus, sdm630: Sdm630) -> None:
+    await open_meter(bus).read()
     meter = open_meter(bus, timeout_s=0.2)
-    await meter.read()
     sdm630.slave.manners.extend([Manner.SILENT] * 2)
     with pytest.raises(DriverTimeout):
         await meter.read()
@@ -155,6 +156,23 @@ async def test_a_meter_that_refuses_its_energy_is_an_error(
     sdm630.slave.manners.extend([Manner.WELL, Manner.REFUSED])
     with pytest.raises(DriverRejected):
         await meter.read()
+
+
+async def test_a_meter_that_refuses_wide_reads_is_read_in_narrow_ones(
+    bus: SerialBus | TcpBus, sdm630: Sdm630, tmp_path: Path
+) -> None:
+    shipped = (config_dir() / "meters" / "eastron_sdm630.toml").read_text()
+    profile = tmp_path / "wide.toml"
+    profile.write_text("max_gap = 40\n" + "\n".join(x for x in shipped.splitlines() if not x.startswith("max_gap")))
+    meter = open_meter(bus, profile=str(profile))
+    await meter.read()
+    assert [(address, count) for _, _, address, count in sdm630.slave.requests] == [(0, 76)]
+    sdm630.slave.manners.append(Manner.REFUSED)
+    reading = await meter.read()
+    assert reading.energy_import_wh == pytest.approx(1_234_567.0, abs=0.1)
+    await meter.read()
+    narrow = [(0, 18), (52, 2), (70, 6)]
+    assert [(address, count) for _, _, address, count in sdm630.slave.requests[2:]] == narrow * 2
 
 
 def test_a_wrong_profile_is_found_before_anything_is_opened() -> None:

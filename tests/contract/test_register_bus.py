@@ -150,7 +150,7 @@ async def test_a_late_answer_of_one_unit_does_not_hold_up_another() -> None:
     line.slave.manners.append(Manner.HELD)
     with pytest.raises(DriverTimeout):
         await line.read(100, unit=1, timeout_s=T_S)
-    assert await line.read(100, unit=2, timeout_s=T_S) == (5, 6)
+    assert await line.read(100, unit=2) == (5, 6)
     line.slave.manners.append(Manner.HELD)
     other = asyncio.ensure_future(line.read(100, unit=2))
     line.slave.asked.clear()
@@ -200,7 +200,7 @@ async def test_a_unit_that_owes_an_answer_does_not_hold_up_another() -> None:
         await line.read(100, unit=1, timeout_s=T_S)
     waiting = asyncio.ensure_future(line.read(100, unit=1, timeout_s=60.0))
     for _ in range(3):
-        assert await line.read(100, unit=2, timeout_s=T_S) == (5, 6)
+        assert await line.read(100, unit=2) == (5, 6)
     assert not waiting.done()
     waiting.cancel()
     await line.bus.close()
