@@ -46,7 +46,7 @@ class BootSchedule:
         """Plan the boot notification of a new connection; none where the last one was accepted."""
         if self.standing is Standing.ACCEPTED:
             self.due_s = None
-        elif self.due_s is None or self.standing is Standing.UNKNOWN:
+        elif self.due_s is None:
             self.due_s = now_s
 
     def trigger(self, now_s: float) -> None:

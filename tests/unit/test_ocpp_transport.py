@@ -1,0 +1,310 @@
+"""The WebSocket over loopback, plain and with TLS: what is accepted, what is refused, and what the installer reads."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import socket
+import ssl
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+from http import HTTPStatus
+from pathlib import Path
+from typing import Any
+
+import pytest
+import trustme
+from websockets.asyncio.server import ServerConnection, serve
+from websockets.datastructures import Headers
+from websockets.http11 import Request, Response
+from websockets.typing import Subprotocol
+
+from agent.ocpp.transport import CsmsEndpoint, Link, LinkClosed, LinkFailure, password_bytes
+
+Handler = Callable[[ServerConnection], Awaitable[None]]
+
+
+async def echo(connection: ServerConnection) -> None:
+    async for text in connection:
+        await connection.send(text)
+
+
+@asynccontextmanager
+async def csms(handler: Handler = echo, **options: Any) -> AsyncIterator[int]:
+    """Serve on a free port of the loopback interface."""
+    options.setdefault("subprotocols", [Subprotocol("ocpp1.6")])
+    async with serve(handler, "127.0.0.1", 0, **options) as server:
+        yield next(iter(server.sockets)).getsockname()[1]
+
+
+def endpoint(port: int, scheme: str = "ws", host: str = "127.0.0.1", **changes: Any) -> CsmsEndpoint:
+    fields: dict[str, Any] = {
+        "url": f"{scheme}://{host}:{port}/ocpp",
+        "identity": "CS 1",
+        "subprotocol": "ocpp1.6",
+        "allow_insecure": scheme == "ws",
+        "open_timeout_s": 5.0,
+    }
+    return CsmsEndpoint(**(fields | changes))
+
+
+async def refusal(target: CsmsEndpoint) -> LinkClosed:
+    with pytest.raises(LinkClosed) as caught:
+        await Link.connect(target, ping_s=0)
+    return caught.value
+
+
+@pytest.mark.req("OCPP-J 1.6 §3.1.1, §3.1.2")
+async def test_messages_go_both_ways_and_the_path_names_the_station() -> None:
+    seen: list[str] = []
+
+    async def remember(connection: ServerConnection) -> None:
+        assert connection.request is not None
+        seen.append(connection.request.path)
+        await echo(connection)
+
+    async with csms(remember) as port, await Link.connect(endpoint(port), ping_s=0) as link:
+        await link.send('[2,"1","Heartbeat",{}]')
+        assert await link.recv() == '[2,"1","Heartbeat",{}]'
+        assert link.subprotocol == "ocpp1.6"
+    assert seen == ["/ocpp/CS%201"]
+
+
+@pytest.mark.parametrize(
+    ("url", "identity", "slash", "address"),
+    [
+        ("wss://h", "A", False, "wss://h/A"),
+        ("wss://h/", "A", False, "wss://h/A"),
+        ("wss://h/steve/websocket", "A/B:ü", False, "wss://h/steve/websocket/A%2FB%3A%C3%BC"),
+        ("wss://h:1/x/", "A", True, "wss://h:1/x/A/"),
+    ],
+)
+@pytest.mark.req("OCPP-J 1.6 §3.1.1")
+def test_the_path_is_kept_and_the_identity_encoded(url: str, identity: str, slash: bool, address: str) -> None:
+    target = CsmsEndpoint(url=url, identity=identity, subprotocol="ocpp1.6", trailing_slash=slash)
+    assert target.address == address
+
+
+@pytest.mark.req("OCPP-J 1.6 §3.1.2")
+async def test_a_server_that_names_no_subprotocol_is_taken_at_its_word() -> None:
+    async with csms(subprotocols=None) as port, await Link.connect(endpoint(port), ping_s=0) as link:
+        assert link.subprotocol is None
+
+
+async def test_a_server_that_chooses_something_else_is_refused() -> None:
+    def choose(_connection: ServerConnection, _offers: Any) -> Subprotocol:
+        return Subprotocol("ocpp2.0.1")
+
+    async with csms(select_subprotocol=choose) as port:
+        assert (await refusal(endpoint(port))).failure is LinkFailure.SUBPROTOCOL
+
+
+@pytest.mark.parametrize(
+    ("status", "word"), [(404, "unknown"), (401, "password"), (302, "redirects"), (500, "500"), (503, "503")]
+)
+async def test_a_refused_upgrade_tells_its_status_and_no_redirect_is_followed(status: int, word: str) -> None:
+    visits: list[str] = []
+
+    def refuse(_connection: ServerConnection, request: Request) -> Response:
+        visits.append(request.path)
+        return Response(status, HTTPStatus(status).phrase, Headers([("Location", "/elsewhere")]), b"")
+
+    async with csms(process_request=refuse) as port:
+        error = await refusal(endpoint(port))
+    assert (error.failure, error.code) == (LinkFailure.HTTP_STATUS, status)
+    assert word in error.text
+    assert visits == ["/ocpp/CS%201"]
+
+
+@pytest.mark.parametrize(("text", "hexadecimal"), [("Pässword", False), ("00ff41", True)])
+async def test_basic_authentication_sends_identity_and_password(text: str, hexadecimal: bool) -> None:
+    headers: list[str] = []
+
+    async def remember(connection: ServerConnection) -> None:
+        assert connection.request is not None
+        headers.append(connection.request.headers["Authorization"])
+
+    password = password_bytes(text, hexadecimal=hexadecimal)
+    target = endpoint(0, password=password)
+    assert text not in repr(target)
+    assert str(password) not in repr(target)
+    async with csms(remember) as port, await Link.connect(endpoint(port, password=password), ping_s=0) as link:
+        with pytest.raises(LinkClosed):
+            await link.recv()
+    assert base64.b64decode(headers[0].removeprefix("Basic ")) == b"CS 1:" + password
+
+
+@pytest.mark.parametrize("code", [1000, 1001, 1008, 1011])
+async def test_a_close_frame_is_told_with_its_code_and_reason(code: int) -> None:
+    async def close(connection: ServerConnection) -> None:
+        await connection.close(code, "Unknown station")
+
+    async with csms(close) as port, await Link.connect(endpoint(port), ping_s=0) as link:
+        with pytest.raises(LinkClosed, match="Unknown station") as caught:
+            await link.recv()
+        assert (caught.value.failure, caught.value.code) == (LinkFailure.CLOSED, code)
+        with pytest.raises(LinkClosed):
+            await link.send("x")
+        await link.close()
+
+
+async def test_a_connection_that_breaks_without_a_close_frame_is_lost() -> None:
+    async def vanish(connection: ServerConnection) -> None:
+        connection.transport.abort()
+
+    async with csms(vanish) as port, await Link.connect(endpoint(port), ping_s=0) as link:
+        with pytest.raises(LinkClosed) as caught:
+            await link.recv()
+    assert (caught.value.failure, caught.value.code) == (LinkFailure.LOST, None)
+
+
+@pytest.mark.req("OCPP-J 1.6 §5.3")
+async def test_a_half_open_link_is_noticed_by_its_missing_pong() -> None:
+    silent = asyncio.Event()
+
+    async def pause(connection: ServerConnection) -> None:
+        connection.transport.pause_reading()
+        await silent.wait()
+        connection.transport.resume_reading()
+
+    async with csms(pause, ping_interval=None) as port:
+        link = await Link.connect(endpoint(port, ping_timeout_s=0.3), ping_s=0.1)
+        with pytest.raises(LinkClosed) as caught:
+            async with asyncio.timeout(2.0):
+                await link.recv()
+        silent.set()
+    assert caught.value.failure is LinkFailure.LOST
+
+
+async def test_a_message_that_is_too_long_ends_the_connection() -> None:
+    async def flood(connection: ServerConnection) -> None:
+        await connection.send("x" * 1_100_000)
+        await connection.wait_closed()
+
+    async with csms(flood) as port, await Link.connect(endpoint(port), ping_s=0) as link:
+        with pytest.raises(LinkClosed):
+            await link.recv()
+
+
+async def test_a_port_where_nobody_listens_is_unreachable() -> None:
+    with socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))
+        error = await refusal(endpoint(unused.getsockname()[1]))
+    assert error.failure is LinkFailure.UNREACHABLE
+    assert "127.0.0.1" in error.text
+
+
+async def test_a_server_that_never_answers_the_upgrade_times_out() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as mute:
+        error = await refusal(endpoint(mute.getsockname()[1], open_timeout_s=0.2))
+    assert error.failure is LinkFailure.TIMED_OUT
+
+
+@pytest.mark.parametrize("url", ["http://h/x", "h/x", "ftp://h"])
+async def test_another_kind_of_address_is_refused_before_anything_is_sent(url: str) -> None:
+    assert (await refusal(endpoint(1, url=url))).failure is LinkFailure.BAD_URL
+
+
+async def test_plain_text_needs_permission() -> None:
+    async with csms() as port:
+        error = await refusal(endpoint(port, allow_insecure=False))
+    assert error.failure is LinkFailure.REFUSED_INSECURE
+    assert "wss://" in error.text
+
+
+# ---- TLS -------------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def authority() -> trustme.CA:
+    return trustme.CA()
+
+
+@pytest.fixture
+def root_file(authority: trustme.CA, tmp_path: Path) -> Path:
+    path = tmp_path / "root.pem"
+    authority.cert_pem.write_to_path(path)
+    return path
+
+
+def server_tls(authority: trustme.CA, name: str, **options: Any) -> ssl.SSLContext:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert(name, **options).configure_cert(context)
+    return context
+
+
+@pytest.mark.req("security whitepaper A00.FR.307")
+async def test_a_private_root_is_trusted_where_the_file_names_it(authority: trustme.CA, root_file: Path) -> None:
+    async with csms(ssl=server_tls(authority, "localhost")) as port:
+        target = endpoint(port, "wss", "localhost", root_files=(root_file,))
+        async with await Link.connect(target, ping_s=0) as link:
+            await link.send("hello")
+            assert await link.recv() == "hello"
+
+
+async def test_a_private_root_is_not_trusted_otherwise(authority: trustme.CA, tmp_path: Path) -> None:
+    other = tmp_path / "other.pem"
+    trustme.CA().cert_pem.write_to_path(other)
+    async with csms(ssl=server_tls(authority, "localhost")) as port:
+        for roots in ((), (other,)):
+            error = await refusal(endpoint(port, "wss", "localhost", root_files=roots))
+            assert error.failure is LinkFailure.TLS_UNTRUSTED
+
+
+@pytest.mark.req("security whitepaper A00.FR.307")
+async def test_a_certificate_for_another_name_is_refused(authority: trustme.CA, root_file: Path) -> None:
+    async with csms(ssl=server_tls(authority, "elsewhere.example")) as port:
+        for host in ("localhost", "127.0.0.1"):
+            error = await refusal(endpoint(port, "wss", host, root_files=(root_file,)))
+            assert error.failure is LinkFailure.TLS_WRONG_NAME
+
+
+async def test_an_expired_certificate_is_refused(authority: trustme.CA, root_file: Path) -> None:
+    past = datetime(2020, 1, 1, tzinfo=UTC)
+    async with csms(ssl=server_tls(authority, "localhost", not_after=past)) as port:
+        error = await refusal(endpoint(port, "wss", "localhost", root_files=(root_file,)))
+    assert error.failure is LinkFailure.TLS_EXPIRED
+    assert "expired" in error.text
+
+
+async def test_there_is_no_way_back_to_plain_text(root_file: Path) -> None:
+    visits: list[str] = []
+
+    async def remember(connection: ServerConnection) -> None:
+        visits.append("visited")
+
+    async with csms(remember) as port:
+        target = endpoint(port, "wss", "localhost", root_files=(root_file,), allow_insecure=True)
+        assert (await refusal(target)).failure in (LinkFailure.TLS_FAILED, LinkFailure.UNREACHABLE)
+    assert not visits
+
+
+async def test_a_redirect_from_tls_is_not_followed_either(authority: trustme.CA, root_file: Path) -> None:
+    def refuse(_connection: ServerConnection, _request: Request) -> Response:
+        return Response(301, "Moved", Headers([("Location", "ws://127.0.0.1:1/")]), b"")
+
+    async with csms(ssl=server_tls(authority, "localhost"), process_request=refuse) as port:
+        error = await refusal(endpoint(port, "wss", "localhost", root_files=(root_file,)))
+    assert (error.failure, error.code) == (LinkFailure.HTTP_STATUS, 301)
+
+
+@pytest.mark.req("security whitepaper A00.FR.311")
+@pytest.mark.filterwarnings("ignore:ssl.TLSVersion")
+async def test_tls_1_1_is_refused(authority: trustme.CA, root_file: Path) -> None:
+    old = server_tls(authority, "localhost")
+    old.minimum_version = ssl.TLSVersion.MINIMUM_SUPPORTED
+    old.set_ciphers("ALL:@SECLEVEL=0")
+    old.maximum_version = ssl.TLSVersion.TLSv1_1
+    async with csms(ssl=old) as port:
+        error = await refusal(endpoint(port, "wss", "localhost", root_files=(root_file,)))
+    assert error.failure in (LinkFailure.TLS_FAILED, LinkFailure.UNREACHABLE)
+
+
+async def test_a_root_file_that_is_none_is_said_to_be_so(tmp_path: Path) -> None:
+    broken = tmp_path / "broken.pem"
+    broken.write_text("nothing")
+    for path in (broken, tmp_path / "missing.pem"):
+        error = await refusal(endpoint(1, "wss", "localhost", root_files=(path,)))
+        assert error.failure is LinkFailure.TLS_FAILED
+        assert path.name in error.text
