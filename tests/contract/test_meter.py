@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from drivers.api import DriverKind, DriverProtocolError, DriverRejected, DriverTimeout, Meter, MeterReading
-from drivers.meter.bus import SerialBus, TcpBus
 from drivers.config_dir import config_dir
+from drivers.meter.bus import SerialBus, TcpBus
 from drivers.registry import check_options, find, open_driver
 from tests.contract.modbus_slave import Manner, ModbusSlave, RtuSlave, TcpSlave
 
