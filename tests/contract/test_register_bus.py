@@ -78,8 +78,8 @@ async def test_the_longest_read_arrives_whole(line: Line) -> None:
 
 
 async def test_two_units_answer_on_one_bus(line: Line) -> None:
-    answers = await asyncio.gather(line.read(100, unit=1), line.read(100, unit=2))
-    assert answers == [(0x1111, 0x1112), (0x3331, 0x3332)]
+    first, second = await asyncio.gather(line.read(100, unit=1), line.read(100, unit=2))
+    assert (first, second) == ((0x1111, 0x1112), (0x3331, 0x3332))
 
 
 async def test_silence_is_a_timeout(line: Line) -> None:
