@@ -40,6 +40,7 @@ class Ending:
         self._metered = metered
         self._open_s: float | None = None
         self._lost_s: float | None = None
+        self._seen_open_s = now_s
         self.unconfirmed = False
 
     def step(self, now_s: float, condition: EvseCondition | None, reading: MeterReading | None) -> LastWord | None:
@@ -55,7 +56,9 @@ class Ending:
             return None
         if not self._metered:
             return LastWord(reading=None, gap="the contactor was not confirmed open" if self.unconfirmed else None)
-        after = reading if reading is not None and reading.taken_s > self._open_s else None
+        # Not before the decision either: an old report of an open contactor may be overtaken by its closing.
+        since_s = max(self._open_s, self._decided_s)
+        after = reading if reading is not None and reading.taken_s > since_s else None
         current_a = draws_a(after)
         if after is not None and not self.unconfirmed and (current_a is None or current_a < IDLE_A):
             return LastWord(reading=after, gap=None)
@@ -92,9 +95,7 @@ class Ending:
 
     @property
     def _meter_due_s(self) -> float:
-        return max(self._open_s or 0.0, self._decided_s, self._seen_open_s) + METER_WAIT_S
-
-    _seen_open_s: float = 0.0
+        return max(self._decided_s, self._seen_open_s) + METER_WAIT_S
 
     def _watch_opening(self, now_s: float, condition: EvseCondition | None) -> None:
         if condition is None:

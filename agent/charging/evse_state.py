@@ -183,7 +183,10 @@ class EvseState:
             case SessionState.ENDING if self.ending is not None:
                 due += [self.ending.deadline_s, self._asked_due(self.ending.wants_reading)]
             case SessionState.RECOVERING:
-                due += [self.session.since_s + BOOT_WAIT_S, self._asked_due(self.meter.newest is None)]
+                # After that time only the guard's word is missing, which comes by itself.
+                over_s = self.session.since_s + BOOT_WAIT_S
+                if now.mono_s < over_s:
+                    due += [over_s, self._asked_due(self.meter.newest is None)]
             case _:
                 pass
         return min((each for each in due if each is not None and each != float("inf")), default=None)

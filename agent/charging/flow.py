@@ -16,6 +16,7 @@ import msgspec
 from agent.model.facts import ChargingState
 
 SETTLE_S: Final = 10.0
+OFFER_S: Final = 1.0  # a guard that has a permit offers in its next scan; longer without an offer: it waits
 IDLE_A: Final = 0.5  # below: not charging. Standby of vehicles and noise of meters stay below it
 DRAWING_A: Final = 1.0
 
@@ -25,6 +26,7 @@ class Seen(msgspec.Struct, frozen=True, kw_only=True):
 
     permitted: bool | None
     plugged: bool | None
+    offered: bool | None
     ready: bool | None
     closed: bool | None
     draws_a: float | None
@@ -65,6 +67,8 @@ class Flow:
             return ChargingState.SUSPENDED_EV, 0.0
         if not seen.permitted:
             return ChargingState.SUSPENDED_EVSE, 0.0
+        if seen.offered is False:
+            return ChargingState.SUSPENDED_EVSE, 0.0 if self.state is ChargingState.SUSPENDED_EVSE else OFFER_S
         if seen.ready is False:
             return ChargingState.SUSPENDED_EV, 0.0 if self.state is ChargingState.CHARGING else SETTLE_S
         if seen.ready and seen.closed:

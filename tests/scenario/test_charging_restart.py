@@ -277,3 +277,16 @@ def test_a_meter_with_a_new_register_is_trusted_again_after_the_recovery() -> No
     world.until(world.closed)
     assert world.started[1].meter_start_wh == 100
     assert world.notices("meter.base_changed")
+
+
+def test_a_resumable_transaction_waits_for_the_guard_without_waking_anybody() -> None:
+    world = World(layout=RESUME)
+    world.charge()
+    world.guard_up = False
+    world.power_cut()
+    world.start_agent()
+    world.run(30)
+    assert not world.ended
+    world.guard_link(True)
+    world.until(world.closed)
+    assert len(world.started) == 1
