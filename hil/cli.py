@@ -18,9 +18,22 @@ from hil.client import Bench, BenchError
 
 _DELEGATED: Final = {"demo": "hil.demo", "csms": "hil.csms_server"}
 
+EXIT_NO_READER: Final = 141  # as a shell says SIGPIPE
+
 
 def main(argv: list[str] | None = None) -> int:
-    """Run the command; return its exit code: 0, 1 refused or failed, 2 wrong usage."""
+    """Run the command; return its exit code: 0, 1 refused or failed, 2 wrong usage, 141 nobody reads on."""
+    try:
+        try:
+            return _run(argv)
+        finally:
+            sys.stdout.flush()
+    except BrokenPipeError:  # charge-bench ... | head
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # Python flushes once more at its end
+        return EXIT_NO_READER
+
+
+def _run(argv: list[str] | None) -> int:
     arguments = sys.argv[1:] if argv is None else argv
     delegated = _delegated(arguments)
     if delegated is not None:

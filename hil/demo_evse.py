@@ -18,11 +18,15 @@ _CABLES: Final = {ohm: current_a for current_a, ohm in PROXIMITY_OHM.items()}
 
 
 class EvseStory:
-    """Remembers one EVSE's values. ``mover`` is what happened last that other things follow from."""
+    """Remembers one EVSE's values.
+
+    ``mover`` is what happened last that other things follow from, ``restart`` the guard's newest start.
+    """
 
     def __init__(self, prefix: str = "") -> None:
         """``prefix`` names the EVSE in every text where there are several."""
         self.mover: Entry | None = None
+        self.restart: Entry | None = None
         self._prefix = prefix
         self._now: dict[str, Any] = {}
         self._offer: Entry | None = None
@@ -33,8 +37,11 @@ class EvseStory:
         self._closed_wh = 0
         self._pace = Pace(0.0)
 
-    def change(self, at_s: float, changed: Mapping[str, Any]) -> Iterator[Entry]:
-        """Tell what changed at one moment; the very first values of all are only taken in."""
+    def change(self, at_s: float, changed: Mapping[str, Any], *, powered: bool = True) -> Iterator[Entry]:
+        """Tell what changed at one moment; the very first values of all are only taken in.
+
+        ``powered`` false: the station has no power. What follows from that at once goes without saying.
+        """
         before = dict(self._now)
         self._now.update(changed)
         if "plugged" not in before:
@@ -42,18 +49,19 @@ class EvseStory:
             return
         if "lock_command" in changed:
             self._lock_cause = self.mover
-        yield from self._pilot(at_s, before, changed)
+        if powered:
+            yield from self._pilot(at_s, before, changed)
         yield from self._car(at_s, before, changed)
         if "lock" in changed:
             text = "locked" if changed["lock"] else "released"
             yield self._entry(at_s, "lock", text, cause=self._lock_cause or self.mover)
-        if "coil" in changed:
+        if "coil" in changed and powered:
             text = "switches the contactor on" if changed["coil"] else "switches the contactor off"
             self._coil = self._moves(self._entry(at_s, "guard", text, cause=self.mover, label="the coil"))
             yield self._coil
         if "load" in changed:
             yield from self._load(at_s, before, bool(changed["load"]))
-        elif "current_a" in changed:
+        elif "current_a" in changed and powered:
             yield from self._current(at_s, changed)
         if "energy_wh" in changed and self._closed_s is not None and self._pace.due(at_s):
             yield self._tick(at_s)
@@ -68,7 +76,7 @@ class EvseStory:
         if "pilot_mode" not in changed and "duty_pct" not in changed:
             return
         mode, duty_pct = self._now["pilot_mode"], float(self._now["duty_pct"])
-        label = "the offer's end"
+        label, cause = "the offer's end", self.mover
         match mode:
             case "pwm":
                 text = f"offers {offered_current_a(duty_pct):.4g} A (duty {duty_pct:.4g} %)"
@@ -76,16 +84,18 @@ class EvseStory:
             case "steady_high" if before["pilot_mode"] == "pwm":
                 text = "the offer ends (duty 100 %)"
             case "steady_high":
-                text = f"driven again: {_volts(self._now)}, no offer"
+                text, cause = f"driven again: {_volts(self._now)}, no offer", self.restart or cause
             case "steady_low":
                 text = f"{_volts(self._now)}: out of order (state F)"
             case _:
                 text = "dead, 0 V"
-        self._offer = self._entry(at_s, "pilot", text, cause=self.mover, label=label)
+        self._offer = self._entry(at_s, "pilot", text, cause=cause, label=label)
         yield self._moves(self._offer)
 
     def _car(self, at_s: float, before: Mapping[str, Any], changed: Mapping[str, Any]) -> Iterator[Entry]:
-        volts = f"pilot {_volts(before)} → {_volts(self._now)}, state {self._now['car_state']}"
+        volts = f"state {self._now['car_state']}"
+        if _volts(before) != _volts(self._now):
+            volts = f"pilot {_volts(before)} → {_volts(self._now)}, {volts}"
         if "plugged" in changed:
             if changed["plugged"]:
                 cable_a = _CABLES.get(self._now.get("proximity_ohm") or 0.0)

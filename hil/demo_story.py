@@ -26,6 +26,8 @@ SELF_EVIDENT: Final = frozenset(
 )
 """Verbs whose consequence is told anyway."""
 QUERIES: Final = frozenset({"ledger", "messages", "stations", "state", "wait", "verbs"})
+DECIDING: Final = frozenset({"Authorize", "BootNotification"})
+"""Calls whose acceptance moves the station on."""
 NET_WORDS: Final = {
     "up": "up again",
     "down": "down: connections are refused",
@@ -87,7 +89,7 @@ class Story:
                 by_evse.setdefault(int(match[1]), {})[match[2]] = value
                 self._values[signal] = value
         for number, changed in by_evse.items():
-            yield from self._evses[number].change(at_s, changed)
+            yield from self._evses[number].change(at_s, changed, powered=bool(self._values.get("power", True)))
 
     def _outside(self, at_s: float, signal: str, value: Any) -> Iterator[Entry]:
         """Tell what belongs to no EVSE."""
@@ -103,9 +105,10 @@ class Story:
             yield from self._process(at_s, signal.removeprefix("dut."), value)
         elif signal == "power" and known:
             text = "power is back" if value else "power cut: guard and agent are dead, every output falls"
-            entry = self._mover(Entry(at_s=at_s, source="station", text=text, cause=self._ends.get("power")))
-            self._ends["power"] = Entry(at_s=at_s, source="station", text=text, label="the cut")
-            yield entry
+            label = "the power's return" if value else "the cut"
+            cause = self._ends.pop("power", None)
+            self._ends["power"] = self._mover(Entry(at_s=at_s, source="station", text=text, cause=cause, label=label))
+            yield self._ends["power"]
         elif signal == "mains" and known:
             yield self._mover(Entry(at_s=at_s, source="network", text=f"mains {'on' if value else 'off'}"))
         elif signal == "net" and known:
@@ -114,9 +117,18 @@ class Story:
     def _process(self, at_s: float, role: str, pid: int | None) -> Iterator[Entry]:
         if pid is not None:
             gone = self._ends.pop(role, None)
-            yield Entry(at_s=at_s, source="station", text=f"{role} starts, process {pid}", cause=gone)
+            entry = Entry(
+                at_s=at_s,
+                source="station",
+                text=f"{role} starts, process {pid}",
+                cause=gone,
+                label=f"the {role}'s start",
+            )
+            for evse in self._evses.values():
+                evse.restart = entry if role == "guard" else evse.restart
+            yield entry
             return
-        entry = Entry(at_s=at_s, source="station", text=f"{role} is gone", label="its end")
+        entry = Entry(at_s=at_s, source="station", text=f"{role} is gone", label=f"the {role}'s end")
         self._ends[role] = entry
         if self._values.get("power", True):
             yield self._mover(entry)
@@ -160,7 +172,7 @@ class Story:
         entry = Entry(at_s=at_s, source="CSMS", text=words, cause=self._cause(frame), label=action)
         if answer is None:
             self._unanswered[frame_key(frame)] = _Call(entry, frame)
-        if (action == "Authorize" and accepted(answer)) or not ours:
+        if (action in DECIDING and accepted(answer)) or not ours:
             self._mover(entry)
         if answer is not None and (action in UNSPOKEN or (is_periodic(frame) and not self._due(at_s, frame))):
             return
