@@ -18,6 +18,7 @@ from agent.charging.limits import shares_a
 from agent.charging.orders import Orders
 from agent.charging.session import SessionState
 from agent.charging.surroundings import Surroundings
+from agent.charging.transaction import abandon
 from agent.charging.turn import Turn
 from agent.model.commands import TokenVerdict
 from agent.model.effects import Effect, StatusChanged
@@ -76,7 +77,8 @@ class Station:
         """Take over what the store kept, before the first input.
 
         Args:
-            transactions: records, ended ones included if they are still there; the newest of each EVSE counts.
+            transactions: records in the order of their starts, ended ones included if they are still there (the last
+                one of an EVSE tells that its cable was in already). One whose EVSE is gone is ended.
             availability: settings by (EVSE, connector); ``None`` is the level above.
             cache: verdicts by case-folded token.
             now: the moment; the guard and the CSMS count as not connected yet.
@@ -89,9 +91,12 @@ class Station:
         for evse_id, evse in self._evses.items():
             own = [each for each in transactions if each.evse_id == evse_id]
             running = [each for each in own if not each.ended]
-            newest = (running or own)[-1:]
-            for record in newest:
+            for record in (running or own)[-1:]:
                 evse.restore(record, turn)
+        restored = {evse.name for evse in self._evses.values()}
+        for record in transactions:
+            if not record.ended and record.transaction_id not in restored:
+                abandon(turn, record, self._around)
         self._advance(turn)
         self._shown = {evse_id: self._status(evse_id) for evse_id in (None, *self._evses)}
         return tuple(turn.effects)

@@ -260,3 +260,13 @@ def begin(
     )
     turn.add(SaveTransaction(record=record), Record(fact=fact))
     return Transaction(record, layout, around, turn.now_s)
+
+
+def abandon(turn: Turn, record: TransactionRecord, around: Surroundings) -> None:
+    """End a transaction that no EVSE can go on with: the station was configured anew since."""
+    transaction = Transaction(record, EvseLayout(evse_id=record.evse_id), around, turn.now_s)
+    if record.ending is None:
+        transaction.decide_end(turn, StopReason.OTHER, None, None)
+    gap = "no EVSE of this station can go on with it; the register is the last durable one"
+    transaction.end(turn, reading=None, gap=gap)
+    turn.note("transaction.ended", record.evse_id, level="warning", transaction_id=record.transaction_id, gap=gap)

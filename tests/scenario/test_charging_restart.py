@@ -290,3 +290,23 @@ def test_a_resumable_transaction_waits_for_the_guard_without_waking_anybody() ->
     world.guard_link(True)
     world.until(world.closed)
     assert len(world.started) == 1
+
+
+def test_a_transaction_whose_evse_is_gone_is_ended_with_its_last_durable_register() -> None:
+    world = World(evses=2)
+    world.plug(2)
+    world.run(1)
+    world.tap()
+    world.until(lambda: world.closed(2))
+    world.run(70)
+    world.kill_agent()
+    world.layout = StationLayout(evses=(EvseLayout(evse_id=1),), readers={"front": (1,)})
+    del world.bays[2]
+    world.start_agent()
+    [ended] = world.ended
+    assert ended.reason is StopReason.OTHER
+    assert ended.meter_stop_wh == world.records["tx-boot-1-1"].last_wh
+    assert ended.gap is not None
+    world.kill_agent()
+    world.start_agent()
+    assert len(world.ended) == 1

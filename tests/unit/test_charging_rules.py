@@ -172,7 +172,14 @@ def test_the_supply_is_shared_equally_and_never_below_six_amperes(
 
 
 def seen(**changes: object) -> Seen:
-    fields: dict[str, object] = {"permitted": True, "plugged": True, "ready": True, "closed": True, "draws_a": 10.0}
+    fields: dict[str, object] = {
+        "permitted": True,
+        "plugged": True,
+        "offered": True,
+        "ready": True,
+        "closed": True,
+        "draws_a": 10.0,
+    }
     return Seen(**(fields | changes))  # type: ignore[arg-type]
 
 
@@ -193,6 +200,8 @@ def seen(**changes: object) -> Seen:
         (ChargingState.CHARGING, {"plugged": False, "permitted": False}, 0.0, ChargingState.SUSPENDED_EV),
         (ChargingState.CHARGING, {"closed": False}, 9.9, ChargingState.CHARGING),
         (ChargingState.CHARGING, {"closed": False}, 10.0, ChargingState.SUSPENDED_EVSE),
+        (ChargingState.CONNECTED, {"offered": False, "ready": False}, 0.9, ChargingState.CONNECTED),
+        (ChargingState.CONNECTED, {"offered": False, "ready": False}, 1.0, ChargingState.SUSPENDED_EVSE),
         (ChargingState.SUSPENDED_EV, {"draws_a": 0.8}, 0.0, ChargingState.CHARGING),
         (ChargingState.SUSPENDED_EV, {"draws_a": 0.3}, 60.0, ChargingState.SUSPENDED_EV),
         (ChargingState.SUSPENDED_EVSE, {"closed": False}, 60.0, ChargingState.SUSPENDED_EVSE),
