@@ -94,7 +94,7 @@ class Dialect(Protocol):
         """Read the CSMS's time from the answer to a heartbeat; ``None`` where it cannot be read."""
 
     def statuses(self, views: Sequence[EvseView], station_operative: bool) -> Mapping[tuple[int, int], str]:
-        """Project the status of every reportable connector: (EVSE, connector) -> comparable text, in reporting order."""
+        """Project the status of every reportable connector: (EVSE, connector) -> comparable text, in order."""
 
     def status(
         self, place: tuple[int, int], views: Sequence[EvseView], station_operative: bool, at_utc_s: float | None

@@ -1,4 +1,4 @@
-"""OCPP 1.6J as a dialect. Pure and without state; knows how the station is built, because 1.6 numbers its connectors."""
+"""OCPP 1.6J as a dialect. Pure, without state; knows how the station is built, because 1.6 numbers its connectors."""
 
 from __future__ import annotations
 

@@ -14,7 +14,7 @@ from typing import Final
 from agent.model.facts import StopReason, TransactionEnded, TransactionStarted, TransactionUpdated
 from agent.model.ids import IdToken, IdTokenKind
 from agent.model.journal import JournalRow
-from agent.model.sample import Measurand, Sample
+from agent.model.sample import Measurand, Phase, Sample, SampleContext
 from agent.ocpp.dialect import Message, Resolve
 from agent.ocpp.errors import LocalProtocolError
 from agent.ocpp.fact_time import fact_time, sample_time
@@ -55,6 +55,12 @@ _UNIT_OF: Final[Mapping[Measurand, enums.UnitOfMeasure | None]] = MappingProxyTy
         Measurand.FREQUENCY: None,  # Hz is implied. Errata 3.86
     }
 )
+# Tables rather than conversions by value: these run for every value of every sample.
+_MEASURAND_OF: Final = MappingProxyType({each: enums.Measurand(each.value) for each in Measurand})
+_PHASE_OF: Final[Mapping[Phase | None, enums.Phase | None]] = MappingProxyType(
+    {None: None} | {each: enums.Phase(each.value) for each in Phase}
+)
+_CONTEXT_OF: Final = MappingProxyType({each: enums.ReadingContext(each.value) for each in SampleContext})
 
 
 def render(row: JournalRow, connectors: Connectors, resolve: Resolve) -> Message | None:
@@ -123,15 +129,15 @@ def _in_fact(row: JournalRow, samples: Sequence[Sample], resolve: Resolve) -> tu
 
 
 def _meter_value(sample: Sample, time_of: Callable[[Sample], WireTime]) -> types.MeterValue:
-    context = enums.ReadingContext(sample.context.value)
+    context = _CONTEXT_OF[sample.context]
     return types.MeterValue(
         timestamp=time_of(sample),
         sampled_value=tuple(
             types.SampledValue(
                 value=decimal_text(value.value),
                 context=context,
-                measurand=enums.Measurand(value.measurand.value),
-                phase=None if value.phase is None else enums.Phase(value.phase.value),
+                measurand=_MEASURAND_OF[value.measurand],
+                phase=_PHASE_OF[value.phase],
                 unit=_UNIT_OF[value.measurand],
             )
             for value in sample.values

@@ -22,7 +22,7 @@ from agent.model.facts import (
 from agent.model.ids import IdToken
 from agent.model.journal import JournalRow
 from agent.model.moment import Stamp
-from agent.model.sample import Measurand, Sample, SampleContext, SampledValue
+from agent.model.sample import Measurand, Phase, Sample, SampleContext, SampledValue
 from agent.ocpp.dialect import Message, Resolve
 from agent.ocpp.fact_time import fact_time, sample_time
 from agent.ocpp.v201 import enums, messages, types
@@ -87,6 +87,12 @@ _UNIT_OF: Final[Mapping[Measurand, str]] = MappingProxyType(
         Measurand.FREQUENCY: "Hz",
     }
 )
+# Tables rather than conversions by value: these run for every value of every sample.
+_MEASURAND_OF: Final = MappingProxyType({each: enums.Measurand(each.value) for each in Measurand})
+_PHASE_OF: Final[Mapping[Phase | None, enums.Phase | None]] = MappingProxyType(
+    {None: None} | {each: enums.Phase(each.value) for each in Phase}
+)
+_CONTEXT_OF: Final = MappingProxyType({each: enums.ReadingContext(each.value) for each in SampleContext})
 
 
 def render(row: JournalRow, resolve: Resolve) -> Message:
@@ -186,15 +192,15 @@ def _in_fact(row: JournalRow, samples: Sequence[Sample], resolve: Resolve) -> tu
 
 
 def _meter_value(sample: Sample, time_of: Callable[[Stamp], WireTime]) -> types.MeterValue:
-    context = enums.ReadingContext(sample.context.value)
+    context = _CONTEXT_OF[sample.context]
     return types.MeterValue(
         timestamp=time_of(sample.at),
         sampled_value=tuple(
             types.SampledValue(
                 value=round(value.value, _DIGITS),
                 context=context,
-                measurand=enums.Measurand(value.measurand.value),
-                phase=None if value.phase is None else enums.Phase(value.phase.value),
+                measurand=_MEASURAND_OF[value.measurand],
+                phase=_PHASE_OF[value.phase],
                 unit_of_measure=types.UnitOfMeasure(unit=_UNIT_OF[value.measurand]),
             )
             for value in sample.values
