@@ -27,7 +27,8 @@ class StationOptions:
     """What the station file says beyond the wires.
 
     Attributes:
-        url: the CSMS's address; empty: the bench's network leads to it.
+        url: the CSMS's address, ``{port}`` being the near end of the bench's network; empty: ``ws://`` and that.
+        card_hold_off_s: the readers' ``hold_off_s``; ``None``: its default.
         variables: presets of OCPP variables, in TOML's spelling of values.
         extra: lines by section name ("charging", "authorization" ...), put under that section.
     """
@@ -38,18 +39,20 @@ class StationOptions:
     readers: int = 1
     max_current_a: float = 16.0
     url: str = ""
+    allow_insecure: bool = True
     min_reclose_s: float = 1.0
+    card_hold_off_s: float | None = None
     variables: Mapping[str, str] = field(default_factory=dict)
     extra: Mapping[str, str] = field(default_factory=dict)
 
 
 def station_toml(directory: Path, net_port: int, options: StationOptions) -> str:
     """Return the text of a station file that lies in the bench's ``directory``; paths in it are relative to it."""
-    url = options.url or f"ws://127.0.0.1:{net_port}/"
+    url = (options.url or "ws://127.0.0.1:{port}/").replace("{port}", str(net_port))
     sections: dict[str, str] = {
         "station": f'id = "{options.identity}"\nvendor = "Bench"\nmodel = "Simulated"\n'
         'state_dir = "state"\nrun_dir = "run"\n',
-        "csms": f'url = "{url}"\nversion = "{options.ocpp}"\nallow_insecure = true\n',
+        "csms": f'url = "{url}"\nversion = "{options.ocpp}"\nallow_insecure = {str(options.allow_insecure).lower()}\n',
         "clock": 'driver = "bench"\ndir = "."\n',
         "lines": 'driver = "bench"\nsocket = "pins.sock"\n',
         "guard": f"min_reclose_s = {options.min_reclose_s:g}\nrealtime = false\n",
@@ -68,4 +71,6 @@ def station_toml(directory: Path, net_port: int, options: StationOptions) -> str
         text += (
             f'\n[[reader]]\nname = "reader-{reader}"\ndriver = "rdm6300"\nport = "reader-{reader}"\nevses = {served}\n'
         )
+        if options.card_hold_off_s is not None:
+            text += f"hold_off_s = {options.card_hold_off_s:g}\n"
     return text
