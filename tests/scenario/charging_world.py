@@ -146,6 +146,7 @@ class World:
         self._next_poll_s = self.now_s
         self._due: list[tuple[float, Input]] = []
         self._polls: list[tuple[float, int]] = []
+        self.wakes = 0
         self.agent_up = False
         self.start_agent()
 
@@ -179,6 +180,7 @@ class World:
                 self.read_meter(bay.evse_id)
         deadline_s = self.station.next_deadline_s()
         if deadline_s is not None and deadline_s <= self.now_s:
+            self.wakes += 1
             self.send(TimePassed())
             again_s = self.station.next_deadline_s()
             assert again_s is None or again_s > self.now_s, "a deadline must not stay in the past"

@@ -403,3 +403,20 @@ def test_tokens_are_never_logged_in_clear() -> None:
             if type(effect).__name__ == "Notice":
                 assert ALICE.value not in repr(effect)
                 assert BOB.value not in repr(effect)
+
+
+def test_time_alone_wakes_the_core_seldom_and_an_idle_station_never() -> None:
+    world = World()
+    world.run(5)
+    world.wakes = 0
+    world.run(600)
+    assert world.wakes == 0
+    world.charge()
+    world.wakes = 0
+    world.run(600)
+    assert world.wakes <= 600 / 10 + 600 / 60 + 5, "renewals of the permit and samples"
+    world.bays[1].meter_silent = True
+    world.tap()
+    world.wakes = 0
+    world.until(lambda: bool(world.ended))
+    assert world.wakes <= 10
