@@ -11,7 +11,7 @@ from typing import Final, NamedTuple
 
 from agent.guard.cable_lock import CableLock
 from agent.guard.contactor import Contactor
-from agent.guard.interlock import NOTHING, Permissions, Reason, against_offer, missing
+from agent.guard.interlock import Permissions, Reason, against_offer, missing
 from agent.guard.offer import STEADY_HIGH, STEADY_LOW, Offer
 from agent.guard.pilot import (
     MIN_OFFER_A,
@@ -89,7 +89,7 @@ class Cycle:
         self.contactor = Contactor(has_mirror=settings.has_mirror, welded=welded, now_s=now_s)
         self.lock = CableLock(has_lock=settings.has_lock, has_feedback=settings.has_lock_feedback, now_s=now_s)
         self.faults = NO_FAULTS
-        self.waiting_for: tuple[Reason, ...] = NOTHING
+        self.waiting_for: tuple[Reason, ...] = ()
         self.offer = Offer(STEADY_LOW if welded else STEADY_HIGH, now_s)
         self.cable_a: float | None = None
         self.permit: Permit | None = None
@@ -307,7 +307,7 @@ class Cycle:
             self._stop_since_s = now_s
             self._stop_reason = self._permit_end if self._running else OpenReason.SHUTDOWN
         stop_grace = self._stop_since_s is not None and now_s - self._stop_since_s < self.settings.stop_grace_s
-        reasons = missing(given, offer_on=offer_on, stop_grace=stop_grace)
+        reasons = missing(given, offer_on, stop_grace)
         if contactor.coil:
             if reasons:
                 contactor.open(self._open_reason(reasons, now_s), now_s)

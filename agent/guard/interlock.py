@@ -6,9 +6,9 @@ There is no state here and no way around: whatever the scan remembers, it closes
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import Enum
-from typing import Final
+from functools import lru_cache
+from typing import Final, NamedTuple
 
 from agent.guard.pilot import MIN_OFFER_A, VEHICLE_STATES
 from agent.guard.wire import PilotState
@@ -37,9 +37,8 @@ class Reason(Enum):
     DIODE_UNSEEN = "diode_unseen"  # the negative peak was not yet checked
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Permissions:
-    """Everything that must be right; each ``True`` is a permission given.
+class Permissions(NamedTuple):
+    """Everything that must be right; each ``True`` is a permission given. A tuple, since every scan makes one.
 
     Attributes:
         closed: the coil is on now (some conditions count only for closing).
@@ -73,7 +72,6 @@ class Permissions:
     reclose_over: bool
 
 
-NOTHING: Final[tuple[Reason, ...]] = ()
 # These do not end an offer: the vehicle answers the offer with state C, the diode shows only under PWM, and a
 # contactor that has just dropped out needs its feedback time (after which it is a fault).
 _NOT_AGAINST_OFFER: Final = frozenset(
@@ -89,7 +87,8 @@ _NOT_AGAINST_OFFER: Final = frozenset(
 _GRACE: Final = frozenset({Reason.STOPPING, Reason.NO_PERMIT, Reason.PERMIT_BELOW_MINIMUM, Reason.NO_OFFER})
 
 
-def missing(given: Permissions, *, offer_on: bool, stop_grace: bool) -> tuple[Reason, ...]:
+@lru_cache(maxsize=256)  # equal permissions have equal reasons; most scans ask what the scan before asked
+def missing(given: Permissions, offer_on: bool, stop_grace: bool) -> tuple[Reason, ...]:
     """Return every reason against a closed contactor; empty: it may close, or stay closed.
 
     Args:
@@ -100,36 +99,20 @@ def missing(given: Permissions, *, offer_on: bool, stop_grace: bool) -> tuple[Re
     Source: IEC 61851-1:2017 Annex A: closed only in C2 or ventilated D2, negative peak checked (table A.4), time to
     stop (table A.6, sequence 10).
     """
-    reasons = _against(given, offer_on=offer_on)
+    reasons = _against(given, offer_on)
     if reasons and given.closed and stop_grace:
         return tuple(reason for reason in reasons if reason not in _GRACE)
     return reasons
 
 
+@lru_cache(maxsize=256)
 def against_offer(given: Permissions) -> bool:
     """Return whether anything speaks against offering current now."""
-    return any(reason not in _NOT_AGAINST_OFFER for reason in _against(given, offer_on=True))
+    return any(reason not in _NOT_AGAINST_OFFER for reason in _against(given, True))
 
 
-def _against(given: Permissions, *, offer_on: bool) -> tuple[Reason, ...]:
+def _against(given: Permissions, offer_on: bool) -> tuple[Reason, ...]:
     closed, permit_a, pilot = given.closed, given.permit_a, given.pilot
-    if (
-        given.guard_running
-        and given.fault_free
-        and given.emergency_stop_released
-        and given.rcd_closed
-        and given.inputs_known
-        and given.diode_present
-        and given.cable_ok
-        and given.locked
-        and permit_a is not None
-        and permit_a >= MIN_OFFER_A
-        and (closed or (given.contactor_open and given.reclose_over))
-        and (pilot is PilotState.C or (pilot is PilotState.D and given.ventilation))
-        and offer_on
-        and given.diode_seen
-    ):
-        return NOTHING
     held = (
         (given.guard_running, Reason.STOPPING),
         (given.fault_free, Reason.FAULT),

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import itertools
-from dataclasses import fields
 
 from agent.guard.interlock import Permissions, Reason, against_offer, missing
 from agent.guard.wire import PilotState
 
-FLAGS = [field.name for field in fields(Permissions) if field.type == "bool"]
+FLAGS = [name for name in Permissions._fields if name not in ("pilot", "permit_a")]
 ALWAYS = [
     "fault_free",
     "emergency_stop_released",
@@ -36,7 +35,7 @@ def test_a_contactor_closes_only_with_every_permission_there_is() -> None:
         rest = every if values.count(False) <= 3 else generous
         for pilot, (permit_a, offer_on, grace) in itertools.product(PilotState, rest):
             given = Permissions(pilot=pilot, permit_a=permit_a, **flags)
-            if missing(given, offer_on=offer_on, stop_grace=grace):
+            if missing(given, offer_on, grace):
                 continue
             accepted += 1
             assert all(flags[name] for name in ALWAYS)
@@ -52,28 +51,28 @@ def test_a_contactor_closes_only_with_every_permission_there_is() -> None:
 
 
 def test_each_missing_permission_alone_keeps_it_open_and_says_why() -> None:
-    assert missing(Permissions(**GOOD), offer_on=True, stop_grace=False) == ()
+    assert missing(Permissions(**GOOD), True, False) == ()
     said = set()
     for name in [*ALWAYS, *FOR_CLOSING, "guard_running"]:
-        reasons = missing(Permissions(**GOOD | {name: False}), offer_on=True, stop_grace=False)
+        reasons = missing(Permissions(**GOOD | {name: False}), True, False)
         assert len(reasons) == 1, name
         said.add(reasons[0])
     for pilot in PilotState:
-        reasons = missing(Permissions(**GOOD | {"pilot": pilot, "ventilation": False}), offer_on=True, stop_grace=False)
+        reasons = missing(Permissions(**GOOD | {"pilot": pilot, "ventilation": False}), True, False)
         assert len(reasons) == (0 if pilot is PilotState.C else 1), pilot
         said.update(reasons)
     for permit_a in (None, 5.9):
-        said.update(missing(Permissions(**GOOD | {"permit_a": permit_a}), offer_on=True, stop_grace=False))
-    said.update(missing(Permissions(**GOOD), offer_on=False, stop_grace=False))
+        said.update(missing(Permissions(**GOOD | {"permit_a": permit_a}), True, False))
+    said.update(missing(Permissions(**GOOD), False, False))
     assert said == set(Reason)
 
 
 def test_the_grace_covers_the_permit_and_the_offer_and_nothing_else() -> None:
     stopping = GOOD | {"closed": True, "permit_a": None, "guard_running": False}
-    assert missing(Permissions(**stopping), offer_on=False, stop_grace=True) == ()
+    assert missing(Permissions(**stopping), False, True) == ()
     for name in ALWAYS:
-        assert missing(Permissions(**stopping | {name: False}), offer_on=False, stop_grace=True)
-    assert missing(Permissions(**stopping | {"closed": False}), offer_on=False, stop_grace=True)
+        assert missing(Permissions(**stopping | {name: False}), False, True)
+    assert missing(Permissions(**stopping | {"closed": False}), False, True)
 
 
 def test_current_is_offered_only_to_a_vehicle_that_may_be_charged() -> None:
