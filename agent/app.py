@@ -1,7 +1,8 @@
 """The composition root: the only place that constructs things.
 
-Order of a start: clock, store, core, guard link, CSMS link; the drivers of meters and readers load after the boot
-notification is on the wire, because nobody waits for them before that.
+Order of a start: clock, store, variables, CSMS link; and while the boot notification is on its way the charging core,
+the guard link, and last the drivers of meters and readers, whose libraries take long to load. Nothing that comes in
+before the core stands is lost: it waits in the order of its arrival.
 """
 
 from __future__ import annotations
@@ -14,19 +15,18 @@ import uuid
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from agent import __version__
-from agent.charging.station import Station
 from agent.clock import Clock
-from agent.console.door import Door
 from agent.errors import StoreError
 from agent.log import get_logger
 from agent.model.commands import ResetKind, TriggerKind
 from agent.model.effects import Effect
+from agent.model.evse import EvseView
 from agent.model.faults import FaultCode
 from agent.model.ids import IdTokenKind
-from agent.model.inputs import FaultChanged, VariablesChanged
+from agent.model.inputs import FaultChanged, Input, VariablesChanged
 from agent.model.standard_variables import STANDARD_VARIABLES
 from agent.model.variables import StoredValue, VariableBook
 from agent.ocpp.backoff import BackOff
@@ -34,15 +34,8 @@ from agent.ocpp.dialect import Dialect, StationIdentity
 from agent.ocpp.session import Session
 from agent.ocpp.transport import CsmsEndpoint, Link, LinkClosed, LinkFailure, password_bytes
 from agent.presets import presets_of
-from agent.runtime.core_loop import CoreLoop
 from agent.runtime.csms_link import CsmsLink
-from agent.runtime.desk import CommandDesk
-from agent.runtime.guard_link import GuardLink
-from agent.runtime.meters import MeterPoll
-from agent.runtime.readers import ReaderWatch
-from agent.runtime.reports import StationReports
 from agent.runtime.supervisor import Kind, Supervisor, notify
-from agent.settings.compile import plan_of
 from agent.settings.last_good import Loaded
 from agent.settings.station import (
     BusSettings,
@@ -58,10 +51,20 @@ from agent.store import OpenReport, StoredState, StoreFailure, StoreThread
 from drivers.api import CardReader, ClockSource, Meter, RegisterBus
 from drivers.registry import open_driver
 
+if TYPE_CHECKING:
+    from agent.charging.station import Station
+    from agent.console.door import Door
+    from agent.runtime.core_loop import CoreLoop
+    from agent.runtime.desk import CommandDesk
+    from agent.runtime.guard_link import GuardLink
+    from agent.runtime.meters import MeterPoll
+    from agent.runtime.readers import ReaderWatch
+
 JOURNAL: Final = "journal.sqlite"
 EXIT_OK: Final = 0
 EXIT_FAILED: Final = 1
-DRIVERS_WAIT_S: Final = 3.0  # drivers load after the boot notification, or after so long without a CSMS
+CORE_WAIT_S: Final = 0.2  # the core is built after the boot notification, or after so long without a CSMS
+DRIVERS_WAIT_S: Final = 1.0  # and the drivers after that
 ENDING_S: Final = 2.0  # how long a stop may take to close the link and the store
 
 _BOOT_REASON: Final[Mapping[ResetKind, str]] = {
@@ -99,11 +102,15 @@ class Application:
         self._settings = loaded.settings
         self._log = get_logger("app")
         self._ending = _Ending()
-        self._drivers_may_load = asyncio.Event()
+        self._booted = asyncio.Event()
+        self._early: list[Input] = []
+        self._core: CoreLoop | None = None
         self._polls: list[MeterPoll] = []
         self._poll_of: dict[int, MeterPoll] = {}
         self._watches: list[ReaderWatch] = []
         self._supervisor = Supervisor(time.monotonic)
+        self._station: Station
+        self._guard: GuardLink
 
     async def run(self) -> int:
         """Run until told to stop; return the exit code."""
@@ -115,10 +122,8 @@ class Application:
         try:
             state = await store.load()
             self._clock.remember(state.anchors, state.last_good_utc_s)
-            self._build(state, boot_reason=self._boot_reason(state, report))
-            await self._core.restore(self._restored(state))
-            await store.commit(notes={"boot_id": self._clock.boot_id, "boot_reason": ""})
-            await self._serve()
+            self._open_csms(state, boot_reason=self._boot_reason(state, report))
+            await self._serve(state)
         finally:
             try:
                 if self._ending.boot_reason:
@@ -149,7 +154,8 @@ class Application:
             return state.notes["boot_reason"]
         return "unknown" if state.notes.get("boot_id") == self._clock.boot_id else "power_up"
 
-    def _build(self, state: StoredState, *, boot_reason: str) -> None:
+    def _open_csms(self, state: StoredState, *, boot_reason: str) -> None:
+        """Build what the boot notification needs."""
         settings = self._settings
         self._dialect = dialect_of(settings.csms.version, settings)
         self._book = VariableBook(
@@ -158,25 +164,6 @@ class Application:
             stored=state.variables,
             computed={},
         )
-        self.station = Station(settings.layout(), self._book, new_id=_new_id, boot_id=self._clock.boot_id)
-        desk = CommandDesk(
-            self._book,
-            self._store,
-            changed=self._variables_changed,
-            running=self._running,
-            report=lambda request_id, entries: self._csms.report(request_id, entries),
-        )
-        self._core = CoreLoop(
-            station=self.station,
-            storage=self._store,
-            clock=self._clock,
-            desk=desk,
-            perform_permit=lambda effect: self._guard.perform(effect),
-            ask_reading=self._ask_reading,
-            restart=self._restart,
-            tick=lambda: self._supervisor.tick("core"),
-        )
-        self._guard = GuardLink(settings.station.guard_socket, str(plan_of(settings)["plan_id"]), self._core.deliver)
         session = Session(
             self._dialect,
             self._identity(),
@@ -192,20 +179,68 @@ class Application:
             connect=self._connect,
             store=self._store,
             clock=self._clock,
-            views=lambda: (self.station.views(), self.station.station_operative),
-            deliver=self._core.deliver,
+            views=self._views,
+            deliver=self._deliver,
             triggered=self._triggered,
-            registered=lambda _status, _interval_s: None,
-            booted=self._drivers_may_load.set,
+            booted=self._booted.set,
         )
-        self._core.attach(self._csms)
+
+    async def _build_station(self, state: StoredState) -> CoreLoop:
+        """Build the rest; its modules load here."""
+        from agent.charging.station import Station
+        from agent.runtime.core_loop import CoreLoop
+        from agent.runtime.guard_link import GuardLink
+        from agent.settings.compile import plan_of
+
+        settings = self._settings
+        self._station = Station(settings.layout(), self._book, new_id=_new_id, boot_id=self._clock.boot_id)
+        core = CoreLoop(
+            station=self._station,
+            storage=self._store,
+            clock=self._clock,
+            desk=self._desk(),
+            csms=self._csms,
+            perform_permit=lambda effect: self._guard.perform(effect),
+            ask_reading=self._ask_reading,
+            restart=self._restart,
+            tick=lambda: self._supervisor.tick("core"),
+        )
+        self._guard = GuardLink(settings.station.guard_socket, str(plan_of(settings)["plan_id"]), core.deliver)
+        await core.restore(self._restored(state))
         if self._loaded.problems:
-            self._core.deliver(
-                FaultChanged(code=FaultCode.SETTINGS_LAST_GOOD, raised=True, text="the station file is broken")
-            )
+            text = "the station file is broken"
+            core.deliver(FaultChanged(code=FaultCode.SETTINGS_LAST_GOOD, raised=True, text=text))
+        for early in self._early:
+            core.deliver(early)
+        self._early.clear()
+        self._core = core
+        self._csms.views_changed()
+        return core
+
+    def _desk(self) -> CommandDesk:
+        from agent.runtime.desk import CommandDesk
+
+        return CommandDesk(
+            self._book,
+            self._store,
+            changed=self._variables_changed,
+            running=self._running,
+            report=self._csms.report,
+        )
+
+    def _deliver(self, item: Input) -> None:
+        if self._core is None:
+            self._early.append(item)
+        else:
+            self._core.deliver(item)
+
+    def _views(self) -> tuple[Sequence[EvseView], bool]:
+        if self._core is None:
+            return (), True
+        return self._station.views(), self._station.station_operative
 
     def _restored(self, state: StoredState) -> tuple[Effect, ...]:
-        return self.station.restore(
+        return self._station.restore(
             state.transactions,
             {(each.evse_id, each.connector_id): each.operative for each in state.availability},
             {each.token.value.casefold(): each.verdict for each in state.authorizations},
@@ -227,43 +262,14 @@ class Application:
 
     # ---- running --------------------------------------------------------------------------------------------------
 
-    async def _serve(self) -> None:
+    async def _serve(self, state: StoredState) -> None:
         supervisor = self._supervisor
-        supervisor.add("core", self._core.run, Kind.ESSENTIAL)
-        supervisor.add("guard_link", self._guard.run, Kind.ESSENTIAL)
-        supervisor.add("csms", self._csms.run)
-        supervisor.add("devices", self._start_devices)
-        own = self._settings.station
-        reports = StationReports(
-            identity=(own.id, own.vendor, own.model),
-            csms_url=self._settings.csms.url,
-            ocpp=self._settings.csms.version.value,
-            problems=self._loaded.problems,
-            station=self.station,
-            guard=self._guard,
-            csms=self._csms,
-            store=self._store,
-            clock=self._clock,
-            book=self._book,
-        )
-        door = Door(
-            self._settings.station.run_dir / "agent.sock",
-            {"status": reports.status, "queue": reports.queue, "why": reports.why},
-        )
-        supervisor.add("console", door.run)
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, supervisor.stop)
         self._settings.station.run_dir.mkdir(parents=True, exist_ok=True)
-        notify("READY=1")
-        self._log.info(
-            "agent.started",
-            station=self._settings.station.id,
-            version=__version__,
-            ocpp=self._settings.csms.version.value,
-            evses=len(self._settings.evses),
-            settings=self._loaded.origin.value,
-        )
+        supervisor.add("csms", self._csms.run)
+        supervisor.add("assembly", lambda: self._assemble(state), Kind.ONCE)
         try:
             await supervisor.run()
         finally:
@@ -275,13 +281,60 @@ class Application:
                 self._log.warning("csms.close_timed_out", waited_s=ENDING_S)
             self._log.info("agent.stopped", exit_code=self._ending.code)
 
-    async def _start_devices(self) -> None:
-        """Load the drivers of meters and readers once nobody waits for the boot notification any more."""
+    async def _assemble(self, state: StoredState) -> None:
+        """Put the house together around the link that is already opening."""
+        await self._wait_for_boot(CORE_WAIT_S)
+        core = await self._build_station(state)
+        supervisor = self._supervisor
+        supervisor.add("core", core.run, Kind.ESSENTIAL)
+        supervisor.add("guard_link", self._guard.run, Kind.ESSENTIAL)
+        supervisor.add("console", self._door().run)
+        notify("READY=1")
+        own = self._settings
+        self._log.info(
+            "agent.started",
+            station=own.station.id,
+            version=__version__,
+            ocpp=own.csms.version.value,
+            evses=len(own.evses),
+            settings=self._loaded.origin.value,
+        )
+        await self._store.commit(notes={"boot_id": self._clock.boot_id, "boot_reason": ""})
+        await self._wait_for_boot(DRIVERS_WAIT_S)
+        self._start_devices()
+
+    async def _wait_for_boot(self, at_most_s: float) -> None:
         try:
-            async with asyncio.timeout(DRIVERS_WAIT_S):
-                await self._drivers_may_load.wait()
+            async with asyncio.timeout(at_most_s):
+                await self._booted.wait()
         except TimeoutError:
-            pass
+            return
+
+    def _door(self) -> Door:
+        from agent.console.door import Door
+        from agent.runtime.reports import StationReports
+
+        own = self._settings.station
+        reports = StationReports(
+            identity=(own.id, own.vendor, own.model),
+            csms_url=self._settings.csms.url,
+            ocpp=self._settings.csms.version.value,
+            problems=self._loaded.problems,
+            station=self._station,
+            guard=self._guard,
+            csms=self._csms,
+            store=self._store,
+            clock=self._clock,
+            book=self._book,
+        )
+        replies = {"status": reports.status, "queue": reports.queue, "why": reports.why}
+        return Door(own.run_dir / "agent.sock", replies)
+
+    def _start_devices(self) -> None:
+        """Start the meters' and readers' tasks; their drivers load in them."""
+        from agent.runtime.meters import MeterPoll
+        from agent.runtime.readers import ReaderWatch
+
         by_bus: dict[str | None, list[EvseSettings]] = {}
         for evse in self._settings.evses:
             if evse.meter is not None:
@@ -292,14 +345,14 @@ class Application:
                 self._meters_of(bus, evses),
                 self._settings.charging.meter_poll_s,
                 time.monotonic,
-                self._core.deliver,
+                self._deliver,
             )
             self._polls.append(poll)
             for evse in evses:
                 self._poll_of[evse.id] = poll
             self._supervisor.add(f"meters.{bus}", poll.run)
         for reader in self._settings.readers:
-            watch = ReaderWatch(reader.name, self._reader_of(reader), _token_kind(reader), self._core.deliver)
+            watch = ReaderWatch(reader.name, self._reader_of(reader), _token_kind(reader), self._deliver)
             self._watches.append(watch)
             self._supervisor.add(f"reader.{reader.name}", watch.run)
 
@@ -348,17 +401,17 @@ class Application:
         self._supervisor.stop()
 
     def _variables_changed(self, rows: Sequence[StoredValue]) -> None:
-        self._core.deliver(VariablesChanged())
+        self._deliver(VariablesChanged())
         if any("websocketpinginterval" in row.key for row in rows):
             self._csms.reconnect()
 
     def _running(self) -> frozenset[str]:
-        views = self.station.views()
+        views = self._station.views()
         names = {view.transaction_id for view in views} | {view.csms_id for view in views}
         return frozenset(name for name in names if name is not None)
 
     def _triggered(self, kind: TriggerKind, evse_id: int | None) -> None:
-        for view in self.station.views():
+        for view in self._station.views():
             if evse_id is not None and view.evse_id != evse_id:
                 continue
             self._log.info("trigger.ignored", kind=kind.value)

@@ -128,14 +128,13 @@ def _guard(options: argparse.Namespace) -> NoReturn:
 
 
 def _plan_place(config: Path) -> Path:
-    import re
+    from agent.settings.places import state_dirs
 
     try:
-        said = re.search(rb"""^[ \t]*state_dir[ \t]*=[ \t]*["']([^"'\n\\]+)["']""", config.read_bytes(), re.MULTILINE)
-    except OSError:
-        said = None
-    folder = os.environ.get("STATE_DIRECTORY", "/var/lib/charge-agent").split(":")[0]
-    return (config.absolute().parent / os.fsdecode(said[1]) if said else Path(folder)) / PLAN_NAME
+        text = config.read_bytes()
+    except OSError:  # the compiler says what is wrong with it
+        text = b""
+    return state_dirs(config, text)[0] / PLAN_NAME
 
 
 def _plan_is_fresh(plan: Path, config: Path) -> bool:

@@ -91,6 +91,7 @@ class CoreLoop:
         storage: Storage,
         clock: Clock,
         desk: CommandDesk,
+        csms: Csms,
         perform_permit: Callable[[PermitEffect], None],
         ask_reading: Callable[[int], None],
         restart: Callable[[ResetKind], None],
@@ -104,16 +105,12 @@ class CoreLoop:
         self._ask_reading = ask_reading
         self._restart = restart
         self._tick = tick
-        self._csms: Csms | None = None
+        self._csms = csms
         self._inbox: asyncio.Queue[Input] = asyncio.Queue(INBOX_LIMIT)
         self._backlog: list[Durable] = []
         self._retry_at_s: float | None = None
         self._log = get_logger("core")
         self._store_failed = Condition(self._log, "store.failing")
-
-    def attach(self, csms: Csms) -> None:
-        """Name the CSMS link (built after this loop, because it delivers into it)."""
-        self._csms = csms
 
     def deliver(self, item: Input) -> None:
         """Hand over one input; handled in order."""
@@ -166,7 +163,7 @@ class CoreLoop:
         kept = await self._commit(durables)
         for effect in effects:
             self._act(effect, kept)
-        if kept and self._csms is not None and any(isinstance(each, Record) for each in durables):
+        if kept and any(isinstance(each, Record) for each in durables):
             self._csms.facts_waiting()
 
     def _act(self, effect: Effect, kept: bool) -> None:
@@ -180,11 +177,11 @@ class CoreLoop:
                 self._perform_permit(effect)
             case AskReading():
                 self._ask_reading(effect.evse_id)
-            case AskAuthorization() if self._csms is not None:
+            case AskAuthorization():
                 self._csms.authorize(effect.request_id, effect.token)
             case Answer():
                 self._answer(effect.command_id, effect.outcome if kept else _refusal(effect.outcome))
-            case StatusChanged() if self._csms is not None:
+            case StatusChanged():
                 self._csms.views_changed()
             case Restart():
                 self._restart(effect.kind)
@@ -197,8 +194,7 @@ class CoreLoop:
                 return
 
     def _answer(self, command_id: int, outcome: AnyOutcome) -> None:
-        if self._csms is not None:
-            self._csms.outcome(command_id, outcome)
+        self._csms.outcome(command_id, outcome)
 
     async def _commit(self, durables: Sequence[Durable]) -> bool:
         anchor_s = self._clock.new_anchor()
@@ -218,7 +214,7 @@ class CoreLoop:
         self._retry_at_s = None
         if self._store_failed.set(False):
             self.deliver(FaultChanged(code=FaultCode.STORE_FAILED, raised=False))
-        if had_backlog and self._csms is not None:
+        if had_backlog:
             self._csms.facts_waiting()
         return True
 

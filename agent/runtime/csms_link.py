@@ -86,7 +86,6 @@ class CsmsLink:
         views: Callable[[], tuple[Sequence[EvseView], bool]],
         deliver: Callable[[Input], None],
         triggered: Callable[[TriggerKind, int | None], None],
-        registered: Callable[[str, float], None],
         booted: Callable[[], None],
     ) -> None:
         self.session = session
@@ -97,7 +96,6 @@ class CsmsLink:
         self._views = views
         self._deliver = deliver
         self._triggered = triggered
-        self._registered_hook = registered
         self._booted = booted
         self._log = get_logger("csms")
         self._unreachable = Condition(self._log, "csms.unreachable")
@@ -316,7 +314,6 @@ class CsmsLink:
     def _registered(self, output: Registered) -> None:
         self._log.info("station.registered", status=output.status, interval_s=output.interval_s)
         self._state(output.status)
-        self._registered_hook(output.status, output.interval_s)
 
     def _lost(self, error: ConnectionLost) -> None:
         self.error = str(error)

@@ -1,4 +1,4 @@
-"""Every long-lived task lives here. ESSENTIAL: its failure ends the process. RESTART: back-off and a raised fault."""
+"""Every long-lived task lives here. ESSENTIAL: its end ends the process. RESTART: back-off and a raised fault."""
 
 from __future__ import annotations
 
@@ -23,6 +23,7 @@ class Kind(Enum):
 
     ESSENTIAL = "essential"
     RESTART = "restart"
+    ONCE = "once"  # ends by itself; its failure ends the process
 
 
 @dataclass(slots=True)
@@ -101,14 +102,14 @@ class Supervisor:
             began_s = self._monotonic()
             try:
                 await each.start()
-                if each.kind is Kind.RESTART:
+                if each.kind is not Kind.ESSENTIAL:
                     return
                 raise RuntimeError(f"essential task {each.name} returned")
             except asyncio.CancelledError:
                 raise
             except Exception as error:
                 self._log.exception("task.failed", task=each.name, kind=each.kind.value)
-                if each.kind is Kind.ESSENTIAL:
+                if each.kind is not Kind.RESTART:
                     self._failed = error
                     self._stopping.set()
                     return

@@ -14,6 +14,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any, Final
 
+from agent import __version__
 from agent.settings.atomic import replace_file
 from agent.settings.build import CheckVariable
 from agent.settings.last_good import EXIT_CODE, Loaded, Origin, load_station
@@ -49,6 +50,7 @@ def plan_of(settings: Settings) -> dict[str, Any]:
         "plan_id": hashlib.sha256(content).hexdigest()[:16],
         "station_file": str(settings.file),
         "station_sha256": settings.sha256,
+        "made_by": __version__,
         **plan,
     }
 

@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
-import re
 from enum import Enum
 from pathlib import Path
 from typing import Any, Final
@@ -18,13 +16,12 @@ import msgspec
 
 from agent.settings.atomic import replace_file
 from agent.settings.build import LARGEST_B, CheckVariable, parse_station
+from agent.settings.places import state_dirs
 from agent.settings.problems import Problem, SettingsError
 from agent.settings.station import Settings
-from agent.settings.tables import DEFAULT_STATE_DIR
 
 COPY_NAME: Final = "station.last-good.json"
 EXIT_CODE: Final = 78  # of a process without usable settings: EX_CONFIG of <sysexits.h>; systemd need not restart it
-_STATE_DIR: Final = re.compile(rb"""^[ \t]*state_dir[ \t]*=[ \t]*["']([^"'\n\\]+)["']""", re.MULTILINE)
 
 
 class Origin(Enum):
@@ -128,12 +125,7 @@ def _from_copy(
 
 
 def _places(path: Path, text: bytes, state_dir: Path | None) -> list[Path]:
-    folders = [state_dir] if state_dir is not None else []
-    said = _STATE_DIR.search(text)
-    if said is not None:
-        folders.append(path.absolute().parent / os.fsdecode(said[1]))
-    folders += [Path(each) for each in os.environ.get("STATE_DIRECTORY", "").split(":") if each]  # systemd.exec(5)
-    folders.append(Path(DEFAULT_STATE_DIR))
+    folders = [*([] if state_dir is None else [state_dir]), *state_dirs(path, text)]
     return [folder / COPY_NAME for folder in dict.fromkeys(folders)]
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from agent.settings.places import DEFAULT_STATE_DIR
 from agent.settings.schema import Field, Kind, Table
 from drivers.api import DriverKind
 
@@ -40,7 +41,6 @@ def _driver(default: str | None = None, example: str | None = None) -> Field:
     )
 
 
-DEFAULT_STATE_DIR: Final = "/var/lib/charge-agent"
 DEFAULT_RUN_DIR: Final = "/run/charge-agent"
 
 STATION: Final = Table(

@@ -29,7 +29,8 @@ def file(tmp_path: Path) -> Path:
 def test_the_plan_holds_what_the_guard_needs_and_no_more() -> None:
     plan = plan_of(parse_station(TWO_EVSES.encode(), FILE))
     assert list(plan) == [
-        *("version", "plan_id", "station_file", "station_sha256", "scan_s", "socket", "state_dir", "allowed_uids"),
+        *("version", "plan_id", "station_file", "station_sha256", "made_by", "scan_s", "socket", "state_dir"),
+        "allowed_uids",
         *("permit_max_s", "min_reclose_s", "stop_grace_s", "realtime", "lines", "evses"),
     ]
     assert plan["scan_s"] == 0.01
