@@ -46,6 +46,10 @@ class LatePowerPath:
         if self._opened is not None:
             self._opened.close()
 
+    def join(self, timeout_s: float) -> None:
+        """Wait until the attempts have ended: opened, or closed."""
+        self._thread.join(timeout_s)
+
     def _device(self) -> PowerPath:
         if self._opened is None:
             raise DriverUnavailable(f"not opened yet: {self._problem}")
