@@ -24,8 +24,6 @@ from agent.ocpp.dialect import Dialect, StationIdentity
 from agent.ocpp.session import Session
 from agent.ocpp.session_outputs import (
     Acknowledged,
-    ClockHeard,
-    Drop,
     Failed,
     GiveUp,
     LogLine,
@@ -113,7 +111,6 @@ class Desk:
     csms_ids: dict[str, str] = field(default_factory=dict)
     _ids: int = 0
     _asked: dict[str, str] = field(default_factory=dict)
-    _seen: int = 0
     _rows: int = 0
 
     def __post_init__(self) -> None:
@@ -356,6 +353,3 @@ class Desk:
 def verdicts(desk: Desk) -> list[TokenVerdict | None]:
     """Return what the core was told about tokens."""
     return [each.verdict for each in desk.heard(AuthorizationAnswered)]
-
-
-__all__ = ["CARD", "NOON_UTC_S", "VERSIONS", "Call", "ClockHeard", "Desk", "Drop", "verdicts", "view"]

@@ -15,6 +15,7 @@ from agent.model.station import EvseLayout
 from agent.model.variables import Variable, VariableEntry
 from agent.ocpp.dialect import FactAnswer, Message, Registration, Resolve, StationIdentity
 from agent.ocpp.errors import Violation
+from agent.ocpp.lenient import whole_of
 from agent.ocpp.v16 import answers, incoming, keys, messages, outgoing, status
 from agent.ocpp.v16.codes import CODE_OF
 from agent.ocpp.v16.places import STATION, Connectors, Place
@@ -125,8 +126,8 @@ class Dialect16:
     def meter_values(self, view: EvseView, sample: Sample, resolve: Resolve) -> Message:
         """Return MeterValues outside the journal."""
         number = self._connectors.number(view.evse_id, view.connector_ids[0])
-        running = view.transaction_id is not None and view.csms_id is not None
-        transaction = int(view.csms_id) if running and view.csms_id is not None else None
+        named = view.transaction_id is not None and view.csms_id is not None
+        transaction = whole_of({"id": view.csms_id}, "id") if named else None
         return outgoing.meter_values(number, transaction, sample, resolve)
 
     def report(self, request_id: int, entries: Sequence[VariableEntry], generated_utc_s: float) -> Sequence[Message]:
