@@ -26,8 +26,8 @@ SELF_EVIDENT: Final = frozenset(
 )
 """Verbs whose consequence is told anyway."""
 QUERIES: Final = frozenset({"ledger", "messages", "stations", "state", "wait", "verbs"})
-DECIDING: Final = frozenset({"Authorize", "BootNotification"})
-"""Calls whose acceptance moves the station on."""
+DECIDING: Final = {"Authorize": "Authorize", "BootNotification": "registration"}
+"""Calls whose acceptance moves the station on, and the words for that."""
 NET_WORDS: Final = {
     "up": "up again",
     "down": "down: connections are refused",
@@ -122,13 +122,13 @@ class Story:
                 source="station",
                 text=f"{role} starts, process {pid}",
                 cause=gone,
-                label=f"the {role}'s start",
+                label=f"{role}'s start",
             )
             for evse in self._evses.values():
                 evse.restart = entry if role == "guard" else evse.restart
             yield entry
             return
-        entry = Entry(at_s=at_s, source="station", text=f"{role} is gone", label=f"the {role}'s end")
+        entry = Entry(at_s=at_s, source="station", text=f"{role} is gone", label=f"{role}'s end")
         self._ends[role] = entry
         if self._values.get("power", True):
             yield self._mover(entry)
@@ -169,7 +169,9 @@ class Story:
         else:
             words += " …"
         action = str(frame["action"])
-        entry = Entry(at_s=at_s, source="CSMS", text=words, cause=self._cause(frame), label=action)
+        entry = Entry(
+            at_s=at_s, source="CSMS", text=words, cause=self._cause(frame), label=DECIDING.get(action, action)
+        )
         if answer is None:
             self._unanswered[frame_key(frame)] = _Call(entry, frame)
         if (action in DECIDING and accepted(answer)) or not ours:
