@@ -212,17 +212,20 @@ class CsmsLink:
         while True:
             text = await link.recv()
             self._take(self.session.received(text, self._now()))
+            self._wake.set()  # an answer that asks for nothing still makes room for the next message
 
     async def _deliver_facts(self, link: Link) -> None:
         while self._maybe_fact and self._drop is None and self.session.wants_fact(self._now()):
+            self._maybe_fact = False  # before looking: what comes while the store looks counts
             try:
                 row = await self._store.next_row()
             except StoreError as error:
+                self._maybe_fact = True
                 self._log.warning("journal.unreadable", error=str(error))
                 return
             if row is None:
-                self._maybe_fact = False
                 return
+            self._maybe_fact = True
             self._take(self.session.deliver(row, self._now()))
             await self._perform_all(link)
 
