@@ -36,7 +36,7 @@ from agent.ocpp.transport import CsmsEndpoint, Link, LinkClosed, LinkFailure, pa
 from agent.presets import presets_of
 from agent.runtime.csms_link import CsmsLink
 from agent.runtime.supervisor import Kind, Supervisor, notify
-from agent.settings.last_good import Loaded
+from agent.settings.loaded import Loaded
 from agent.settings.station import (
     BusSettings,
     CsmsSettings,

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, Final, NoReturn
 from agent import __version__
 
 if TYPE_CHECKING:
-    from agent.settings.last_good import Loaded
+    from agent.settings.loaded import Loaded
     from agent.settings.station import Settings
 
 DEFAULT_CONFIG: Final = "/etc/charge-agent/station.toml"
@@ -164,16 +164,23 @@ def _make_room(plan: Path) -> None:
 
 
 def _load(config: Path) -> Loaded | None:
+    from agent.settings.checked import keep, recall
+
+    known = recall(config)
+    if known is not None:
+        return known
     from agent.presets import check_variable
     from agent.settings.last_good import load_station
     from agent.settings.problems import SettingsError
 
     try:
-        return load_station(config, check_variable=check_variable)
+        loaded = load_station(config, check_variable=check_variable)
     except SettingsError as error:
         _complain(str(error))
         _complain("The station does not start: there is no last good copy of this file.")
         return None
+    keep(loaded)
+    return loaded
 
 
 def _check(options: argparse.Namespace) -> int:

@@ -1,7 +1,7 @@
 """Logs: structlog, readable on a terminal, JSON under systemd.
 
-An event is a constant ``noun.past_verb``; facts are keys with units; a condition is logged when it is raised and when it
-is cleared, never once per poll. Id tokens only appear hashed (``IdToken.hashed``).
+An event is a constant ``noun.past_verb``; facts are keys with units; a condition is logged when it is raised and when
+it is cleared, never once per poll. Id tokens only appear hashed (``IdToken.hashed``).
 """
 
 from __future__ import annotations
@@ -9,24 +9,34 @@ from __future__ import annotations
 import logging
 import os
 import sys
+from functools import cache
 from typing import Any, Final
-
-# structlog's console renderer imports rich wherever it is installed (33 ms, 5 MiB). A station has no use for it.
-sys.modules.setdefault("rich", None)  # type: ignore[arg-type]  # None is how an import is forbidden
-
-import structlog  # noqa: E402
 
 _LEVELS: Final = {"debug": 10, "info": 20, "warning": 30, "error": 40}
 _SECRET_KEYS: Final = frozenset({"password", "authorization_key", "key", "secret", "token", "id_token", "id_tag"})
 
 
+_wanted: list[tuple[str, str]] = [("info", "auto")]  # the newest call of set_up_logging
+
+
 def set_up_logging(level: str = "info", form: str = "auto") -> None:
-    """Configure the process's logs, which go to standard error.
+    """Say how the process logs; lines go to standard error.
 
     Args:
         level: ``debug``, ``info``, ``warning`` or ``error``.
         form: ``text``, ``json``, or ``auto``: JSON under systemd's journal or without a terminal.
     """
+    _wanted.append((level, form))
+    _configured.cache_clear()
+
+
+@cache
+def _configured() -> Any:
+    # structlog's console renderer imports rich wherever it is installed (33 ms, 5 MiB). A station has no use for it.
+    sys.modules.setdefault("rich", None)  # type: ignore[arg-type]  # None is how an import is forbidden
+    import structlog
+
+    level, form = _wanted[-1]
     as_json = form == "json" or (form == "auto" and ("JOURNAL_STREAM" in os.environ or not sys.stderr.isatty()))
     renderer: Any
     if as_json:
@@ -51,11 +61,25 @@ def set_up_logging(level: str = "info", form: str = "auto") -> None:
     logging.basicConfig(level=logging.ERROR, stream=sys.stderr)
     for name in ("websockets", "pymodbus", "asyncio"):
         logging.getLogger(name).setLevel(logging.CRITICAL)
+    return structlog
+
+
+class Logger:
+    """The logger of one room. The library loads with the first line, which comes after the boot notification."""
+
+    def __init__(self, room: str) -> None:
+        self._room = room
+        self._bound: Any = None
+
+    def __getattr__(self, level: str) -> Any:
+        if self._bound is None:
+            self._bound = _configured().get_logger().bind(room=self._room)
+        return getattr(self._bound, level)
 
 
 def get_logger(room: str) -> Any:
-    """Return the logger of a room of the house."""
-    return structlog.get_logger().bind(room=room)
+    """Return the logger of a room of the house: ``log.info("noun.past_verb", key=value)``."""
+    return Logger(room)
 
 
 def _redact(_logger: Any, _method: str, event: Any) -> Any:

@@ -1,4 +1,4 @@
-"""What the charging core wants done. Durable effects are committed first, in one transaction; then the rest is performed.
+"""What the charging core wants done: durable effects are committed first, in one transaction, then the rest follows.
 
 The exception is ``WithdrawPermit``: opening never waits for a commit.
 """

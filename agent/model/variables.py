@@ -1,8 +1,8 @@
 """The station's variables: one book for every dialect.
 
-Names are those of OCPP 2.0.1 (component, variable, instance); the 1.6 dialect maps its configuration keys onto them. A
-value comes from the CSMS, from the station file, or is the default; what the CSMS changed wins until the file's own value
-changes. Times and sizes carry their unit in ``Variable.unit``.
+Names are those of OCPP 2.0.1 (component, variable, instance); the 1.6 dialect maps its configuration keys onto them.
+A value comes from the CSMS, from the station file, or is the default; what the CSMS changed wins until the file's own
+value changes. Times and sizes carry their unit in ``Variable.unit``.
 """
 
 from __future__ import annotations
@@ -245,7 +245,7 @@ class VariableBook:
         return VariableResult(ref=ref, attribute=attribute, status=VariableStatus.ACCEPTED, value=value)
 
     def check(self, ref: VariableRef, attribute: Attribute, text: str) -> VariableResult:
-        """Return what writing ``text`` would give, changing nothing (OCPP 2.0.1 B05). ``value`` is the canonical form."""
+        """Return what writing ``text`` would give, and change nothing (OCPP 2.0.1 B05). ``value`` is canonical."""
         definition = self._definitions.get(key_of(ref))
         if definition is None:
             return VariableResult(ref=ref, attribute=attribute, status=self._unknown(ref))

@@ -17,7 +17,8 @@ from typing import Any, Final
 from agent import __version__
 from agent.settings.atomic import replace_file
 from agent.settings.build import CheckVariable
-from agent.settings.last_good import EXIT_CODE, Loaded, Origin, load_station
+from agent.settings.last_good import EXIT_CODE, load_station
+from agent.settings.loaded import Loaded, Origin
 from agent.settings.problems import SettingsError
 from agent.settings.station import DriverSettings, EvseSettings, LineSettings, LockSettings, MirrorSettings, Settings
 

@@ -8,41 +8,18 @@ from __future__ import annotations
 
 import hashlib
 import json
-from enum import Enum
 from pathlib import Path
 from typing import Any, Final
 
-import msgspec
-
 from agent.settings.atomic import replace_file
 from agent.settings.build import LARGEST_B, CheckVariable, parse_station
+from agent.settings.loaded import Loaded, Origin
 from agent.settings.places import state_dirs
 from agent.settings.problems import Problem, SettingsError
 from agent.settings.station import Settings
 
 COPY_NAME: Final = "station.last-good.json"
 EXIT_CODE: Final = 78  # of a process without usable settings: EX_CONFIG of <sysexits.h>; systemd need not restart it
-
-
-class Origin(Enum):
-    """Where the settings came from."""
-
-    FILE = "file"
-    LAST_GOOD = "last_good"
-
-
-class Loaded(msgspec.Struct, frozen=True, kw_only=True):
-    """Settings to run with.
-
-    Attributes:
-        problems: why the file itself could not be used; empty with ``Origin.FILE``.
-        copy_problem: why the last good copy could not be kept, or empty.
-    """
-
-    settings: Settings
-    origin: Origin
-    problems: tuple[Problem, ...] = ()
-    copy_problem: str = ""
 
 
 def check_station(path: Path, *, check_variable: CheckVariable | None = None) -> Settings:

@@ -106,7 +106,7 @@ class EvseSettings(msgspec.Struct, frozen=True, kw_only=True):
     meter: MeterSettings | None
 
 
-class SerialBusSettings(msgspec.Struct, frozen=True, kw_only=True):
+class SerialBusSettings(msgspec.Struct, frozen=True, kw_only=True, tag="serial"):
     """A serial Modbus bus."""
 
     name: str
@@ -117,7 +117,7 @@ class SerialBusSettings(msgspec.Struct, frozen=True, kw_only=True):
     gap_s: float
 
 
-class TcpBusSettings(msgspec.Struct, frozen=True, kw_only=True):
+class TcpBusSettings(msgspec.Struct, frozen=True, kw_only=True, tag="tcp"):
     """A Modbus TCP connection."""
 
     name: str

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+
+import msgspec
 
 from agent.model.facts import Fact
 from agent.store.connection import Connection
@@ -15,8 +16,7 @@ COUNT_EXACTLY_BELOW = 65_536  # rows; counting reads every page, which a start m
 _COLUMNS = "seq, transaction_id, kind, fact, crc32, message_id, utc_s, attempts, sent, last_error"
 
 
-@dataclass(slots=True, kw_only=True)
-class StoredRow:
+class StoredRow(msgspec.Struct, kw_only=True):
     """A row of the journal as it is stored."""
 
     seq: int
@@ -76,7 +76,7 @@ def dead_page(connection: Connection, limit: int, offset: int) -> list[StoredRow
 
 
 def _stored(row: Sequence[object]) -> StoredRow:
-    values = dict(zip(StoredRow.__slots__, row, strict=False))
+    values = dict(zip(StoredRow.__struct_fields__, row, strict=False))
     values["sent"] = bool(values["sent"])
     return StoredRow(**values)  # type: ignore[arg-type]  # STRICT tables keep the types of the columns
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Final
+
+import msgspec
 
 from agent.model.facts import Fact, TransactionStarted
 from agent.model.journal import JournalRow
@@ -16,16 +17,14 @@ from agent.store.journal import StoredRow
 WINDOW_ROWS: Final = 128
 
 
-@dataclass(frozen=True, slots=True)
-class Settled:
+class Settled(msgspec.Struct, frozen=True):
     """Lazy knowledge that a commit takes along."""
 
     delivered: tuple[int, ...]
     sent: tuple[int, ...]
 
 
-@dataclass(slots=True)
-class _Held:
+class _Held(msgspec.Struct):
     row: StoredRow
     fact: Fact
 

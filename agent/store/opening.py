@@ -5,10 +5,11 @@ from __future__ import annotations
 import sqlite3
 import uuid
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
 from enum import Enum
 from pathlib import Path
 from typing import Final
+
+import msgspec
 
 from agent.store import tables
 from agent.store.connection import Connect, Connection, connect_exclusively
@@ -30,8 +31,7 @@ class Opened(Enum):
     RECOVERED = "recovered"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class OpenReport:
+class OpenReport(msgspec.Struct, frozen=True, kw_only=True):
     """What opening found and did.
 
     Attributes:
@@ -46,11 +46,10 @@ class OpenReport:
     from_version: int
     previous_boot_id: str | None
     salvage: Salvage | None = None
-    notes: tuple[str, ...] = field(default=())
+    notes: tuple[str, ...] = msgspec.field(default=())
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Opening:
+class Opening(msgspec.Struct, frozen=True, kw_only=True):
     """How to open: kept, because a failed file is opened again."""
 
     path: Path

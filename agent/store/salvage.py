@@ -13,9 +13,10 @@ import os
 import shutil
 import sqlite3
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
+
+import msgspec
 
 from agent.store.connection import PRAGMAS, Connect, Connection
 from agent.store.encoding import Unreadable
@@ -37,8 +38,7 @@ _NUMBERED: Final = {
 _KEYED: Final = {"variables": "key", "availability": "evse_id, connector_id", "meta": "key"}
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Salvage:
+class Salvage(msgspec.Struct, frozen=True, kw_only=True):
     """What became of a damaged file.
 
     Attributes:
@@ -157,7 +157,7 @@ def _insert(fresh: Connection, table: str, columns: Sequence[str], found: Iterat
 
 def _intact_fact(values: Sequence[Any]) -> bool:
     try:
-        fact_of(StoredRow(**dict(zip(StoredRow.__slots__, values, strict=False))))
+        fact_of(StoredRow(**dict(zip(StoredRow.__struct_fields__, values, strict=False))))
     except Unreadable:
         return False
     return True

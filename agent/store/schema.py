@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from functools import cache
 from importlib import resources
+
+import msgspec
 
 from agent.store.connection import Connection
 from agent.store.failures import FailureKind, StoreFailure
@@ -19,8 +20,7 @@ _CREATE_VERSION = (
 )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Migration:
+class Migration(msgspec.Struct, frozen=True, kw_only=True):
     """One step: the version it leads to and its SQL."""
 
     version: int

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from enum import Enum
+
+import msgspec
 
 from agent.model.effects import CacheToken, SaveAvailability
 from agent.model.facts import Fact, TransactionRecord
 from agent.model.variables import StoredValue
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StoredState:
+class StoredState(msgspec.Struct, frozen=True, kw_only=True):
     """What a start needs to know.
 
     Attributes:
@@ -30,12 +30,12 @@ class StoredState:
     availability: tuple[SaveAvailability, ...] = ()
     authorizations: tuple[CacheToken, ...] = ()
     variables: tuple[StoredValue, ...] = ()
-    anchors: Mapping[str, float] = field(default_factory=dict)
+    anchors: Mapping[str, float] = msgspec.field(default_factory=dict)
     waiting: int = 0
     dead: int = 0
     last_good_utc_s: float | None = None
     station_id: str = ""
-    notes: Mapping[str, str] = field(default_factory=dict)
+    notes: Mapping[str, str] = msgspec.field(default_factory=dict)
     problems: tuple[str, ...] = ()
 
 
@@ -46,8 +46,7 @@ class RowState(Enum):
     DEAD = "dead"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class QueueRow:
+class QueueRow(msgspec.Struct, frozen=True, kw_only=True):
     """One undelivered fact as people look at it. ``fact`` is ``None`` where the stored text cannot be read."""
 
     seq: int
@@ -63,8 +62,7 @@ class QueueRow:
     fact: Fact | None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Counts:
+class Counts(msgspec.Struct, frozen=True, kw_only=True):
     """How much is undelivered. ``oldest_age_s`` is ``None`` with nothing waiting, or across boots without a clock."""
 
     waiting: int
@@ -72,8 +70,7 @@ class Counts:
     oldest_age_s: float | None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Sizes:
+class Sizes(msgspec.Struct, frozen=True, kw_only=True):
     """Bytes: the file, its write-ahead log, the part of the file in use, and what the file system has left."""
 
     file_bytes: int
