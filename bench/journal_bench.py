@@ -1,6 +1,7 @@
 """The journal: facts per second committed and drained, and bytes written, against a naive store in the same run.
 
-``python -m bench.journal_bench`` (``--year``: also a year of undelivered samples, opened by a fresh process).
+``python -m bench journal``, or ``python -m bench.journal_bench`` for its options (``--year``: also a year of undelivered
+samples, opened by a fresh process).
 
 The baseline is one table with a text key in SQLite's default settings (rollback journal deleted at each commit), an
 insert and a commit per message and a delete and a commit per acknowledgement: what a queue table usually is. Both store
@@ -34,10 +35,16 @@ from agent.model.ids import IdToken
 from agent.model.moment import Stamp
 from agent.model.sample import Measurand, Sample, SampleContext, SampledValue
 from agent.store import Store, StoreThread
+from bench import counters
+from bench.progress import say
+from bench.stage import WORKDIR
+from bench.tables import Outcome, at_most
 
 BASELINE: Final = "naive table, DELETE journal"
+BY_HUNDREDS: Final = "store, acks by hundreds"
+FACTS: Final = 3000
+ROUNDS: Final = 5
 YEAR_ROWS: Final = 525_600  # one sample a minute
-WORKDIR: Final = Path(".bench")
 BOOT: Final = "bench"
 
 
@@ -56,42 +63,56 @@ class Meter:
 
     def __init__(self) -> None:
         """Start."""
-        self._since_s, self._since_bytes = time.perf_counter(), _written_bytes()
+        self._since_s, self._since_bytes = time.perf_counter(), counters.written_bytes()
 
     def rates(self, count: int) -> tuple[float, float]:
         """Return operations per second and bytes per operation since the start."""
-        return count / (time.perf_counter() - self._since_s), (_written_bytes() - self._since_bytes) / count
+        return count / (time.perf_counter() - self._since_s), (counters.written_bytes() - self._since_bytes) / count
 
 
 def main() -> int:
     """Run everything and print the tables."""
     parser = argparse.ArgumentParser(prog="python -m bench.journal_bench", description="Measure the journal.")
-    parser.add_argument("--facts", type=int, default=3000, help="facts per round (3000)")
-    parser.add_argument("--rounds", type=int, default=5, help="rounds; medians are shown (5)")
+    parser.add_argument("--facts", type=int, default=FACTS, help=f"facts per round ({FACTS})")
+    parser.add_argument("--rounds", type=int, default=ROUNDS, help=f"rounds; medians are shown ({ROUNDS})")
     parser.add_argument("--year", action="store_true", help="also a year of samples offline (about a minute)")
     parser.add_argument("--open", type=Path, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.open is not None:
         return _open_year(options.open)
-    WORKDIR.mkdir(exist_ok=True)
-    variants: dict[str, Callable[[Path, int], Run]] = {
-        BASELINE: run_naive,
-        "store, each ack committed": run_each,
-        "store, acks by hundreds": run_hundreds,
-        "store thread, asyncio": lambda path, facts: asyncio.run(run_thread(path, facts)),
-    }
-    runs: dict[str, list[Run]] = {name: [] for name in variants}
-    for number in range(options.rounds):
-        for name, variant in variants.items():
-            _say(f"round {number + 1} of {options.rounds}: {name}")
-            with tempfile.TemporaryDirectory(dir=WORKDIR) as directory:
-                runs[name].append(variant(Path(directory, "journal.sqlite"), options.facts))
-    _say("")
-    print(table(runs, options.facts, options.rounds))
+    print(table(measure(options.facts, options.rounds), options.facts, options.rounds))
     if options.year:
         with tempfile.TemporaryDirectory(dir=WORKDIR) as directory:
             measure_year(Path(directory, "journal.sqlite"))
     return 0
+
+
+def run(*, quick: bool) -> Outcome:
+    """Measure, for ``python -m bench``."""
+    facts, rounds = (50, 1) if quick else (FACTS, ROUNDS)
+    runs = measure(facts, rounds)
+    written = _median(runs[BY_HUNDREDS], "written_per_ack")
+    verdicts = [at_most("journal: written per ack", written, 1500, "B")]
+    return Outcome(table=table(runs, facts, rounds), verdicts=verdicts)
+
+
+def measure(facts: int, rounds: int) -> dict[str, list[Run]]:
+    """Run every variant once per round, one after the other."""
+    WORKDIR.mkdir(exist_ok=True)
+    variants: dict[str, Callable[[Path, int], Run]] = {
+        BASELINE: run_naive,
+        "store, each ack committed": run_each,
+        BY_HUNDREDS: run_hundreds,
+        "store thread, asyncio": lambda path, facts: asyncio.run(run_thread(path, facts)),
+    }
+    runs: dict[str, list[Run]] = {name: [] for name in variants}
+    for number in range(rounds):
+        for name, variant in variants.items():
+            say(f"journal: round {number + 1} of {rounds}, {name}")
+            with tempfile.TemporaryDirectory(dir=WORKDIR) as directory:
+                runs[name].append(variant(Path(directory, "journal.sqlite"), facts))
+    say()
+    return runs
 
 
 def table(runs: dict[str, list[Run]], facts: int, rounds: int) -> str:
@@ -238,16 +259,16 @@ def measure_year(path: Path) -> None:
     store, _report = Store.open(path, boot_id=BOOT)
     facts = (Record(fact=sample(number)) for number in itertools.count(1))
     for done in range(0, YEAR_ROWS, 2000):
-        _say(f"a year offline: {100 * done // YEAR_ROWS} %")
+        say(f"a year offline: {100 * done // YEAR_ROWS} %")
         store.commit(list(itertools.islice(facts, min(2000, YEAR_ROWS - done))))
     store.close()
-    _say("")
+    say()
     print(f"a year offline: {YEAR_ROWS:,} facts, {path.stat().st_size / 1e6:.0f} MB", flush=True)
     subprocess.run([sys.executable, "-m", "bench.journal_bench", "--open", str(path)], check=True)
 
 
 def _open_year(path: Path) -> int:
-    before_mib = _resident_mib()
+    before_mib = counters.resident_mib()
     began_s = time.perf_counter()
     store, _report = Store.open(path, boot_id=BOOT)
     row = store.next_row()
@@ -261,7 +282,7 @@ def _open_year(path: Path) -> int:
             store.acknowledge(each.seq)
         drained += len(rows)
     rate = drained / (time.perf_counter() - began_s)
-    grown_mib = _resident_mib() - before_mib
+    grown_mib = counters.resident_mib() - before_mib
     print(f"  the first {drained:,} drained at {rate:,.0f}/s; resident memory grew by {grown_mib:.1f} MiB in all")
     store.close()
     return 0
@@ -269,27 +290,6 @@ def _open_year(path: Path) -> int:
 
 def _median(runs: list[Run], attribute: str) -> float:
     return statistics.median(float(getattr(run, attribute)) for run in runs)
-
-
-def _written_bytes() -> int:
-    for line in Path("/proc/self/io").read_text(encoding="ascii").splitlines():
-        if line.startswith("write_bytes:"):
-            return int(line.split()[1])
-    raise RuntimeError("/proc/self/io has no write_bytes")
-
-
-def _resident_mib() -> float:
-    for line in Path("/proc/self/status").read_text(encoding="ascii").splitlines():
-        if line.startswith("VmRSS:"):
-            return int(line.split()[1]) / 1024
-    raise RuntimeError("/proc/self/status has no VmRSS")
-
-
-def _say(text: str) -> None:
-    if sys.stderr.isatty():
-        print(f"\r{text:<60}", end="" if text else "\r", file=sys.stderr, flush=True)
-    elif text:
-        print(text, file=sys.stderr, flush=True)
 
 
 if __name__ == "__main__":
