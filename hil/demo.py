@@ -19,7 +19,7 @@ from typing import Any, Final, TypeVar
 
 from hil.client import BenchError
 from hil.csms_link import CsmsRefused, CsmsUnreachable
-from hil.demo_charge import CARD, Charge, ChargeFailed
+from hil.demo_charge import CARD, CHARGING_S, Charge, ChargeFailed
 from hil.demo_feed import Feed
 from hil.demo_place import NoPlace, choose_place, command_words, leftover_sockets, prepare, ways_to_play
 from hil.demo_story import SOURCES, Story
@@ -31,7 +31,9 @@ from hil.station_toml import StationOptions
 from hil.timeline import Style, Timeline
 
 READY_S: Final = 20.0
-LONGEST_CHARGE_S: Final = 45.0
+MOST_CHARGING_S: Final = 3600.0
+LONGEST_REST_S: Final = 30.0
+"""All of a charge but the drawing itself; with the usual 14 s it stays below 45 s."""
 SAMPLE_PERIOD_S: Final = 5
 PRESETS: Final = {"SampledDataCtrlr.TxUpdatedInterval": f'"{SAMPLE_PERIOD_S}"'}
 TAIL_LINES: Final = 12
@@ -89,8 +91,25 @@ def _parser() -> argparse.ArgumentParser:
         "--dir", type=Path, help="folder to live in (default: $CHARGE_BENCH_DIR or ./.bench; with --once a private one)"
     )
     parser.add_argument("--keep", action="store_true", help="keep what an earlier run left there, and this one too")
+    parser.add_argument(
+        "--charging",
+        type=_seconds,
+        default=CHARGING_S,
+        metavar="S",
+        help="let the car draw so long (default %(default)g s)",
+    )
     parser.add_argument("--picture", type=Path, metavar="FILE.svg", help="draw the charge")
     return parser
+
+
+def _seconds(text: str) -> float:
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = 0.0
+    if not 1.0 <= seconds <= MOST_CHARGING_S:
+        raise argparse.ArgumentTypeError(f"{text!r}: expected 1-{MOST_CHARGING_S:g} s")
+    return seconds
 
 
 class Demo:
@@ -144,7 +163,7 @@ class Demo:
 
     async def _play(self) -> None:
         await self._station_up()
-        charge = Charge(self._house)
+        charge = Charge(self._house, charging_s=self._options.charging)
         await charge.available()
         self._say("")
         await self._feed.take_in()
@@ -201,8 +220,9 @@ class Demo:
         verdict = judge(evidence)
         took_s = time.monotonic() - begin_s
         faults = list(verdict.faults)
-        if took_s > LONGEST_CHARGE_S:
-            faults.append(f"the charge took {took_s:.1f} s, expected less than {LONGEST_CHARGE_S:g} s")
+        longest_s = LONGEST_REST_S + self._options.charging
+        if took_s > longest_s:
+            faults.append(f"the charge took {took_s:.1f} s, expected less than {longest_s:g} s")
         self._say("")
         for fault in faults:
             self._say(self._timeline.verdict(False, fault))

@@ -18,7 +18,7 @@ from hil.demo_place import leftover_sockets
 pytestmark = pytest.mark.process
 
 PATIENCE_S = 100.0
-DEMO = (sys.executable, "-m", "hil.cli", "demo")
+DEMO = (sys.executable, "-m", "hil.cli", "demo", "--charging", "3")
 
 
 async def start(*arguments: str, cwd: Path, environ: dict[str, str] | None = None) -> Process:
@@ -75,7 +75,7 @@ async def test_one_charge_ends_with_the_meters_watt_hours_in_the_ledger(version:
     found = re.search(r"✓ meter (\d+) Wh = ledger (\d+) Wh  \(register [\d ]+ Wh → [\d ]+ Wh\)", text)
     assert found is not None, text
     assert found[1] == found[2]
-    assert int(found[1]) > 20
+    assert int(found[1]) > 5
     took = re.search(r"never more current than offered; (\d+\.\d) s", text)
     assert took is not None
     assert float(took[1]) < 45.0
