@@ -63,8 +63,12 @@ class EvseStory:
             yield from self._load(at_s, before, bool(changed["load"]))
         elif "current_a" in changed and powered:
             yield from self._current(at_s, changed)
-        if "energy_wh" in changed and self._closed_s is not None and self._pace.due(at_s):
+        if "energy_wh" in changed and self._counts and self._pace.due(at_s):
             yield self._tick(at_s)
+
+    @property
+    def _counts(self) -> bool:
+        return self._closed_s is not None and self._now.get("power_w", 1.0) > 0.0
 
     def _take_in(self, at_s: float) -> None:
         self._current_a = float(self._now.get("current_a", 0.0))

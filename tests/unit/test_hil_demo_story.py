@@ -139,7 +139,7 @@ def test_a_contactor_that_opens_under_load_says_so() -> None:
 
 def test_meter_ticks_come_at_most_every_three_seconds_and_ever_more_rarely() -> None:
     story = started()
-    story.tell([*world(1.0, coil=True), *world(1.02, load=True)], [])
+    story.tell([*world(1.0, coil=True), *world(1.02, load=True), *world(1.5, power_w=11_040.0)], [])
     ticks = [
         entry.at_s
         for tenth in range(600)
@@ -149,6 +149,12 @@ def test_meter_ticks_come_at_most_every_three_seconds_and_ever_more_rarely() -> 
     pauses = [later - earlier for earlier, later in itertools.pairwise(ticks)]
     assert min(pauses) >= 3.0
     assert len(ticks) < 30
+
+
+def test_a_meter_that_stands_still_is_not_told() -> None:
+    story = started()
+    story.tell([*world(1.0, coil=True), *world(1.02, load=True)], [])
+    assert story.tell(world(9.0, energy_wh=121_000.1), []) == []
 
 
 def test_flicker_of_the_current_is_not_told() -> None:
