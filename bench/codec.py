@@ -1,8 +1,8 @@
 """Microseconds to make and to read a CALL, validated at both ends: ours and the package ``ocpp``.
 
-Making is everything from the library's typed payload to the text on the wire, reading everything from that text to the
-typed (or, with ``ocpp``, snake-cased) payload, as each library does it around its own ``call`` and handlers. Ours proves
-what it writes by reading it back; ``ocpp`` holds both against the JSON schemas, here in the calling thread
+Making is everything from the library's typed payload to the text on the wire, reading everything from that text to
+the typed (or, with ``ocpp``, snake-cased) payload, as each library does it around its own ``call`` and handlers. Ours
+proves what it writes by reading it back; ``ocpp`` holds both against the JSON schemas, here in the calling thread
 (``ASYNC_VALIDATION`` off), which is faster than its default.
 """
 
@@ -15,9 +15,8 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
 import msgspec
-from ocpp import charge_point as peer
-from ocpp import messages as peer_messages
-from ocpp.messages import Call, unpack, validate_payload
+from ocpp import charge_point as _charge_point
+from ocpp import messages as _messages
 from ocpp.v16 import call as call16
 from ocpp.v201 import call as call201
 
@@ -27,6 +26,9 @@ from agent.ocpp.v16 import messages as messages16
 from agent.ocpp.v201 import messages as messages201
 from bench.progress import say
 from bench.tables import Outcome, at_most, grid
+
+peer: Any = _charge_point  # the library is not typed
+peer_messages: Any = _messages
 
 TARGET: Final = 0.02
 ROUNDS: Final = 9
@@ -137,15 +139,15 @@ def _theirs(version: str, action: str, payload: dict[str, Any]) -> tuple[Callabl
 
     async def make() -> str:
         camel = peer.snake_to_camel_case(peer.serialize_as_dict(typed))
-        call = Call(unique_id=MESSAGE_ID, action=action, payload=peer.remove_nones(camel))
-        await validate_payload(call, version)
+        call = peer_messages.Call(unique_id=MESSAGE_ID, action=action, payload=peer.remove_nones(camel))
+        await peer_messages.validate_payload(call, version)
         return str(call.to_json())
 
     text = asyncio.run(make())
 
     async def read() -> object:
-        call = unpack(text)
-        await validate_payload(call, version)
+        call = peer_messages.unpack(text)
+        await peer_messages.validate_payload(call, version)
         return peer.camel_to_snake_case(call.payload)
 
     return make, read

@@ -1,7 +1,7 @@
 """The journal: facts per second committed and drained, and bytes written, against a naive store in the same run.
 
-``python -m bench journal``, or ``python -m bench.journal_bench`` for its options (``--year``: also a year of undelivered
-samples, opened by a fresh process).
+``python -m bench journal``, or ``python -m bench.journal_bench`` for its options (``--year``: also a year of
+undelivered samples, opened by a fresh process).
 
 The baseline is one table with a text key in SQLite's default settings (rollback journal deleted at each commit), an
 insert and a commit per message and a delete and a commit per acknowledgement: what a queue table usually is. Both store

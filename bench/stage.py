@@ -1,4 +1,4 @@
-"""What the measured processes stand on: the bench's world, a station file, a CSMS that takes everything, certificates."""
+"""What the measured processes stand on: the bench's world, a station file, certificates, and the baselines' names."""
 
 from __future__ import annotations
 

@@ -23,17 +23,18 @@ QUICK_ROUNDS: Final = 2
 
 def run(*, quick: bool) -> Outcome:
     """Measure over plain text and over TLS with one root file."""
-    return asyncio.run(_run(QUICK_ROUNDS if quick else ROUNDS))
+    return _run(QUICK_ROUNDS if quick else ROUNDS)
 
 
-async def _run(rounds: int) -> Outcome:
+def _run(rounds: int) -> Outcome:
     rows: dict[str, Sequence[str]] = {}
     verdicts = []
     with workplace() as place:
         certificates = Certificates(place)
         for scheme in ("ws", "wss"):
             directory = place / scheme
-            found = await _measure(directory, certificates if scheme == "wss" else None, rounds)
+            directory.mkdir()
+            found = asyncio.run(_measure(directory, certificates if scheme == "wss" else None, rounds))
             reference = statistics.median(found[OCPP])
             for name, times in found.items():
                 median = statistics.median(times)
@@ -52,7 +53,6 @@ async def _measure(directory: Path, certificates: Certificates | None, rounds: i
         if action == "BootNotification":
             booted.put_nowait(at_s)
 
-    directory.mkdir()
     root = None if certificates is None else certificates.root_file
     async with AckingCsms(tls=None if certificates is None else certificates.server, seen=seen) as csms:
         trust = [] if root is None else [root]

@@ -20,12 +20,10 @@ class Boot(msgspec.Struct, rename="camel"):
 
 async def main(url: str, root: str | None) -> None:
     """Boot, then stay connected and take what comes."""
-    tls = {}
-    if root is not None:
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-        context.load_verify_locations(cafile=root)
-        tls["ssl"] = context
-    async with connect(url, subprotocols=[Subprotocol("ocpp1.6")], compression=None, proxy=None, **tls) as link:
+    tls = None if root is None else ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    if tls is not None:
+        tls.load_verify_locations(cafile=root)
+    async with connect(url, subprotocols=[Subprotocol("ocpp1.6")], compression=None, proxy=None, ssl=tls) as link:
         boot = Boot(charge_point_vendor="Bench", charge_point_model="Bare")
         await link.send(msgspec.json.encode((2, "1", "BootNotification", boot)).decode())
         async for text in link:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import ssl
 import sys
+from typing import Any
 
 from ocpp.v16 import ChargePoint, call
 from websockets.asyncio.client import connect
@@ -13,9 +14,9 @@ from websockets.typing import Subprotocol
 
 async def main(url: str, root: str | None) -> None:
     """Boot, then send a heartbeat every 300 s."""
-    tls = {} if root is None else {"ssl": ssl.create_default_context(cafile=root)}
-    async with connect(url, subprotocols=[Subprotocol("ocpp1.6")], **tls) as link:
-        station = ChargePoint("BENCH-1", link)
+    tls = None if root is None else ssl.create_default_context(cafile=root)
+    async with connect(url, subprotocols=[Subprotocol("ocpp1.6")], ssl=tls) as link:
+        station: Any = ChargePoint("BENCH-1", link)  # type: ignore[no-untyped-call]
         receiving = asyncio.create_task(station.start())
         boot = call.BootNotification(charge_point_vendor="Bench", charge_point_model="Minimal")
         answer = await station.call(boot)

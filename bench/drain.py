@@ -1,0 +1,167 @@
+"""Journalled messages to the CSMS: draining a backlog, exchanging one at a time, and over a slow link.
+
+Every client is a process of its own with its journal on the same disk, and speaks to the same server in another
+process. Same durability: WAL with synchronous=FULL, acknowledgements committed each or by hundreds.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import statistics
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from bench.progress import say
+from bench.stage import peer, workplace
+from bench.tables import Outcome, Verdict, at_least, at_most, grid, ratio
+
+PATIENCE_S: Final = 600.0
+ROUND_TRIP_MS: Final = 50.0
+OURS: Final = "ours"
+BARE: Final = "bare"
+OCPP: Final = "ocpp"
+LINK: Final = "the link itself"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Task:
+    """What a client is asked to do."""
+
+    mode: str = "drain"
+    acks: str = "hundreds"
+    count: int
+    values: int = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Result:
+    """How it went."""
+
+    per_s: float
+    written_per_message: float
+
+
+def run(*, quick: bool) -> Outcome:
+    """Measure all three."""
+    count, rounds = (200, 1) if quick else (10_000, 3)
+    slow_count = 10 if quick else 200
+    live_count = 50 if quick else 2_000
+    with acking_csms() as url, acking_csms(delay_ms=ROUND_TRIP_MS / 2) as slow_url:
+        parts = [
+            _drain(url, count, rounds),
+            _exchange(url, live_count, rounds),
+            _slow(slow_url, slow_count, rounds),
+        ]
+    tables, verdicts = [part.table for part in parts], [each for part in parts for each in part.verdicts]
+    return Outcome(table="\n\n".join(tables), verdicts=verdicts)
+
+
+@contextlib.contextmanager
+def acking_csms(*, delay_ms: float = 0.0) -> Iterator[str]:
+    """Run the server, ``delay_ms`` away each way; yield its address."""
+    command = peer("acking_csms", "--delay-ms", delay_ms)
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:
+        try:
+            assert server.stdout is not None
+            yield f"ws://127.0.0.1:{server.stdout.readline().split()[1]}/"
+        finally:
+            server.kill()
+
+
+def _drain(url: str, count: int, rounds: int) -> Outcome:
+    rows: dict[str, Sequence[str]] = {}
+    verdicts: list[Verdict] = []
+    for acks in ("each", "hundreds"):
+        task = Task(acks=acks, count=count)
+        found = _interleaved(f"drain, acks {acks}", url, (OURS, BARE, OCPP), task, rounds)
+        for client, result in found.items():
+            rows[f"{client}, acks committed {_how(acks)}"] = (
+                f"{result.per_s:,.0f}",
+                ratio(result.per_s, found[OCPP].per_s),
+                ratio(result.per_s, found[BARE].per_s),
+                f"{result.written_per_message:,.0f}",
+            )
+        share = found[OURS].per_s / found[OCPP].per_s
+        verdicts.append(at_least(f"drain, acks {_how(acks)}: ours / ocpp", share, 3.0))
+    verdicts.append(
+        at_most("drain: written per ack (by hundreds, as shipped)", found[OURS].written_per_message, 1500, "B")
+    )
+    title = f"drain of {count:,} journalled MeterValues of one value over loopback; medians of {rounds} rounds"
+    return Outcome(table=grid(title, ("messages/s", "/ ocpp", "/ bare", "B/ack"), rows), verdicts=verdicts)
+
+
+def _exchange(url: str, count: int, rounds: int) -> Outcome:
+    rows: dict[str, Sequence[str]] = {}
+    verdicts = []
+    for values, target in ((1, 2.0), (20, 6.0)):
+        task = Task(mode="exchange", count=count, values=values)
+        found = _interleaved(f"exchange, {values} values", url, (OURS, BARE, OCPP), task, rounds)
+        for client, result in found.items():
+            name = f"{client}, {values} value{'s' if values > 1 else ''}"
+            rows[name] = (
+                f"{result.per_s:,.0f}",
+                f"{1e6 / result.per_s:,.0f}",
+                ratio(result.per_s, found[OCPP].per_s),
+                ratio(result.per_s, found[BARE].per_s),
+            )
+        share = found[OURS].per_s / found[OCPP].per_s
+        verdicts.append(at_least(f"exchange, {values} value(s): ours / ocpp", share, target))
+    title = f"exchange: journal durably, log, send, be answered, acknowledge; {count:,} MeterValues, {rounds} rounds"
+    notes = ["bare does not log; ocpp logs both frames itself, ours one line per fact"]
+    return Outcome(table=grid(title, ("messages/s", "µs each", "/ ocpp", "/ bare"), rows, notes), verdicts=verdicts)
+
+
+def _slow(url: str, count: int, rounds: int) -> Outcome:
+    found = _interleaved("slow link", url, (OURS, BARE, OCPP, LINK), Task(count=count), rounds)
+    rows = {
+        client: (f"{result.per_s:.2f}", f"{100 * result.per_s / found[LINK].per_s:.1f} %")
+        for client, result in found.items()
+    }
+    share = 100 * found[OURS].per_s / found[LINK].per_s
+    title = f"drain of {count} at {ROUND_TRIP_MS:g} ms round trip, acks by hundreds; medians of {rounds} rounds"
+    verdict = at_least(f"drain at {ROUND_TRIP_MS:g} ms: share of the link's limit", share, 95, "%")
+    return Outcome(table=grid(title, ("messages/s", "of the link"), rows), verdicts=[verdict])
+
+
+def _how(acks: str) -> str:
+    return "each" if acks == "each" else "by hundreds"
+
+
+def _interleaved(what: str, url: str, clients: Sequence[str], task: Task, rounds: int) -> Mapping[str, Result]:
+    found: dict[str, list[Result]] = {client: [] for client in clients}
+    for number in range(rounds):
+        for client in clients:
+            say(f"{what}: round {number + 1} of {rounds}, {client}")
+            found[client].append(_one(url, client, task))
+    return {
+        client: Result(
+            per_s=statistics.median(each.per_s for each in results),
+            written_per_message=statistics.median(each.written_per_message for each in results),
+        )
+        for client, results in found.items()
+    }
+
+
+def _one(url: str, client: str, task: Task) -> Result:
+    if client == OURS:
+        command = [sys.executable, "-m", "bench.own_drain"]
+    else:
+        command = peer("drain_client", "--client", "link" if client == LINK else client)
+    with workplace() as place:
+        log = Path(place, "log")
+        command += ["--mode", task.mode, "--acks", task.acks, "--url", url, "--journal", str(place / "journal.sqlite")]
+        command += ["--count", str(task.count), "--values", str(task.values)]
+        if task.mode == "exchange":
+            command.append("--log")
+        with log.open("wb") as stderr:
+            done = subprocess.run(command, stdout=subprocess.PIPE, stderr=stderr, timeout=PATIENCE_S, check=False)
+        if done.returncode:
+            tail = log.read_text(errors="replace")[-2000:]
+            raise RuntimeError(f"{client} ended with {done.returncode}: {tail}")
+    said = json.loads(done.stdout)
+    return Result(per_s=task.count / said["seconds"], written_per_message=said["written"] / task.count)
