@@ -160,7 +160,7 @@ class Application:
         self._dialect = dialect_of(settings.csms.version, settings)
         self._book = VariableBook(
             (*STANDARD_VARIABLES, *self._dialect.variables()),
-            presets=presets_of(settings.variables),
+            presets=presets_of(settings.variables, offline_unknown=settings.authorization.offline_unknown),
             stored=state.variables,
             computed={},
         )

@@ -8,10 +8,13 @@ from __future__ import annotations
 import difflib
 from collections.abc import Mapping
 from functools import cache
+from typing import Final
 
 from agent.model.standard_variables import STANDARD_VARIABLES
 from agent.model.station import EvseLayout
 from agent.model.variables import Access, Variable, key_of
+
+_OFFLINE_UNKNOWN: Final = "authctrlr.offlinetxforunknownidenabled"
 
 
 @cache
@@ -54,7 +57,11 @@ def check_variable(name: str, text: str) -> str | None:
     return None
 
 
-def presets_of(variables: Mapping[str, str]) -> dict[str, str]:
-    """Return the station file's checked variables by the book's keys."""
+def presets_of(variables: Mapping[str, str], *, offline_unknown: bool) -> dict[str, str]:
+    """Return the station file's checked variables by the book's keys.
+
+    ``offline_unknown``, the file's own word for one of them, is overruled by that variable itself.
+    """
     keyed = ((preset_key(name), text) for name, text in variables.items())
-    return {key: text for key, text in keyed if key is not None}
+    own = {_OFFLINE_UNKNOWN: "true"} if offline_unknown else {}
+    return own | {key: text for key, text in keyed if key is not None}

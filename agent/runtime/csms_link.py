@@ -113,16 +113,16 @@ class CsmsLink:
 
     def outcome(self, command_id: int, outcome: AnyOutcome) -> None:
         """Answer a command."""
-        self._take(self.session.outcome(command_id, outcome, self._now()))
+        self._tell(self.session.outcome(command_id, outcome, self._now()))
 
     def authorize(self, request_id: int, token: IdToken) -> None:
         """Ask about a token."""
-        self._take(self.session.authorize(request_id, token, self._now()))
+        self._tell(self.session.authorize(request_id, token, self._now()))
 
     def views_changed(self) -> None:
         """Tell the session how the station looks now."""
         views, operative = self._views()
-        self._take(self.session.views_changed(views, operative, self._now()))
+        self._tell(self.session.views_changed(views, operative, self._now()))
 
     def facts_waiting(self) -> None:
         """The journal has something new."""
@@ -131,11 +131,11 @@ class CsmsLink:
 
     def report(self, request_id: int, entries: Sequence[VariableEntry]) -> None:
         """Send a variable report."""
-        self._take(self.session.report(request_id, entries, self._now()))
+        self._tell(self.session.report(request_id, entries, self._now()))
 
     def send(self, message: Message) -> None:
         """Send a message that was asked for."""
-        self._take(self.session.send(message, self._now()))
+        self._tell(self.session.send(message, self._now()))
 
     def reconnect(self) -> None:
         """Close the connection and open it again (settings of the link changed)."""
@@ -169,6 +169,7 @@ class CsmsLink:
             began_s = self._now()
             self._link = link
             self._cut.clear()
+            self._drop = None  # one that concerned the link before
             self._unreachable.set(False)
             self._state("connected")
             try:
@@ -192,13 +193,14 @@ class CsmsLink:
             await self._perform_all(link)
             self._booted()
             while self._drop is None and not self._cut.is_set():
+                self._wake.clear()  # whatever comes from here on is seen in this round or ends the sleep at its end
                 if receiving.done():
                     await receiving
+                self._take(self.session.tick(self._now()))
+                await self._perform_all(link)
                 await self._deliver_facts(link)
                 if not receiving.done():
                     await self._sleep_until(self.session.next_deadline_s())
-                self._take(self.session.tick(self._now()))
-                await self._perform_all(link)
             if self._drop is not None:
                 drop, self._drop = self._drop, None
                 self._log.warning("csms.dropped", reason=drop.reason)
@@ -211,12 +213,11 @@ class CsmsLink:
     async def _receive(self, link: Link) -> None:
         while True:
             text = await link.recv()
-            self._take(self.session.received(text, self._now()))
-            self._wake.set()  # an answer that asks for nothing still makes room for the next message
+            self._tell(self.session.received(text, self._now()))
 
     async def _deliver_facts(self, link: Link) -> None:
         while self._maybe_fact and self._drop is None and self.session.wants_fact(self._now()):
-            self._maybe_fact = False  # before looking: what comes while the store looks counts
+            self._maybe_fact = False  # a fact that comes while the journal is asked sets it again
             try:
                 row = await self._store.next_row()
             except StoreError as error:
@@ -224,7 +225,7 @@ class CsmsLink:
                 self._log.warning("journal.unreadable", error=str(error))
                 return
             if row is None:
-                return
+                continue
             self._maybe_fact = True
             self._take(self.session.deliver(row, self._now()))
             await self._perform_all(link)
@@ -232,13 +233,13 @@ class CsmsLink:
     async def _run_until(self, until_s: float) -> None:
         """Let time pass without a connection; the session's own deadlines are kept."""
         while (now_s := self._now()) < until_s:
+            self._wake.clear()
             due_s = self.session.next_deadline_s()
             await self._sleep_until(until_s if due_s is None else min(until_s, max(due_s, now_s + 0.05)))
             self._take(self.session.tick(self._now()))
             await self._perform_all(None)
 
     async def _sleep_until(self, due_s: float | None) -> None:
-        self._wake.clear()
         if self._todo:
             return
         wait_s = None if due_s is None else max(0.0, due_s - self._now())
@@ -252,6 +253,11 @@ class CsmsLink:
         self._wake.set()
 
     # ---- outputs --------------------------------------------------------------------------------------------------
+
+    def _tell(self, outputs: list[Output]) -> None:
+        """Take outputs of something that came from outside: even without any, deadlines may have changed."""
+        self._take(outputs)
+        self._wake.set()
 
     def _take(self, outputs: list[Output]) -> None:
         for output in outputs:
@@ -269,8 +275,6 @@ class CsmsLink:
                     self._triggered(output.kind, output.evse_id)
                 case _:
                     self._todo.append(output)
-        if outputs:
-            self._wake.set()
 
     async def _perform_all(self, link: Link | None) -> None:
         while self._todo:

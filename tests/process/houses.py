@@ -1,0 +1,264 @@
+"""A whole house for one test: real processes in a short-lived folder, a card, a car, and what must hold at the end."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import shutil
+import sys
+import tempfile
+import time
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Final
+
+from agent.console.knock import NobodyHome, Unanswered, ask
+from hil.csms_link import CsmsRefused
+from hil.house import House, HouseOptions
+from hil.station_toml import StationOptions
+
+CARD: Final = "04A2B3C4D5"
+OTHER_CARD: Final = "2900DEB30A"
+STRANGER: Final = "0BADC0FFEE"
+VERSIONS: Final = ("1.6", "2.0.1")
+METER_RESOLUTION_WH: Final = 1.0
+PATIENCE_S: Final = 20.0
+POLL_S: Final = 0.05
+AWAY_S: Final = 1.6  # a card that lay on the reader for 0.4 s counts again after 1 s without it
+QUICK: Final[Mapping[str, str]] = {
+    "MeterValueSampleInterval": "1",
+    "OCPPCommCtrlr.RetryBackOffWaitMinimum": "1",
+    "OCPPCommCtrlr.RetryBackOffRandomRange": "0",
+    "OCPPCommCtrlr.RetryBackOffRepeatTimes": "0",
+}
+START_ACTION: Final = {"1.6": "StartTransaction", "2.0.1": "TransactionEvent"}
+STOP_ACTION: Final = {"1.6": "StopTransaction", "2.0.1": "TransactionEvent"}
+STARTED: Final[Mapping[str, Any]] = {"1.6": None, "2.0.1": {"eventType": "Started"}}
+ENDED: Final[Mapping[str, Any]] = {"1.6": None, "2.0.1": {"eventType": "Ended"}}
+
+
+class Stay:
+    """A house somebody lives in: the words in which the tests speak to it."""
+
+    def __init__(self, house: House) -> None:
+        self.house = house
+        self.bench = house.bench
+        self.csms = house.csms
+        self.ocpp = house.options.station.ocpp
+        self._shown_s: dict[str, float] = {}
+
+    # ---- the driver ----------------------------------------------------------------------------------------------
+
+    async def online(self, *, timeout_s: float = PATIENCE_S) -> None:
+        """Wait until the station is registered, has reported itself, and its devices answer."""
+        await self.until(
+            lambda status: status["csms"]["online"] and status["store"]["waiting"] == 0 and self._devices_ready(status),
+            timeout_s=timeout_s,
+        )
+
+    async def ready(self, *, timeout_s: float = PATIENCE_S) -> None:
+        """Wait until a card and a cable would do something, with or without a CSMS."""
+        await self.until(self._devices_ready, timeout_s=timeout_s)
+
+    @staticmethod
+    def _devices_ready(status: Mapping[str, Any]) -> bool:
+        return status["guard"]["connected"] and all(each["energy_wh"] is not None for each in status["evses"])
+
+    async def begin(self, uid: str = CARD, *, evse: int = 1) -> float:
+        """Plug in, tap, and wait for current; return the moment the contactor closed (monotonic s)."""
+        since_s = time.monotonic()
+        await self.bench.plug(evse=evse, cable_a=32)
+        await self.plugged(evse=evse)
+        await self.tap(uid)
+        closed_s = await self.bench.wait(f"evse{evse}.load", "==", True, timeout_s=PATIENCE_S, since_s=since_s)
+        await self.bench.wait(f"evse{evse}.current_a", ">", 10, timeout_s=PATIENCE_S, since_s=closed_s)
+        return closed_s
+
+    async def tap(self, uid: str = CARD) -> None:
+        """Show a card, not before the reader would take the same one for a new one."""
+        await self.clock_at(self._shown_s.get(uid, 0.0) + AWAY_S)
+        self._shown_s[uid] = time.monotonic()
+        await self.bench.tap(uid=uid)
+
+    async def plugged(self, *, evse: int = 1) -> None:
+        """Wait until the station has seen the cable."""
+        await self.until(lambda status: status["evses"][evse - 1]["plugged"])
+
+    async def learn(self, *cards: str) -> None:
+        """Have the CSMS vouch for cards: shown, and shown again, which takes the authorization back."""
+        for card in cards:
+            await self.tap(card)
+            await self.until(lambda status: status["evses"][0]["token"] is not None)
+            await self.tap(card)
+            await self.until(lambda status: status["evses"][0]["token"] is None)
+
+    async def cut_off(self) -> int:
+        """Take the network away and return the number of the last frame before."""
+        await self.bench.net(mode="down")
+        await self.until(lambda status: not status["csms"]["online"])
+        return await self.csms.last_seq()
+
+    async def end(self, uid: str = CARD, *, evse: int = 1, charged_s: float = 2.5) -> float:
+        """Stop by card and unplug; return the moment the contactor opened. A card counts again after 1.4 s."""
+        since_s = await self.charged(charged_s, evse=evse)
+        await self.tap(uid)
+        opened_s = await self.bench.wait(f"evse{evse}.load", "==", False, timeout_s=PATIENCE_S, since_s=since_s)
+        await self.bench.wait(f"evse{evse}.lock", "==", False, timeout_s=PATIENCE_S, since_s=opened_s)
+        await self.bench.unplug(evse=evse)
+        return opened_s
+
+    async def charged(self, seconds: float, *, evse: int = 1) -> float:
+        """Wait until current has flown for so long; return the moment."""
+        begun_s = [at_s for at_s, _, value in await self.bench.trace(f"evse{evse}.load") if value][-1]
+        await self.clock_at(begun_s + seconds)
+        return time.monotonic()
+
+    async def clock_at(self, mono_s: float) -> None:
+        """Wait until a monotonic moment."""
+        await asyncio.sleep(max(0.0, mono_s - time.monotonic()))
+
+    async def idle(self, *, evse: int = 1, timeout_s: float = PATIENCE_S) -> None:
+        """Wait until the EVSE has no transaction."""
+        await self.until(lambda status: status["evses"][evse - 1]["transaction"] is None, timeout_s=timeout_s)
+
+    # ---- the technician ------------------------------------------------------------------------------------------
+
+    async def status(self) -> dict[str, Any]:
+        """Return what ``charge-agent status --json`` says."""
+        return await asyncio.to_thread(ask, self.house.directory / "run" / "agent.sock", "status")
+
+    async def queue(self) -> dict[str, Any]:
+        """Return what ``charge-agent queue --json`` prints, by that command."""
+        command = [sys.executable, "-m", "agent.cli", "queue", "--json", "--config", str(self.house.station_file)]
+        process = await asyncio.create_subprocess_exec(*command, stdout=asyncio.subprocess.PIPE)
+        said, _ = await process.communicate()
+        return dict(json.loads(said))
+
+    async def until(
+        self, claim: Callable[[Mapping[str, Any]], bool], *, timeout_s: float = PATIENCE_S
+    ) -> dict[str, Any]:
+        """Wait until the status fulfils a claim and return it."""
+        status: dict[str, Any] = {}
+        try:
+            async with asyncio.timeout(timeout_s):
+                while True:
+                    try:
+                        status = await self.status()
+                    except (NobodyHome, Unanswered):
+                        status = {}
+                    if status and claim(status):
+                        return status
+                    await asyncio.sleep(POLL_S)
+        except TimeoutError:
+            raise AssertionError(f"not within {timeout_s:g} s; status: {json.dumps(status)}") from None
+
+    # ---- the CSMS ------------------------------------------------------------------------------------------------
+
+    async def frames(self, action: str | None = None, **selection: Any) -> list[dict[str, Any]]:
+        """Return recorded frames, by default CALLs of the station."""
+        selection = {"kind": "call", "direction": "in", **selection}
+        if action is not None:
+            selection["action"] = action
+        return list((await self.csms.ask("messages", **selection))["frames"])
+
+    async def delivered(self, count: int, *, timeout_s: float = PATIENCE_S) -> list[dict[str, Any]]:
+        """Wait until so many transactions have ended in the book and nothing waits; return its rows."""
+        await self.csms.ask("wait", closed=count, timeout_s=timeout_s)
+        await self.until(lambda status: status["store"]["waiting"] == 0, timeout_s=timeout_s)
+        return await self.csms.transactions()
+
+    async def exact(self, count: int, *, without: Sequence[str] = (), evse: int = 1) -> list[dict[str, Any]]:
+        """Wait for ``count`` ended transactions and hold them against the meter; nothing else may be wrong."""
+        rows = await self.delivered(count)
+        energisings = (await self.bench.state())["evses"][str(evse)]["energisings"]
+        assert len(rows) == count == len(energisings), (rows, energisings)
+        for row, meter in zip(rows, energisings, strict=True):
+            assert abs(row["start_wh"] - meter["closed_wh"]) <= METER_RESOLUTION_WH, (row, meter)
+            assert abs(row["stop_wh"] - meter["opened_wh"]) <= METER_RESOLUTION_WH, (row, meter)
+            assert row["doubled"] == {}
+        assert await self.csms.problems(without=tuple(without)) == []
+        return rows
+
+    async def boots(self, *, since: int = 0, timeout_s: float = PATIENCE_S) -> list[dict[str, Any]]:
+        """Wait for a boot notification."""
+        return await self.csms.wait("BootNotification", since=since, timeout_s=timeout_s)
+
+
+def utc_s(text: str) -> float:
+    """Return seconds since 1970 of a time on the wire."""
+    return datetime.fromisoformat(text).timestamp()
+
+
+def took_s(row: Mapping[str, Any]) -> float:
+    """Return how long a transaction took by its own words."""
+    return utc_s(row["stop_utc"]) - utc_s(row["start_utc"])
+
+
+def options(ocpp: str = "1.6", *, variables: Mapping[str, str] | None = None, **more: Any) -> HouseOptions:
+    """Return a house of one EVSE that samples each second and reconnects quickly."""
+    station_words = {key: more.pop(key) for key in list(more) if key in StationOptions.__dataclass_fields__}
+    station_words.setdefault("card_hold_off_s", 0.0)
+    station = StationOptions(ocpp=ocpp, variables={**QUICK, **(variables or {})}, **station_words)
+    return HouseOptions(station=station, **more)
+
+
+@asynccontextmanager
+async def place() -> AsyncIterator[Path]:
+    """A folder whose path is short enough for Unix sockets (108 bytes); gone afterwards."""
+    directory = Path(tempfile.mkdtemp(prefix="house-", dir="/tmp"))
+    try:
+        yield directory
+    finally:
+        shutil.rmtree(directory, ignore_errors=True)
+
+
+@asynccontextmanager
+async def stay(chosen: HouseOptions | None = None, *, directory: Path | None = None) -> AsyncIterator[Stay]:
+    """A house with everything started. A test that fails carries the tails of the logs in its notes."""
+    async with place() as fresh:
+        house = House(directory or fresh, chosen or options())
+        with Telling(house):
+            async with house:
+                yield Stay(house)
+
+
+@asynccontextmanager
+async def world(chosen: HouseOptions | None = None) -> AsyncIterator[Stay]:
+    """Bench and CSMS only: ``stay.house.start_station()`` when the scene is set."""
+    async with place() as directory:
+        house = House(directory, chosen or options())
+        with Telling(house):
+            await house._launcher.__aenter__()
+            try:
+                await house.open_world()
+                yield Stay(house)
+            finally:
+                await house.__aexit__()
+
+
+class Telling:
+    """Adds the tails of a house's logs to whatever error leaves the block."""
+
+    def __init__(self, house: House) -> None:
+        self._house = house
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        if error is None or not isinstance(error, Exception):
+            return
+        for role in ("guard", "agent", "csms", "bench"):
+            path = self._house.directory / f"{role}.log"
+            if path.exists():
+                error.add_note(f"--- {role}.log ---\n{path.read_text(errors='replace')[-2500:]}")
+
+
+async def wanted(stay: Stay, action: str, **selection: Any) -> list[dict[str, Any]]:
+    """Wait for frames; the error says what came instead."""
+    try:
+        return await stay.csms.wait(action, timeout_s=selection.pop("timeout_s", PATIENCE_S), **selection)
+    except CsmsRefused as error:
+        raise AssertionError(str(error)) from error
