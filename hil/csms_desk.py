@@ -132,7 +132,16 @@ def arrival_of(identity: str, action: str, message_id: str, payload: Any) -> Arr
         content=json.dumps(payload, sort_keys=True),
         times=tuple(_times(payload)),
         lane_utc=_lane_time(action, payload),
+        lane=_lane(action, payload),
     )
+
+
+def _lane(action: str, payload: Any) -> str:
+    """Return what is ordered by time: starts and stops, and the samples of each transaction.
+
+    A sample carries the moment of its measurement, which may lie before an event of another outlet that was sent first.
+    """
+    return f"samples of {payload.get('transactionId')}" if action == "MeterValues" else ""
 
 
 def _times(value: Any) -> Iterator[str]:

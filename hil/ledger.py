@@ -39,7 +39,7 @@ class Ledger:
         self._owner: dict[tuple[str, str], Transaction] = {}
         self._started: dict[tuple[object, ...], Transaction] = {}
         self._on_outlet: dict[tuple[object, ...], list[Transaction]] = {}
-        self._last_lane_time: dict[str, datetime] = {}
+        self._last_lane_time: dict[tuple[str, str], datetime] = {}
         self.next_transaction_id = next_transaction_id
         self._next_number = 1
 
@@ -195,10 +195,11 @@ class Ledger:
                 against(ProblemKind.CLOCK_UNSET, f"time {text} is before {EARLIEST_UTC:%Y}")
             if text != arrival.lane_utc:
                 continue
-            last = self._last_lane_time.get(arrival.identity)
+            lane = (arrival.identity, arrival.lane)
+            last = self._last_lane_time.get(lane)
             if last is not None and moment < last:
                 against(ProblemKind.OUT_OF_ORDER, f"time {text} is before {last.isoformat()} of the message before it")
-            self._last_lane_time[arrival.identity] = moment
+            self._last_lane_time[lane] = moment
 
 
 def _content(identity: str, start: Start) -> tuple[object, ...]:

@@ -52,7 +52,7 @@ class Arrival:
     """A CALL as it arrived and was accepted.
 
     ``content`` identifies the payload (its canonical JSON). ``times`` are all times inside it, as written.
-    ``lane_utc`` is the time by which transaction messages are ordered, None for all others.
+    ``lane_utc`` is the time by which transaction messages of one ``lane`` are ordered, None for all others.
     """
 
     identity: str
@@ -63,6 +63,7 @@ class Arrival:
     content: str
     times: tuple[str, ...] = ()
     lane_utc: str | None = None
+    lane: str = ""
 
 
 class Receipt(Enum):

@@ -141,6 +141,16 @@ def test_transaction_messages_are_ordered_by_time_and_others_are_not() -> None:
     assert kinds(book) == [ProblemKind.OUT_OF_ORDER]
 
 
+def test_samples_are_ordered_within_their_transaction_only() -> None:
+    book = Ledger()
+    book.arrive(replace(ARRIVAL, lane_utc=T1, times=(T1,)))
+    book.arrive(replace(ARRIVAL, message_id="m2", lane_utc=T0, action="MeterValues", lane="samples of 7"))
+    book.arrive(replace(ARRIVAL, message_id="m3", lane_utc=T1, action="MeterValues", lane="samples of 8"))
+    assert book.problems() == []
+    book.arrive(replace(ARRIVAL, message_id="m4", lane_utc=T0, action="MeterValues", lane="samples of 8"))
+    assert kinds(book) == [ProblemKind.OUT_OF_ORDER]
+
+
 @pytest.mark.parametrize(
     ("text", "kind"),
     [
