@@ -191,6 +191,7 @@ class House:
     async def _keep(self, role: str) -> None:
         while True:
             await self._children[role].wait(timeout_s=1e9)
+            await self._children[role].stop()  # what it left in its process group goes now, while the group is its own
             while role in self._held:
                 await asyncio.sleep(0.02)
             await self._powered()
@@ -199,9 +200,13 @@ class House:
             await self._start(role)
 
     async def _powered(self) -> None:
-        """Return when the station has power; where it has none, give it back after a while."""
+        """Return when the station has power; where it will not come by itself, give it back in a while."""
         async with self._power:
-            give_back_s = time.monotonic() + POWER_BACK_S
+            if (await self.bench.state())["power"]:
+                return
+            cuts = [told for _, _, told in await self.bench.trace("stimulus") if told["verb"] == "power_cut"]
+            off_s = cuts[-1]["off_s"] if cuts else None  # the bench itself gives it back after so long
+            give_back_s = time.monotonic() + POWER_BACK_S + (off_s or 0.0)
             while not (await self.bench.state())["power"]:
                 if time.monotonic() >= give_back_s:
                     await self.bench.power_on()

@@ -33,6 +33,7 @@ class Child:
         self._process = process
         self._pid_path = log_path.with_suffix(".pid")
         self._log_begin = log_begin
+        self._forgotten = False
         self._pid_path.write_text(f"{self.pid}\n")
 
     @property
@@ -122,6 +123,9 @@ class Child:
         return code
 
     def _forget(self) -> None:
+        if self._forgotten:
+            return  # its number may be somebody else's by now
+        self._forgotten = True
         with contextlib.suppress(ProcessLookupError):
             os.killpg(self.pid, signal.SIGKILL)  # what the child started and did not end
         with contextlib.suppress(FileNotFoundError):
