@@ -240,7 +240,7 @@ class CsmsLink:
             await self._perform_all(None)
 
     async def _sleep_until(self, due_s: float | None) -> None:
-        if self._todo:
+        if self._todo or self._drop is not None:
             return
         wait_s = None if due_s is None else max(0.0, due_s - self._now())
         try:
