@@ -332,7 +332,7 @@ class Evse(EvseState):
             (self.sampling.aligned_due(turn.now), Trigger.METER_CLOCK, SampleContext.CLOCK),
         )
         for due, trigger, context in dues:
-            if due and reading is not None:
+            if due and reading is not None and self.sampling.is_new(context, reading.taken_s):
                 transaction.update(turn, trigger, self.flow.state, reading=reading, context=context, offer_a=offer_a)
         if turn.now_s >= transaction.keep_due_s:
             transaction.keep(turn, reading)

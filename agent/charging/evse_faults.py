@@ -22,6 +22,7 @@ class Faults:
         self._meter_due_s: float | None = None
         self._meter_from_s: float | None = None
         self._guard_away = True
+        self._by_guard: tuple[FaultCode, ...] = ()
 
     def tell(self, fault: Fault, *, raised: bool) -> None:
         """Take a fault that somebody else found."""
@@ -39,10 +40,10 @@ class Faults:
     def step(self, turn: Turn, condition: EvseCondition | None, meter: Meter, *, in_transaction: bool) -> None:
         """Bring the faults up to date with what is seen."""
         self._guard_away = condition is None
-        seen: dict[FaultCode, tuple[bool, str]] = {}
         if condition is not None:
-            seen = dict.fromkeys(condition.faults, (True, ""))
-        elif turn.now_s >= self._guard_due_s:
+            self._by_guard = condition.faults
+        seen = dict.fromkeys(self._by_guard, (True, ""))  # while the guard is away its last word holds
+        if condition is None and turn.now_s >= self._guard_due_s:
             seen[FaultCode.GUARD_LOST] = (True, "no word from the guard")
         code = self._meter_fault(turn.now_s, meter, in_transaction)
         if code is not None:

@@ -11,6 +11,7 @@ import math
 from typing import Final
 
 from agent.model.moment import Stamp
+from agent.model.sample import SampleContext
 from agent.model.variables import VariableBook
 
 DAY_S: Final = 86400.0
@@ -26,6 +27,7 @@ class Sampling:
         self._every_s = 0
         self._next_s: float | None = None
         self._aligned_s: float | None = None  # the last grid moment that was seen, UTC
+        self._used_s: dict[SampleContext, float] = {}
 
     def periodic_due(self, now: Stamp) -> bool:
         """Return whether a periodic sample is due now, once."""
@@ -43,6 +45,13 @@ class Sampling:
         grid_s = self._grid(now)
         last_s, self._aligned_s = self._aligned_s, grid_s
         return grid_s is not None and last_s is not None and grid_s > last_s
+
+    def is_new(self, context: SampleContext, taken_s: float) -> bool:
+        """Return whether a reading may become a sample: each one once, however long no newer one comes."""
+        if taken_s <= self._used_s.get(context, float("-inf")):
+            return False
+        self._used_s[context] = taken_s
+        return True
 
     def deadline_s(self, now: Stamp) -> float | None:
         """Return when the next sample is due, monotonic."""
