@@ -128,23 +128,22 @@ async def first_since(house: House, signal: str, value: Any, since_s: float) -> 
     raise AssertionError(f"{signal} never was {value!r} since {since_s:.3f}")
 
 
-async def stimulus_s(house: House, since_s: float = 0.0) -> float:
-    """Return when the world was last changed by a verb."""
-    return (await house.bench.trace("stimulus", since_s=since_s))[-1][0]
-
-
 async def status_json(house: House, command: str = "status") -> dict[str, Any]:
     """Ask ``charge-agent status --json`` (or ``why``, ``queue``)."""
-    process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "agent.cli", command, "--config", str(house.station_file), "--json"),
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.PIPE,
-    )
-    out, errors = await asyncio.wait_for(process.communicate(), PATIENT_S)
-    assert process.returncode == 0, errors.decode()
-    answer = json.loads(out)
+    words = (sys.executable, "-m", "agent.cli", command, "--config", str(house.station_file), "--json")
+    answer = json.loads(await run_command(*words))
     assert isinstance(answer, dict)
     return answer
+
+
+async def run_command(*command: str) -> str:
+    """Run a command that must succeed and return what it said."""
+    process = await asyncio.create_subprocess_exec(
+        *command, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT
+    )
+    said, _ = await asyncio.wait_for(process.communicate(), PATIENT_S)
+    assert process.returncode == 0, said.decode()
+    return said.decode()
 
 
 async def until_status(house: House, claim: Callable[[dict[str, Any]], bool], *, what: str) -> dict[str, Any]:
