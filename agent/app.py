@@ -1,32 +1,33 @@
 """The composition root: the only place that constructs things.
 
-Order of a start: clock, store, variables, CSMS link; and while the boot notification is on its way the charging core,
-the guard link, and last the drivers of meters and readers, whose libraries take long to load. Nothing that comes in
-before the core stands is lost: it waits in the order of its arrival.
+Order of a start: clock, variables, CSMS link; and while the boot notification is on its way the journal, the charging
+core, the guard link, and last the drivers of meters and readers, whose libraries take long to load. Nothing that comes
+in before the core stands is lost: it waits in the order of its arrival.
 """
 
 from __future__ import annotations
 
 import asyncio
+import gc
 import random
 import signal
 import time
 import uuid
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from agent import __version__
+from agent.boot_note import DIALLING, BootNote, boot_reason, read_note, write_note
 from agent.clock import Clock
 from agent.errors import StoreError
-from agent.log import get_logger
+from agent.log import Condition, get_logger
 from agent.model.commands import ResetKind, TriggerKind
 from agent.model.effects import Effect
 from agent.model.evse import EvseView
 from agent.model.faults import FaultCode
 from agent.model.ids import IdTokenKind
-from agent.model.inputs import FaultChanged, Input, VariablesChanged
+from agent.model.inputs import FaultChanged, Input, SampleAsked, VariablesChanged
 from agent.model.standard_variables import STANDARD_VARIABLES
 from agent.model.variables import StoredValue, VariableBook
 from agent.ocpp.backoff import BackOff
@@ -47,7 +48,6 @@ from agent.settings.station import (
     SerialBusSettings,
     Settings,
 )
-from agent.store import OpenReport, StoredState, StoreFailure, StoreThread
 from drivers.api import CardReader, ClockSource, Meter, RegisterBus
 from drivers.registry import open_driver
 
@@ -59,11 +59,13 @@ if TYPE_CHECKING:
     from agent.runtime.guard_link import GuardLink
     from agent.runtime.meters import MeterPoll
     from agent.runtime.readers import ReaderWatch
+    from agent.store import StoredState, StoreThread
 
 JOURNAL: Final = "journal.sqlite"
 EXIT_OK: Final = 0
 EXIT_FAILED: Final = 1
 CORE_WAIT_S: Final = 0.2  # the core is built after the boot notification, or after so long without a CSMS
+STORE_RETRY_S: Final = 5.0  # pause between attempts to open a journal that cannot be opened
 DRIVERS_WAIT_S: Final = 1.0  # and the drivers after that
 ENDING_S: Final = 2.0  # how long a stop may take to close the link and the store
 
@@ -109,6 +111,8 @@ class Application:
         self._poll_of: dict[int, MeterPoll] = {}
         self._watches: list[ReaderWatch] = []
         self._supervisor = Supervisor(time.monotonic)
+        self._store: StoreThread | None = None
+        self._stored_values: tuple[StoredValue, ...] = ()
         self._station: Station
         self._guard: GuardLink
 
@@ -117,52 +121,69 @@ class Application:
         settings = self._settings
         source: ClockSource = open_driver(settings.clock.target, settings.clock.options)
         self._clock = Clock(source)
-        store, report = await self._open_store()
-        self._store = store
+        self._note = read_note(settings.station.state_dir)
+        self._open_csms(boot_reason(self._note, self._clock.boot_id))
         try:
-            state = await store.load()
-            self._clock.remember(state.anchors, state.last_good_utc_s)
-            self._open_csms(state, boot_reason=self._boot_reason(state, report))
-            await self._serve(state)
+            await self._serve()
         finally:
-            try:
-                if self._ending.boot_reason:
-                    await store.commit(notes={"boot_reason": self._ending.boot_reason})
-                await store.close()
-            except StoreError as error:
-                self._log.error("store.close_failed", error=str(error))
+            if self._ending.boot_reason:
+                self._leave_note(self._ending.boot_reason)
+            if self._store is not None:
+                try:
+                    await self._store.close()
+                except StoreError as error:
+                    self._log.error("store.close_failed", error=str(error))
         return self._ending.code
 
     # ---- building -------------------------------------------------------------------------------------------------
 
-    async def _open_store(self) -> tuple[StoreThread, OpenReport]:
+    async def _open_store(self) -> tuple[StoreThread, StoredState]:
+        """Open the journal; a disk that does not let us is asked again until it does. Nothing charges meanwhile."""
+        from agent.store import StoreFailure, StoreThread
+
         path = self._settings.station.state_dir / JOURNAL
-        path.parent.mkdir(parents=True, exist_ok=True)
-        store, report = await StoreThread.open(
-            path,
-            boot_id=self._clock.boot_id,
-            on_waiting=lambda text: self._log.warning("store.waiting", why=text),
-            on_recovered=lambda report: self._log.error("store.recovered", report=str(report)),
-            on_failure=lambda failure: self._log.warning("store.lazy_write_failed", error=str(failure)),
-        )
-        if report.salvage is not None:
-            self._log.error("store.recovered", report=str(report))
-        return store, report
+        failing = Condition(self._log, "store.unusable")
+        while True:
+            try:
+                path.parent.mkdir(parents=True, exist_ok=True)
+                store, report = await StoreThread.open(
+                    path,
+                    boot_id=self._clock.boot_id,
+                    on_waiting=lambda text: self._log.warning("store.waiting", why=text),
+                    on_recovered=lambda report: self._log.error("store.recovered", report=str(report)),
+                    on_failure=lambda failure: self._log.warning("store.lazy_write_failed", error=str(failure)),
+                )
+                state = await store.load()
+            except (StoreFailure, OSError) as error:
+                failing.set(True, path=str(path), error=str(error))
+                await asyncio.sleep(STORE_RETRY_S)
+                continue
+            failing.set(False)
+            if report.salvage is not None:
+                self._log.error("store.recovered", report=str(report))
+            for problem in state.problems:
+                self._log.error("store.value_lost", problem=problem)
+            return store, state
 
-    def _boot_reason(self, state: StoredState, report: OpenReport) -> str:
-        if state.notes.get("boot_reason"):
-            return state.notes["boot_reason"]
-        return "unknown" if state.notes.get("boot_id") == self._clock.boot_id else "power_up"
+    def _leave_note(self, reason: str) -> None:
+        values = tuple(each for each in self._stored_values if each.key.startswith(DIALLING))
+        try:
+            write_note(
+                self._settings.station.state_dir,
+                BootNote(boot_id=self._clock.boot_id, reason=reason, values=values),
+            )
+        except OSError as error:
+            self._log.warning("note.not_kept", error=str(error))
 
-    def _open_csms(self, state: StoredState, *, boot_reason: str) -> None:
+    def _open_csms(self, reason: str) -> None:
         """Build what the boot notification needs."""
         settings = self._settings
         self._dialect = dialect_of(settings.csms.version, settings)
         self._book = VariableBook(
             (*STANDARD_VARIABLES, *self._dialect.variables()),
             presets=presets_of(settings.variables, offline_unknown=settings.authorization.offline_unknown),
-            stored=state.variables,
-            computed={},
+            stored=self._note.values,
+            live=self._live_variables,
         )
         session = Session(
             self._dialect,
@@ -171,21 +192,21 @@ class Application:
             new_id=_new_id,
             utc=self._clock.utc_s,
             resolve=self._clock.resolve,
-            boot_reason=boot_reason,
+            boot_reason=reason,
         )
         self._csms = CsmsLink(
             session=session,
             back_off=BackOff(self._book, random.random),
             connect=self._connect,
-            store=self._store,
             clock=self._clock,
             views=self._views,
             deliver=self._deliver,
             triggered=self._triggered,
+            registered=self._registered,
             booted=self._booted.set,
         )
 
-    async def _build_station(self, state: StoredState) -> CoreLoop:
+    async def _build_station(self, store: StoreThread, state: StoredState) -> CoreLoop:
         """Build the rest; its modules load here."""
         from agent.charging.station import Station
         from agent.runtime.core_loop import CoreLoop
@@ -196,9 +217,9 @@ class Application:
         self._station = Station(settings.layout(), self._book, new_id=_new_id, boot_id=self._clock.boot_id)
         core = CoreLoop(
             station=self._station,
-            storage=self._store,
+            storage=store,
             clock=self._clock,
-            desk=self._desk(),
+            desk=self._desk(store),
             csms=self._csms,
             perform_permit=lambda effect: self._guard.perform(effect),
             ask_reading=self._ask_reading,
@@ -214,15 +235,16 @@ class Application:
             core.deliver(early)
         self._early.clear()
         self._core = core
+        self._csms.attach(store)
         self._csms.views_changed()
         return core
 
-    def _desk(self) -> CommandDesk:
+    def _desk(self, store: StoreThread) -> CommandDesk:
         from agent.runtime.desk import CommandDesk
 
         return CommandDesk(
             self._book,
-            self._store,
+            store,
             changed=self._variables_changed,
             running=self._running,
             report=self._csms.report,
@@ -241,7 +263,7 @@ class Application:
 
     def _restored(self, state: StoredState) -> tuple[Effect, ...]:
         return self._station.restore(
-            state.transactions,
+            (*state.finished, *state.transactions),
             {(each.evse_id, each.connector_id): each.operative for each in state.availability},
             {each.token.value.casefold(): each.verdict for each in state.authorizations},
             self._clock.now(),
@@ -262,14 +284,14 @@ class Application:
 
     # ---- running --------------------------------------------------------------------------------------------------
 
-    async def _serve(self, state: StoredState) -> None:
+    async def _serve(self) -> None:
         supervisor = self._supervisor
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, supervisor.stop)
         self._settings.station.run_dir.mkdir(parents=True, exist_ok=True)
         supervisor.add("csms", self._csms.run)
-        supervisor.add("assembly", lambda: self._assemble(state), Kind.ONCE)
+        supervisor.add("assembly", self._assemble, Kind.ONCE)
         try:
             await supervisor.run()
         finally:
@@ -281,14 +303,19 @@ class Application:
                 self._log.warning("csms.close_timed_out", waited_s=ENDING_S)
             self._log.info("agent.stopped", exit_code=self._ending.code)
 
-    async def _assemble(self, state: StoredState) -> None:
+    async def _assemble(self) -> None:
         """Put the house together around the link that is already opening."""
         await self._wait_for_boot(CORE_WAIT_S)
-        core = await self._build_station(state)
+        store, state = await self._open_store()
+        self._store = store
+        self._clock.remember(state.anchors, state.last_good_utc_s)
+        self._stored_values = state.variables
+        self._book.load(state.variables)
+        core = await self._build_station(store, state)
         supervisor = self._supervisor
         supervisor.add("core", core.run, Kind.ESSENTIAL)
         supervisor.add("guard_link", self._guard.run, Kind.ESSENTIAL)
-        supervisor.add("console", self._door().run)
+        supervisor.add("console", self._door(store).run)
         notify("READY=1")
         own = self._settings
         self._log.info(
@@ -299,9 +326,11 @@ class Application:
             evses=len(own.evses),
             settings=self._loaded.origin.value,
         )
-        await self._store.commit(notes={"boot_id": self._clock.boot_id, "boot_reason": ""})
+        self._leave_note("")
         await self._wait_for_boot(DRIVERS_WAIT_S)
         self._start_devices()
+        gc.enable()
+        gc.freeze()
 
     async def _wait_for_boot(self, at_most_s: float) -> None:
         try:
@@ -310,7 +339,7 @@ class Application:
         except TimeoutError:
             return
 
-    def _door(self) -> Door:
+    def _door(self, store: StoreThread) -> Door:
         from agent.console.door import Door
         from agent.runtime.reports import StationReports
 
@@ -323,7 +352,7 @@ class Application:
             station=self._station,
             guard=self._guard,
             csms=self._csms,
-            store=self._store,
+            store=store,
             clock=self._clock,
             book=self._book,
         )
@@ -411,10 +440,30 @@ class Application:
         return frozenset(name for name in names if name is not None)
 
     def _triggered(self, kind: TriggerKind, evse_id: int | None) -> None:
+        if self._core is None:
+            return
         for view in self._station.views():
             if evse_id is not None and view.evse_id != evse_id:
                 continue
-            self._log.info("trigger.ignored", kind=kind.value)
+            if kind is TriggerKind.TRANSACTION_EVENT:
+                self._deliver(SampleAsked(evse_id=view.evse_id))
+            elif kind is TriggerKind.METER_VALUES:
+                measurands = self._book.members(*self._dialect.triggered_measurands)
+                sample = self._station.sample(view.evse_id, measurands, self._clock.now())
+                if sample is not None:
+                    self._csms.send(self._dialect.meter_values(view, sample, self._clock.resolve))
+
+    def _registered(self, status: str, interval_s: float) -> None:
+        if status == "accepted":
+            self._book.adopt("OCPPCommCtrlr", "HeartbeatInterval", str(round(interval_s)))
+
+    def _live_variables(self) -> Mapping[str, str]:
+        views, operative = self._views()
+        live = dict(self._dialect.live_variables(views, operative, self._clock.utc_s()))
+        csms = self._settings.csms
+        secure, known = csms.url.startswith("wss:"), csms.password_file is not None
+        live["securityctrlr.securityprofile"] = str((2 if secure else 1) if known else 0)
+        return live
 
 
 def endpoint_of(csms: CsmsSettings, identity: str, subprotocol: str) -> CsmsEndpoint:
@@ -450,16 +499,4 @@ def _token_kind(reader: ReaderSettings) -> IdTokenKind:
 
 async def run(loaded: Loaded) -> int:
     """Run the agent; return its exit code."""
-    try:
-        return await Application(loaded).run()
-    except StoreFailure as error:
-        get_logger("app").error("store.unusable", error=str(error))
-        return EXIT_FAILED
-    except StoreError as error:
-        get_logger("app").error("store.failed", error=str(error))
-        return EXIT_FAILED
-
-
-def journal_path(settings: Settings) -> Path:
-    """Return where the journal of a station is."""
-    return settings.station.state_dir / JOURNAL
+    return await Application(loaded).run()

@@ -92,6 +92,9 @@ def _count(text: str) -> int:
 
 def _run(options: argparse.Namespace) -> int:
     import asyncio
+    import gc
+
+    gc.disable()  # nothing becomes garbage while modules load; the application turns it on again
 
     loaded = _load(options.config)
     if loaded is None:

@@ -13,7 +13,7 @@ from agent.charging.ending import ASK_EVERY_S, BOOT_WAIT_S, Ending
 from agent.charging.evse_state import EvseState
 from agent.charging.flow import Flow, Seen
 from agent.charging.limits import permitted_a
-from agent.charging.readings import Belief, draws_a, greatest_wh
+from agent.charging.readings import Belief, draws_a, greatest_wh, sample_of
 from agent.charging.sampling import Sampling
 from agent.charging.session import Session, SessionState, Step
 from agent.charging.surroundings import GUARD_GRACE_S
@@ -24,7 +24,8 @@ from agent.model.evse import EvseCondition
 from agent.model.facts import ChargingState, StopReason, TransactionRecord, Trigger
 from agent.model.faults import FaultCode
 from agent.model.ids import FREE_VEND_TOKEN, IdToken
-from agent.model.sample import SampleContext
+from agent.model.moment import Stamp, moved
+from agent.model.sample import Sample, SampleContext
 from agent.model.station import OnPowerLoss
 from drivers.api import MeterReading
 
@@ -336,6 +337,30 @@ class Evse(EvseState):
                 transaction.update(turn, trigger, self.flow.state, reading=reading, context=context, offer_a=offer_a)
         if turn.now_s >= transaction.keep_due_s:
             transaction.keep(turn, reading)
+
+    def answer_trigger(self, turn: Turn) -> None:
+        """Record the transaction's values because the CSMS asked for them."""
+        if self.transaction is None:
+            return
+        reading = self.meter.fresh(turn.now_s, self.around.layout.meter_stale_s)
+        offer_a = None if self.condition is None else self.condition.offer_a
+        self.transaction.update(
+            turn, Trigger.TRIGGERED, self.flow.state, reading=reading, context=SampleContext.TRIGGER, offer_a=offer_a
+        )
+
+    def sample(self, measurands: tuple[str, ...], now: Stamp) -> Sample | None:
+        """Return the measurands of a fresh reading, ``None`` without one."""
+        reading = self.meter.fresh(now.mono_s, self.around.layout.meter_stale_s)
+        if reading is None:
+            return None
+        return sample_of(
+            reading,
+            at=moved(now, reading.taken_s),
+            context=SampleContext.TRIGGER,
+            measurands=measurands,
+            phases=self.layout.phases,
+            offer_a=None if self.condition is None else self.condition.offer_a,
+        )
 
     def _ask_reading(self, turn: Turn) -> None:
         if self.asked_s is None or turn.now_s >= self.asked_s + ASK_EVERY_S or turn.now_s < self.asked_s:

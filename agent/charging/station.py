@@ -37,10 +37,12 @@ from agent.model.inputs import (
     LinkChanged,
     ReadingFailed,
     ReadingTaken,
+    SampleAsked,
     TimePassed,
     VariablesChanged,
 )
 from agent.model.moment import Stamp
+from agent.model.sample import Sample
 from agent.model.station import StationLayout
 from agent.model.variables import VariableBook
 
@@ -130,6 +132,10 @@ class Station:
         """Return a snapshot of every EVSE, in the order of the layout."""
         return tuple(view_of(each) for each in self._evses.values())
 
+    def sample(self, evse_id: int, measurands: tuple[str, ...], now: Stamp) -> Sample | None:
+        """Return a sample of the newest fresh reading for a trigger; ``None`` where there is none to give."""
+        return self._evses[evse_id].sample(measurands, now)
+
     def limits(self, evse_id: int) -> tuple[Limit, ...]:
         """Return why an EVSE charges at this current or not at all, the binding limit first."""
         return self._evses[evse_id].limits()
@@ -181,6 +187,9 @@ class Station:
                 self._orders.take(given, turn)
             case FaultChanged():
                 self._fault(given, turn)
+            case SampleAsked(evse_id=evse_id):
+                if evse_id in self._evses:
+                    self._evses[evse_id].answer_trigger(turn)
             case VariablesChanged() | TimePassed():
                 pass
             case _:

@@ -200,6 +200,7 @@ class Transaction:
 _LISTS: Final = {
     SampleContext.TRANSACTION_END: ("SampledDataCtrlr", "TxEndedMeasurands"),
     SampleContext.PERIODIC: ("SampledDataCtrlr", "TxUpdatedMeasurands"),
+    SampleContext.TRIGGER: ("SampledDataCtrlr", "TxUpdatedMeasurands"),
     SampleContext.CLOCK: ("AlignedDataCtrlr", "Measurands"),
 }
 

@@ -93,6 +93,12 @@ class VariablesChanged(msgspec.Struct, frozen=True, kw_only=True):
     """Variables that the core reads have new values."""
 
 
+class SampleAsked(msgspec.Struct, frozen=True, kw_only=True):
+    """The CSMS asked for a transaction's values now."""
+
+    evse_id: int
+
+
 class TimePassed(msgspec.Struct, frozen=True, kw_only=True):
     """A deadline that the core named has come, or a second has passed."""
 
@@ -109,5 +115,6 @@ Input = (
     | CommandReceived
     | FaultChanged
     | VariablesChanged
+    | SampleAsked
     | TimePassed
 )

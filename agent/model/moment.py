@@ -21,6 +21,12 @@ class Stamp(msgspec.Struct, frozen=True, kw_only=True):
     utc_s: float | None = None
 
 
+def moved(now: Stamp, mono_s: float) -> Stamp:
+    """Return the moment ``mono_s`` of the boot of ``now``."""
+    utc_s = None if now.utc_s is None else now.utc_s - (now.mono_s - mono_s)
+    return Stamp(boot_id=now.boot_id, mono_s=mono_s, utc_s=utc_s)
+
+
 def rfc3339(utc_s: float) -> str:
     """Return ``utc_s`` as ``YYYY-MM-DDTHH:MM:SS.mmmZ`` (OCPP: UTC, at most milliseconds)."""
     moment = datetime.fromtimestamp(round(utc_s * 1000) / 1000, UTC)

@@ -163,7 +163,7 @@ def key_of(ref: VariableRef) -> str:
 class VariableBook:
     """Definitions and values of every variable. Holds no lock: the core loop owns it.
 
-    ``computed`` gives variables whose value is not stored (states, counts) as functions of nothing.
+    ``live`` gives the values of read-only variables that mirror a state, by ``key_of``.
     """
 
     def __init__(
@@ -171,21 +171,25 @@ class VariableBook:
         definitions: Iterable[Variable],
         *,
         presets: Mapping[str, str],
-        stored: Iterable[StoredValue],
-        computed: Mapping[str, Callable[[], str]] | None = None,
+        stored: Iterable[StoredValue] = (),
+        live: Callable[[], Mapping[str, str]] | None = None,
     ) -> None:
         """Build the book.
 
         Args:
             definitions: every variable.
             presets: values of the station file by ``key_of``, already checked.
-            stored: what the store kept.
-            computed: values that are asked for, by ``key_of``.
+            stored: what the store kept; more may be loaded later.
+            live: asked at each look at a read-only variable.
         """
         self._definitions = {key_of(each.ref): each for each in definitions}
-        self._computed = dict(computed or {})
+        self._live = live
         self._presets = {key.casefold(): value for key, value in presets.items()}
         self._values: dict[str, tuple[str, ValueSource]] = {}
+        self.load(stored)
+
+    def load(self, stored: Iterable[StoredValue]) -> None:
+        """Take the values that the store kept; what the CSMS set wins while the file says what it said then."""
         kept = {each.key: each for each in stored}
         for key, definition in self._definitions.items():
             preset = self._presets.get(key)
@@ -208,8 +212,8 @@ class VariableBook:
     def text(self, component: str, variable: str, instance: str | None = None) -> str:
         """Return the value as text. Raises ``KeyError`` for a variable that does not exist: a bug of the caller."""
         key = key_of(VariableRef(component=component, variable=variable, instance=instance))
-        if key in self._computed:
-            return self._computed[key]()
+        if self._live is not None and self._definitions[key].access is Access.READ_ONLY:
+            return self._live().get(key, self._values[key][0])
         return self._values[key][0]
 
     def integer(self, component: str, variable: str, instance: str | None = None) -> int:
@@ -230,7 +234,8 @@ class VariableBook:
 
     def entries(self) -> tuple[VariableEntry, ...]:
         """Return every variable with its present value, in the order of definition."""
-        return tuple(self._entry(key) for key in self._definitions)
+        live = {} if self._live is None else self._live()
+        return tuple(self._entry(key, live) for key in self._definitions)
 
     def get(self, ref: VariableRef, attribute: Attribute = Attribute.ACTUAL) -> VariableResult:
         """Return the result of reading one attribute (OCPP 2.0.1 B06)."""
@@ -241,7 +246,8 @@ class VariableBook:
             return VariableResult(ref=ref, attribute=attribute, status=VariableStatus.NOT_SUPPORTED_ATTRIBUTE)
         if definition.access is Access.WRITE_ONLY:
             return VariableResult(ref=ref, attribute=attribute, status=VariableStatus.WRITE_ONLY)
-        value = self._entry(key_of(ref)).value
+        key = key_of(ref)
+        value = self._entry(key, {} if self._live is None else self._live()).value
         return VariableResult(ref=ref, attribute=attribute, status=VariableStatus.ACCEPTED, value=value)
 
     def check(self, ref: VariableRef, attribute: Attribute, text: str) -> VariableResult:
@@ -271,10 +277,14 @@ class VariableBook:
         """Take over a value that is durable now."""
         self._values[row.key] = (row.value, ValueSource.CSMS)
 
-    def _entry(self, key: str) -> VariableEntry:
+    def adopt(self, component: str, variable: str, value: str) -> None:
+        """Take a value that the CSMS decided in passing (the heartbeat interval), for this run only."""
+        key = key_of(VariableRef(component=component, variable=variable))
+        self._values[key] = (value, ValueSource.CSMS)
+
+    def _entry(self, key: str, live: Mapping[str, str]) -> VariableEntry:
         value, source = self._values[key]
-        if key in self._computed:
-            value = self._computed[key]()
+        value = live.get(key, value)
         return VariableEntry(definition=self._definitions[key], value=value, source=source)
 
     def _unknown(self, ref: VariableRef) -> VariableStatus:

@@ -71,6 +71,7 @@ class Dialect(Protocol):
     answers_unreadable_ids: bool  # 2.0.1 answers a frame without a readable id with id "-1"; 1.6 stays silent
     answers_unknown_types: bool  # 2.0.1 answers a frame of unknown message type; 1.6 ignores it
     silent_when_rejected: bool  # 1.6 answers nothing while rejected; 2.0.1 answers SecurityError
+    triggered_measurands: tuple[str, str]  # component and variable of the list that a triggered MeterValues holds
     boots_again_after_reconnect: bool  # 1.6 grants a triggered boot after a reconnect; 2.0.1 never while accepted
     reports_all_after_outage: bool  # 2.0.1 reports every status after an outage above OfflineThreshold
     statuses_need_time: bool  # 2.0.1 cannot report a status without a time of day

@@ -71,8 +71,8 @@ class CsmsLink:
         views: returns the station's present views and whether it is operative.
         deliver: takes inputs for the core.
         triggered: makes what a TriggerMessage asked for and passes it to ``send``.
+        registered: told of each answer to a boot notification: status and interval in s.
         booted: called once, after the first boot notification is on the wire or its first try failed.
-        sleep: waits between connections (virtual in tests).
     """
 
     def __init__(
@@ -81,21 +81,22 @@ class CsmsLink:
         session: Session,
         back_off: BackOff,
         connect: Callable[[], Awaitable[Link]],
-        store: JournalStore,
         clock: Clock,
         views: Callable[[], tuple[Sequence[EvseView], bool]],
         deliver: Callable[[Input], None],
         triggered: Callable[[TriggerKind, int | None], None],
+        registered: Callable[[str, float], None],
         booted: Callable[[], None],
     ) -> None:
         self.session = session
         self._back_off = back_off
         self._connect = connect
-        self._store = store
+        self._store: JournalStore | None = None
         self._clock = clock
         self._views = views
         self._deliver = deliver
         self._triggered = triggered
+        self._tell_registered = registered
         self._booted = booted
         self._log = get_logger("csms")
         self._unreachable = Condition(self._log, "csms.unreachable")
@@ -123,6 +124,11 @@ class CsmsLink:
         """Tell the session how the station looks now."""
         views, operative = self._views()
         self._tell(self.session.views_changed(views, operative, self._now()))
+
+    def attach(self, store: JournalStore) -> None:
+        """Name the journal, which opens while the link does; its facts go from now on."""
+        self._store = store
+        self.facts_waiting()
 
     def facts_waiting(self) -> None:
         """The journal has something new."""
@@ -216,10 +222,11 @@ class CsmsLink:
             self._tell(self.session.received(text, self._now()))
 
     async def _deliver_facts(self, link: Link) -> None:
-        while self._maybe_fact and self._drop is None and self.session.wants_fact(self._now()):
+        store = self._store
+        while store is not None and self._maybe_fact and self._drop is None and self.session.wants_fact(self._now()):
             self._maybe_fact = False  # a fact that comes while the journal is asked sets it again
             try:
-                row = await self._store.next_row()
+                row = await store.next_row()
             except StoreError as error:
                 self._maybe_fact = True
                 self._log.warning("journal.unreadable", error=str(error))
@@ -287,25 +294,28 @@ class CsmsLink:
                     await link.send(output.text)
             case Drop():
                 self._drop = output
-            case MarkSent():
-                if output.utc_s is not None:
-                    await self._durably(lambda: self._store.fix_utc(output.seq, output.utc_s or 0.0))
-                self._store.mark_sent(output.seq)
-            case Acknowledged():
-                await self._durably(lambda: self._store.acknowledge(output.seq, output.csms_id))
-                self._maybe_fact = True
-            case Failed():
-                self._log.warning("fact.refused", seq=output.seq, error=output.error)
-                await self._durably(
-                    lambda: self._store.failed(output.seq, output.error, new_message_id=output.new_message_id)
-                )
-                self._maybe_fact = True
-            case GiveUp():
-                self._log.error("fact.given_up", seq=output.seq, error=output.error)
-                await self._durably(lambda: self._store.dead_letter(output.seq, output.error))
-                self._maybe_fact = True
+            case _:
+                assert self._store is not None  # facts come from it
+                await self._settle(output, self._store)
+
+    async def _settle(self, output: Output, store: JournalStore) -> None:
+        match output:
+            case MarkSent(seq=seq, utc_s=utc_s):
+                if utc_s is not None:
+                    await self._durably(lambda: store.fix_utc(seq, utc_s))
+                store.mark_sent(seq)
+                return
+            case Acknowledged(seq=seq, csms_id=csms_id):
+                await self._durably(lambda: store.acknowledge(seq, csms_id))
+            case Failed(seq=seq, error=error, new_message_id=new_id):
+                self._log.warning("fact.refused", seq=seq, error=error)
+                await self._durably(lambda: store.failed(seq, error, new_message_id=new_id))
+            case GiveUp(seq=seq, error=error):
+                self._log.error("fact.given_up", seq=seq, error=error)
+                await self._durably(lambda: store.dead_letter(seq, error))
             case _:
                 raise AssertionError(output)
+        self._maybe_fact = True
 
     async def _durably(self, write: Callable[[], Awaitable[object]]) -> None:
         """Write; while the store fails nothing more is sent, because order and attempts would be lost."""
@@ -321,6 +331,7 @@ class CsmsLink:
     def _registered(self, output: Registered) -> None:
         self._log.info("station.registered", status=output.status, interval_s=output.interval_s)
         self._state(output.status)
+        self._tell_registered(output.status, output.interval_s)
 
     def _lost(self, error: ConnectionLost) -> None:
         self.error = str(error)

@@ -51,9 +51,17 @@ def mark_start_lost(connection: Connection, transaction_id: str) -> None:
 
 
 def forget_transaction(connection: Connection, transaction_id: str) -> None:
-    """Drop a transaction whose last fact left the journal; one that has not ended stays."""
+    """Drop what is older than a transaction whose last fact left the journal.
+
+    The newest transaction of each EVSE stays although it ended: after a restart with the cable still in, the core must
+    know that this stay was billed already.
+    """
+    connection.execute("DELETE FROM transactions WHERE transaction_id = ? AND record IS NULL", (transaction_id,))
     connection.execute(
-        "DELETE FROM transactions WHERE transaction_id = ? AND (ended = 1 OR record IS NULL)", (transaction_id,)
+        "DELETE FROM transactions WHERE ended = 1 AND EXISTS (SELECT 1 FROM transactions AS newer"
+        " WHERE newer.evse_id = transactions.evse_id AND newer.rowid > transactions.rowid"
+        " AND newer.transaction_id = ?)",
+        (transaction_id,),
     )
 
 
@@ -162,7 +170,8 @@ def load(connection: Connection, *, waiting: int) -> StoredState:
     problems: list[str] = []
     meta = {str(key): str(value) for key, value in connection.execute("SELECT key, value FROM meta")}
     return StoredState(
-        transactions=tuple(_transactions(connection, problems)),
+        transactions=tuple(_transactions(connection, "ended = 0", problems)),
+        finished=tuple(_transactions(connection, _NEWEST_ENDED, problems)),
         availability=tuple(
             SaveAvailability(operative=bool(operative), evse_id=evse_id or None, connector_id=connector_id or None)
             for evse_id, connector_id, operative in connection.execute(
@@ -189,10 +198,16 @@ def _number(text: str | None, problems: list[str]) -> float | None:
         return None
 
 
-def _transactions(connection: Connection, problems: list[str]) -> Iterable[TransactionRecord]:
+_NEWEST_ENDED = (
+    "ended = 1 AND NOT EXISTS (SELECT 1 FROM transactions AS newer"
+    " WHERE newer.evse_id = transactions.evse_id AND newer.rowid > transactions.rowid)"
+)
+
+
+def _transactions(connection: Connection, which: str, problems: list[str]) -> Iterable[TransactionRecord]:
     rows = connection.execute(
         "SELECT transaction_id, record, crc32, csms_id FROM transactions"
-        " WHERE ended = 0 AND record IS NOT NULL ORDER BY rowid"
+        f" WHERE {which} AND record IS NOT NULL ORDER BY rowid"
     )
     for transaction_id, record, checksum, csms_id in rows:
         try:

@@ -17,6 +17,7 @@ class StoredState(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         transactions: those that have not ended, oldest first.
+        finished: the newest of each EVSE, where it has ended.
         anchors: boot id -> UTC minus monotonic, s, for boots that learned the time of day.
         waiting: facts to deliver; above 65,536 an upper bound (counting them would read the whole file).
         dead: facts that were given up.
@@ -27,6 +28,7 @@ class StoredState(msgspec.Struct, frozen=True, kw_only=True):
     """
 
     transactions: tuple[TransactionRecord, ...] = ()
+    finished: tuple[TransactionRecord, ...] = ()
     availability: tuple[SaveAvailability, ...] = ()
     authorizations: tuple[CacheToken, ...] = ()
     variables: tuple[StoredValue, ...] = ()

@@ -34,6 +34,7 @@ class Dialect16:
     answers_unreadable_ids = False
     answers_unknown_types = False
     silent_when_rejected = True
+    triggered_measurands = ("SampledDataCtrlr", "TxUpdatedMeasurands")
     boots_again_after_reconnect = True
     reports_all_after_outage = False
     statuses_need_time = False

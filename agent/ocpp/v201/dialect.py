@@ -42,6 +42,7 @@ class Dialect201:
     answers_unreadable_ids = True
     answers_unknown_types = True
     silent_when_rejected = False
+    triggered_measurands = ("AlignedDataCtrlr", "Measurands")
     boots_again_after_reconnect = False
     reports_all_after_outage = True
     statuses_need_time = True
