@@ -34,7 +34,7 @@ _OCCUPANCY: Final = {
 }
 _CHARGING_OCCUPANCY: Final = {
     ChargingState.CHARGING: Occupancy.CHARGING,
-    ChargingState.CONNECTED: Occupancy.CHARGING,
+    ChargingState.CONNECTED: Occupancy.PREPARING,  # no power path yet: OCPP 1.6 §4.9, transition B3 comes with it
     ChargingState.SUSPENDED_EV: Occupancy.SUSPENDED_EV,
     ChargingState.SUSPENDED_EVSE: Occupancy.SUSPENDED_EVSE,
     ChargingState.IDLE: Occupancy.SUSPENDED_EV,

@@ -161,17 +161,17 @@ def test_a_start_that_is_given_up_marks_its_transaction(tmp_path: Path) -> None:
     store.close()
 
 
-def test_a_transaction_is_forgotten_when_its_end_is_delivered(tmp_path: Path) -> None:
+def test_only_the_newest_delivered_transaction_of_an_evse_is_remembered(tmp_path: Path) -> None:
     store = opened(tmp_path)
-    committed(store)
-    store.acknowledge(1, "4711")
+    for transaction_id in ("t1", "t2"):
+        over = SaveTransaction(record=record(transaction_id, over=True))
+        store.commit([Record(fact=started(transaction_id)), Record(fact=ended(1, transaction_id)), over])
     drained(store)
     store.close()
     store = opened(tmp_path)
-    store.commit([Record(fact=updated(9))])
-    row = store.next_row()
-    assert row is not None
-    assert row.csms_id is None
+    state = store.load()
+    assert state.transactions == ()
+    assert [each.transaction_id for each in state.finished] == ["t2"]
     store.close()
 
 

@@ -29,7 +29,8 @@ def project(view: EvseView, connector_id: int | None, station_operative: bool) -
         return ConnectorStatus.OCCUPIED
     if not operative:
         return ConnectorStatus.UNAVAILABLE
-    occupied = view.occupancy is not Occupancy.FREE if view.plugged is None else view.plugged
+    card_only = view.occupancy in (Occupancy.FREE, Occupancy.PREPARING)
+    occupied = not card_only if view.plugged is None else view.plugged
     return ConnectorStatus.OCCUPIED if occupied else ConnectorStatus.AVAILABLE
 
 
