@@ -157,8 +157,8 @@ async def test_a_welded_contactor_is_latched_until_somebody_clears_it(houses: Ho
     assert "cleared" in said
     await house.kill("guard")
     await fault_told(house, "Available", "NoError", since=seq)
-    await begin_charge(house, card=OTHER_CARD, wh=1.0)
-    await stop_charge(house, card=OTHER_CARD)
+    await begin_charge(house, wh=1.0)
+    await stop_charge(house)
     await book_of(house, closed=2)
 
 
