@@ -99,17 +99,25 @@ class House:
         serve += ["--evses", str(self.options.station.evses), "--readers", str(self.options.station.readers)]
         begin_s = time.monotonic()
         bench = await self._launcher.start("bench", [*serve, *self.options.bench])
-        csms = await self._launcher.start(
-            "csms", [sys.executable, "-m", "hil.cli", "csms", "--dir", str(self.directory), *self.options.csms]
-        )
+        csms = await self._launcher.start("csms", self._csms_command())
         await bench.says("is ready", timeout_s=READY_S)
         await self.bench.connect()
         self._tell("bench", time.monotonic() - begin_s)
+        self._children["csms"] = csms
         await csms.says("csms ready", timeout_s=READY_S)
         await self.csms.connect()
         self._tell("csms", time.monotonic() - begin_s)
         port = int((self.directory / "net.port").read_text(encoding="utf-8"))
         self.station_file.write_text(station_toml(self.directory, port, self.options.station), encoding="utf-8")
+
+    async def restart_csms(self) -> None:
+        """Stop the CSMS and start a new one, which knows nothing of what the old one booked."""
+        await self.csms.close()
+        await self._children["csms"].stop()
+        csms = await self._launcher.start("csms", self._csms_command())
+        self._children["csms"] = csms
+        await csms.says("csms ready", timeout_s=READY_S)
+        await self.csms.connect()
 
     async def start_station(self) -> None:
         """Start guard and agent and keep them running."""
@@ -120,7 +128,7 @@ class House:
                 self._keepers[role] = asyncio.create_task(self._keep(role), name=f"keep.{role}")
 
     def child(self, role: str) -> Child:
-        """Return a process of the station: ``guard`` or ``agent``."""
+        """Return a process: ``guard`` or ``agent`` of the station, or ``csms``."""
         return self._children[role]
 
     async def kill(self, role: str, *, restart: bool = True) -> None:
@@ -171,6 +179,9 @@ class House:
                     await asyncio.sleep(0.02)
         except TimeoutError as exc:
             raise LaunchFailed(f"{what} did not come within {timeout_s:g} s") from exc
+
+    def _csms_command(self) -> Sequence[str]:
+        return [sys.executable, "-m", "hil.cli", "csms", "--dir", str(self.directory), *self.options.csms]
 
     def _tell(self, what: str, took_s: float) -> None:
         if self.options.told is not None:

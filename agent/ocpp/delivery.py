@@ -57,4 +57,4 @@ class Delivery:
     def hopeless(self, row: JournalRow, error: str) -> GiveUp:
         """Give up a fact that can never be sent."""
         self._not_before_s = None
-        return GiveUp(seq=row.seq, error=error)
+        return GiveUp(seq=row.seq, error=error, attempted=False)

@@ -57,13 +57,16 @@ class Failed(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class GiveUp(msgspec.Struct, frozen=True, kw_only=True):
-    """A fact failed for good: count the attempt and move it to the dead letters; the next one goes.
+    """A fact failed for good: move it to the dead letters; the next one goes.
+
+    ``attempted``: the last transmission is not counted yet.
 
     Where the fact is a ``TransactionStarted`` the other facts of its transaction have ``start_lost`` from now on.
     """
 
     seq: int
     error: str
+    attempted: bool = True
 
 
 class ClockHeard(msgspec.Struct, frozen=True, kw_only=True):

@@ -1,8 +1,8 @@
 """The WebSocket to the CSMS: the only I/O of this room.
 
 TLS 1.2 or newer with the host's name checked; plain text only where the station file allows it; no redirect is
-followed; no proxy is asked. A half-open link is found by our pings (interval + 15 s), and by the kernel where data
-waits (TCP user time-out).
+followed; no proxy is asked. A half-open link is found by our pings (interval + 15 s, less where they are frequent), and
+by the kernel where data waits (TCP user time-out).
 
 Source: OCPP-J 1.6 §3.1, §3.2, §5.3; OCPP 2.0.1 part 4 §3.1, §5.3; security whitepaper A00.
 """
@@ -32,6 +32,7 @@ from agent.ocpp.errors import ConnectionLost
 MAX_MESSAGE_BYTES: Final = 1_048_576
 CLOSE_WITHIN_S: Final = 3.0
 SEND_WITHIN_S: Final = 20.0
+LEAST_PONG_S: Final = 5.0  # no round trip of a mobile network that is worth keeping takes longer
 _KEEPALIVE_IDLE_S: Final = 60
 _TEXT_CHARS: Final = 300
 
@@ -83,7 +84,8 @@ class CsmsEndpoint:
         allow_insecure: permits ``ws://``.
         password: for HTTP Basic authentication with the identity as user; ``None``: no authentication.
         trailing_slash: write a ``/`` after the identity too; a few servers want it.
-        ping_timeout_s: time after a ping within which the link is given up without a pong.
+        ping_timeout_s: time after a ping within which the link is given up without a pong; with pings closer
+            together than this, their period, but at least 5 s.
         open_timeout_s: for name, TCP, TLS and upgrade together.
         compression: offer permessage-deflate.
     """
@@ -138,7 +140,10 @@ class Link:
         if scheme == "ws" and not endpoint.allow_insecure:
             text = f"{endpoint.url} is not encrypted; use wss://, or allow it in the station file"
             raise LinkClosed(LinkFailure.REFUSED_INSECURE, text)
-        farewell_s = min(CLOSE_WITHIN_S, endpoint.ping_timeout_s / 3)  # websockets waits so long after a missing pong
+        pong_within_s = endpoint.ping_timeout_s
+        if ping_s:  # who asks often wants to know soon
+            pong_within_s = min(pong_within_s, max(LEAST_PONG_S, ping_s))
+        farewell_s = min(CLOSE_WITHIN_S, pong_within_s / 3)  # websockets waits so long after a missing pong
         tls: dict[str, Any] = {"ssl": _tls_context(endpoint.root_files)} if scheme == "wss" else {}
         try:
             connection = await _Connect(
@@ -151,7 +156,7 @@ class Link:
                 open_timeout=endpoint.open_timeout_s,
                 close_timeout=farewell_s,
                 ping_interval=ping_s or None,
-                ping_timeout=endpoint.ping_timeout_s - farewell_s,
+                ping_timeout=pong_within_s - farewell_s,
                 max_size=MAX_MESSAGE_BYTES,
                 **tls,
             )

@@ -59,8 +59,8 @@ class JournalStore(Protocol):
     async def failed(self, seq: int, error: str, *, new_message_id: bool) -> int:
         """Count a failed attempt durably."""
 
-    async def dead_letter(self, seq: int, error: str) -> None:
-        """Give a row up durably."""
+    async def dead_letter(self, seq: int, error: str, *, attempted: bool) -> None:
+        """Give a row up durably; ``attempted``: a transmission that is not counted yet was the last one."""
 
 
 class CsmsLink:
@@ -100,8 +100,11 @@ class CsmsLink:
         self._booted = booted
         self._log = get_logger("csms")
         self._unreachable = Condition(self._log, "csms.unreachable")
+        self._stalled = Condition(self._log, "delivery.stalled")
         self._link: Link | None = None
         self._todo: deque[Output] = deque()
+        self._unwritten: deque[Output] = deque()
+        self._write_at_s: float | None = None
         self._wake = asyncio.Event()
         self._drop: Drop | None = None
         self._maybe_fact = True
@@ -202,11 +205,10 @@ class CsmsLink:
                 self._wake.clear()  # whatever comes from here on is seen in this round or ends the sleep at its end
                 if receiving.done():
                     await receiving
-                self._take(self.session.tick(self._now()))
-                await self._perform_all(link)
+                await self._pass_time(link)
                 await self._deliver_facts(link)
                 if not receiving.done():
-                    await self._sleep_until(self.session.next_deadline_s())
+                    await self._sleep_until(self._deadline_s())
             if self._drop is not None:
                 drop, self._drop = self._drop, None
                 self._log.warning("csms.dropped", reason=drop.reason)
@@ -222,11 +224,10 @@ class CsmsLink:
             self._tell(self.session.received(text, self._now()))
 
     async def _deliver_facts(self, link: Link) -> None:
-        store = self._store
-        while store is not None and self._maybe_fact and self._drop is None and self.session.wants_fact(self._now()):
+        while self._may_deliver():
             self._maybe_fact = False  # a fact that comes while the journal is asked sets it again
             try:
-                row = await store.next_row()
+                row = await self._journal().next_row()
             except StoreError as error:
                 self._maybe_fact = True
                 self._log.warning("journal.unreadable", error=str(error))
@@ -237,14 +238,27 @@ class CsmsLink:
             self._take(self.session.deliver(row, self._now()))
             await self._perform_all(link)
 
+    def _may_deliver(self) -> bool:
+        asked = self._maybe_fact and self._store is not None
+        return asked and self._drop is None and not self._unwritten and self.session.wants_fact(self._now())
+
     async def _run_until(self, until_s: float) -> None:
         """Let time pass without a connection; the session's own deadlines are kept."""
         while (now_s := self._now()) < until_s:
             self._wake.clear()
-            due_s = self.session.next_deadline_s()
+            due_s = self._deadline_s()
             await self._sleep_until(until_s if due_s is None else min(until_s, max(due_s, now_s + 0.05)))
-            self._take(self.session.tick(self._now()))
-            await self._perform_all(None)
+            await self._pass_time(None)
+
+    async def _pass_time(self, link: Link | None) -> None:
+        self._take(self.session.tick(self._now()))
+        await self._perform_all(link)
+        if self._write_at_s is not None and self._now() >= self._write_at_s:
+            await self._write()
+
+    def _deadline_s(self) -> float | None:
+        due = [each for each in (self.session.next_deadline_s(), self._write_at_s) if each is not None]
+        return min(due, default=None)
 
     async def _sleep_until(self, due_s: float | None) -> None:
         if self._todo or self._drop is not None:
@@ -294,39 +308,52 @@ class CsmsLink:
                     await link.send(output.text)
             case Drop():
                 self._drop = output
+            case MarkSent(seq=seq, utc_s=utc_s):
+                store = self._journal()
+                while utc_s is not None and not await self._written(store.fix_utc(seq, utc_s)):
+                    await asyncio.sleep(STORE_RETRY_S)  # what it says next time must be what it says now
+                store.mark_sent(seq)
             case _:
-                assert self._store is not None  # facts come from it
-                await self._settle(output, self._store)
+                self._unwritten.append(output)
+                await self._write()
+
+    async def _write(self) -> None:
+        """Write down what became of facts. While the store fails no fact is sent, because order and attempts would be
+        lost; everything else goes on.
+        """
+        while self._unwritten:
+            if not await self._written(self._settle(self._unwritten[0], self._journal())):
+                self._write_at_s = self._now() + STORE_RETRY_S
+                return
+            self._unwritten.popleft()
+            self._maybe_fact = True
+        self._write_at_s = None
 
     async def _settle(self, output: Output, store: JournalStore) -> None:
         match output:
-            case MarkSent(seq=seq, utc_s=utc_s):
-                if utc_s is not None:
-                    await self._durably(lambda: store.fix_utc(seq, utc_s))
-                store.mark_sent(seq)
-                return
             case Acknowledged(seq=seq, csms_id=csms_id):
-                await self._durably(lambda: store.acknowledge(seq, csms_id))
+                await store.acknowledge(seq, csms_id)
             case Failed(seq=seq, error=error, new_message_id=new_id):
+                await store.failed(seq, error, new_message_id=new_id)
                 self._log.warning("fact.refused", seq=seq, error=error)
-                await self._durably(lambda: store.failed(seq, error, new_message_id=new_id))
-            case GiveUp(seq=seq, error=error):
+            case GiveUp(seq=seq, error=error, attempted=attempted):
+                await store.dead_letter(seq, error, attempted=attempted)
                 self._log.error("fact.given_up", seq=seq, error=error)
-                await self._durably(lambda: store.dead_letter(seq, error))
             case _:
                 raise AssertionError(output)
-        self._maybe_fact = True
 
-    async def _durably(self, write: Callable[[], Awaitable[object]]) -> None:
-        """Write; while the store fails nothing more is sent, because order and attempts would be lost."""
-        while True:
-            try:
-                await write()
-            except StoreError as error:
-                self._log.warning("delivery.stalled", error=str(error))
-                await asyncio.sleep(STORE_RETRY_S)
-            else:
-                return
+    async def _written(self, write: Awaitable[object]) -> bool:
+        try:
+            await write
+        except StoreError as error:
+            self._stalled.set(True, error=str(error))
+            return False
+        self._stalled.set(False)
+        return True
+
+    def _journal(self) -> JournalStore:
+        assert self._store is not None  # facts come from it
+        return self._store
 
     def _registered(self, output: Registered) -> None:
         self._log.info("station.registered", status=output.status, interval_s=output.interval_s)

@@ -120,16 +120,20 @@ def fix_utc(connection: Connection, seq: int, utc_s: float) -> None:
     connection.execute("UPDATE facts SET utc_s = ? WHERE seq = ? AND utc_s IS NULL", (utc_s, seq))
 
 
-def bury(connection: Connection, seq: int, error: str) -> None:
-    """Move a row to the dead letters; a start that goes there leaves its transaction without the CSMS's name."""
+def bury(connection: Connection, seq: int, error: str, *, attempted: bool) -> None:
+    """Move a row to the dead letters; a start that goes there leaves its transaction without the CSMS's name.
+
+    ``attempted``: count one attempt more.
+    """
     row = row_at(connection, seq)
     if row is None:
         return
     connection.execute(
         f"INSERT INTO dead_letters ({_COLUMNS}, csms_id) SELECT seq, transaction_id, kind, fact, crc32, message_id,"
-        " utc_s, attempts, sent, ?, (SELECT csms_id FROM transactions AS t WHERE t.transaction_id = f.transaction_id)"
+        " utc_s, attempts + ?, sent, ?,"
+        " (SELECT csms_id FROM transactions AS t WHERE t.transaction_id = f.transaction_id)"
         " FROM facts AS f WHERE seq = ?",
-        (error, seq),
+        (int(attempted), error, seq),
     )
     connection.execute("DELETE FROM facts WHERE seq = ?", (seq,))
     if row.kind == STARTED:

@@ -236,9 +236,12 @@ class Store:
             held.message_id = stored.message_id
         return stored.attempts
 
-    def dead_letter(self, seq: int, error: str) -> None:
-        """Give a row up: it is kept and shown, and the next one goes. A start leaves its transaction ``start_lost``."""
-        self._write(lambda connection: journal.bury(connection, seq, error))
+    def dead_letter(self, seq: int, error: str, *, attempted: bool = False) -> None:
+        """Give a row up: it is kept and shown, and the next one goes. A start leaves its transaction ``start_lost``.
+
+        ``attempted``: a transmission that is not counted yet was the last one.
+        """
+        self._write(lambda connection: journal.bury(connection, seq, error, attempted=attempted))
         self._names.clear()
         self._lane.gone(seq)
 

@@ -150,9 +150,9 @@ class StoreThread:
         """See ``Store.failed``."""
         return await self._call(lambda store: store.failed(seq, error, new_message_id=new_message_id))
 
-    async def dead_letter(self, seq: int, error: str) -> None:
+    async def dead_letter(self, seq: int, error: str, *, attempted: bool = False) -> None:
         """See ``Store.dead_letter``."""
-        await self._call(lambda store: store.dead_letter(seq, error))
+        await self._call(lambda store: store.dead_letter(seq, error, attempted=attempted))
 
     async def fix_utc(self, seq: int, utc_s: float) -> None:
         """See ``Store.fix_utc``."""
