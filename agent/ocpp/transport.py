@@ -274,7 +274,9 @@ def _unopened(exc: Exception, endpoint: CsmsEndpoint) -> LinkClosed:
         case TimeoutError():
             return LinkClosed(LinkFailure.TIMED_OUT, f"{host} did not answer within {endpoint.open_timeout_s:.0f} s")
         case OSError():
-            return LinkClosed(LinkFailure.UNREACHABLE, f"{host} cannot be reached: {exc.strerror or exc}")
+            return LinkClosed(
+                LinkFailure.UNREACHABLE, f"{host} cannot be reached: {exc.strerror or str(exc) or 'it hung up'}"
+            )
         case _:
             return LinkClosed(LinkFailure.HANDSHAKE, f"{host} did not complete the WebSocket handshake: {exc}")
 

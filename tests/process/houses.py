@@ -173,11 +173,17 @@ class Stay:
         """Wait for ``count`` ended transactions and hold them against the meter; nothing else may be wrong."""
         rows = await self.delivered(count)
         energisings = (await self.bench.state())["evses"][str(evse)]["energisings"]
-        assert len(rows) == count == len(energisings), (rows, energisings)
-        for row, meter in zip(rows, energisings, strict=True):
-            assert abs(row["start_wh"] - meter["closed_wh"]) <= METER_RESOLUTION_WH, (row, meter)
-            assert abs(row["stop_wh"] - meter["opened_wh"]) <= METER_RESOLUTION_WH, (row, meter)
+        assert len(rows) == count, rows
+        told = 0
+        for row in rows:
+            # A guard that a busy machine starved for some scans opens and closes again within one transaction.
+            own = [each for each in energisings if row["start_wh"] - 1 <= each["closed_wh"] < row["stop_wh"]]
+            assert own, (row, energisings)
+            assert abs(row["start_wh"] - own[0]["closed_wh"]) <= METER_RESOLUTION_WH, (row, own)
+            assert abs(row["stop_wh"] - own[-1]["opened_wh"]) <= METER_RESOLUTION_WH, (row, own)
             assert row["doubled"] == {}
+            told += len(own)
+        assert told == len(energisings), "energy that no transaction tells"
         assert await self.csms.problems(without=tuple(without)) == []
         return rows
 
@@ -200,6 +206,7 @@ def options(ocpp: str = "1.6", *, variables: Mapping[str, str] | None = None, **
     """Return a house of one EVSE that samples each second and reconnects quickly."""
     station_words = {key: more.pop(key) for key in list(more) if key in StationOptions.__dataclass_fields__}
     station_words.setdefault("card_hold_off_s", 0.0)
+    station_words["extra"] = {"guard": "scan_ms = 30", **station_words.get("extra", {})}  # three houses on two cores
     station = StationOptions(ocpp=ocpp, variables={**QUICK, **(variables or {})}, **station_words)
     return HouseOptions(station=station, **more)
 
