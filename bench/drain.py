@@ -43,6 +43,7 @@ class Result:
     """How it went."""
 
     per_s: float
+    cpu_us: float
     written_per_message: float
 
 
@@ -84,6 +85,7 @@ def _drain(url: str, count: int, rounds: int) -> Outcome:
                 f"{result.per_s:,.0f}",
                 ratio(result.per_s, found[OCPP].per_s),
                 ratio(result.per_s, found[BARE].per_s),
+                f"{result.cpu_us:,.0f}",
                 f"{result.written_per_message:,.0f}",
             )
         share = found[OURS].per_s / found[OCPP].per_s
@@ -92,7 +94,9 @@ def _drain(url: str, count: int, rounds: int) -> Outcome:
         at_most("drain: written per ack (by hundreds, as shipped)", found[OURS].written_per_message, 1500, "B")
     )
     title = f"drain of {count:,} journalled MeterValues of one value over loopback; medians of {rounds} rounds"
-    return Outcome(table=grid(title, ("messages/s", "/ ocpp", "/ bare", "B/ack"), rows), verdicts=verdicts)
+    return Outcome(
+        table=grid(title, ("messages/s", "/ ocpp", "/ bare", "client CPU µs", "B/ack"), rows), verdicts=verdicts
+    )
 
 
 def _exchange(url: str, count: int, rounds: int) -> Outcome:
@@ -106,6 +110,7 @@ def _exchange(url: str, count: int, rounds: int) -> Outcome:
             rows[name] = (
                 f"{result.per_s:,.0f}",
                 f"{1e6 / result.per_s:,.0f}",
+                f"{result.cpu_us:,.0f}",
                 ratio(result.per_s, found[OCPP].per_s),
                 ratio(result.per_s, found[BARE].per_s),
             )
@@ -113,7 +118,10 @@ def _exchange(url: str, count: int, rounds: int) -> Outcome:
         verdicts.append(at_least(f"exchange, {values} value(s): ours / ocpp", share, target))
     title = f"exchange: journal durably, log, send, be answered, acknowledge; {count:,} MeterValues, {rounds} rounds"
     notes = ["bare does not log; ocpp logs both frames itself, ours one line per fact"]
-    return Outcome(table=grid(title, ("messages/s", "µs each", "/ ocpp", "/ bare"), rows, notes), verdicts=verdicts)
+    return Outcome(
+        table=grid(title, ("messages/s", "µs each", "client CPU µs", "/ ocpp", "/ bare"), rows, notes),
+        verdicts=verdicts,
+    )
 
 
 def _slow(url: str, count: int, rounds: int) -> Outcome:
@@ -141,6 +149,7 @@ def _interleaved(what: str, url: str, clients: Sequence[str], task: Task, rounds
     return {
         client: Result(
             per_s=statistics.median(each.per_s for each in results),
+            cpu_us=statistics.median(each.cpu_us for each in results),
             written_per_message=statistics.median(each.written_per_message for each in results),
         )
         for client, results in found.items()
@@ -164,4 +173,8 @@ def _one(url: str, client: str, task: Task) -> Result:
             tail = log.read_text(errors="replace")[-2000:]
             raise RuntimeError(f"{client} ended with {done.returncode}: {tail}")
     said = json.loads(done.stdout)
-    return Result(per_s=task.count / said["seconds"], written_per_message=said["written"] / task.count)
+    return Result(
+        per_s=task.count / said["seconds"],
+        cpu_us=1e6 * said["cpu_s"] / task.count,
+        written_per_message=said["written"] / task.count,
+    )

@@ -20,7 +20,6 @@ from agent.log import get_logger, set_up_logging
 from agent.model.effects import Durable, Record, SaveTransaction
 from agent.model.facts import ChargingState, TransactionRecord, TransactionUpdated, Trigger
 from agent.model.ids import IdToken
-from agent.model.inputs import LinkChanged
 from agent.model.sample import Measurand, Phase, Sample, SampleContext, SampledValue
 from agent.model.standard_variables import STANDARD_VARIABLES
 from agent.model.station import EvseLayout
@@ -107,7 +106,7 @@ def commits(clock: Clock, values: int) -> Iterator[tuple[Durable, ...]]:
 def link_to(url: str, store: JournalStore, clock: Clock, online: asyncio.Event) -> CsmsLink:
     """Return the production link, put together as ``agent.app`` does."""
     dialect = Dialect16((EvseLayout(evse_id=1),))
-    book = VariableBook((*STANDARD_VARIABLES, *dialect.variables()), presets={}, stored=(), computed={})
+    book = VariableBook((*STANDARD_VARIABLES, *dialect.variables()), presets={}, stored=())
     endpoint = CsmsEndpoint(url=url, identity="BENCH-1", subprotocol=dialect.subprotocol, allow_insecure=True)
     session = Session(
         dialect,
@@ -118,17 +117,19 @@ def link_to(url: str, store: JournalStore, clock: Clock, online: asyncio.Event) 
         resolve=clock.resolve,
         boot_reason="power_up",
     )
-    return CsmsLink(
+    link = CsmsLink(
         session=session,
         back_off=BackOff(book, random.random),
         connect=lambda: Link.connect(endpoint, ping_s=30.0),
-        store=store,
         clock=clock,
         views=lambda: ((), True),
-        deliver=lambda news: online.set() if isinstance(news, LinkChanged) and news.online else None,
+        deliver=lambda _input: None,
         triggered=lambda _kind, _evse_id: None,
+        registered=lambda _status, _interval_s: online.set(),
         booted=lambda: None,
     )
+    link.attach(store)
+    return link
 
 
 async def exchange_live(store: CountingStore, link: CsmsLink, facts: Iterator[tuple[Durable, ...]], count: int) -> None:
@@ -155,14 +156,14 @@ async def main(options: Any) -> None:
     link = link_to(options.url, store, clock, online)
     running = asyncio.create_task(link.run())
     await online.wait()
-    written, begin_s = counters.written_bytes(), time.perf_counter()
+    written, begin_s, begin_cpu_s = counters.written_bytes(), time.perf_counter(), time.process_time()
     if options.mode == "drain":
         await store.until(options.count)
     else:
         await exchange_live(store, link, facts, options.count)
     await thread.flush()
-    took_s = time.perf_counter() - begin_s
-    print(json.dumps({"seconds": took_s, "written": counters.written_bytes() - written}), flush=True)
+    took_s, cpu_s = time.perf_counter() - begin_s, time.process_time() - begin_cpu_s
+    print(json.dumps({"seconds": took_s, "cpu_s": cpu_s, "written": counters.written_bytes() - written}), flush=True)
     running.cancel()
     await asyncio.gather(running, return_exceptions=True)
     await thread.close()

@@ -42,7 +42,7 @@ def _run(rounds: int) -> Outcome:
             share = statistics.median(found[AGENT]) / reference
             verdicts.append(at_most(f"start, {scheme}: agent / {OCPP}", share, TARGET))
     title = f"start of the process to BootNotification on the wire, ms; {rounds} rounds, interleaved"
-    notes = ["the agent opens its journal, loads its state and its station file on the way; restarts, not first starts"]
+    notes = ["restarts: journal, settings copy and byte code are there; the agent reads its station file on the way"]
     return Outcome(table=grid(title, ("median", "least", f"/ {OCPP}"), rows, notes), verdicts=verdicts)
 
 
@@ -80,7 +80,7 @@ async def _one(launcher: Launcher, name: str, command: Sequence[str], booted: as
         async with asyncio.timeout(READY_S):
             took_s = await booted.get() - begin_s
         if name == AGENT:
-            await child.says("station.registered", timeout_s=READY_S)
+            await child.says("agent.started", timeout_s=READY_S)
         return took_s
     finally:
         await child.stop(grace_s=8.0)

@@ -146,15 +146,15 @@ async def main(options: Any) -> None:
     ) as link:
         exchange = ocpp_exchange(link) if options.client == "ocpp" else bare_exchange(link)
         await exchange(str(uuid.uuid4()), json.dumps(payload_of(1, options.values)))  # warms schemas and caches
-        written, begin_s = counters.written_bytes(), time.perf_counter()
+        written, begin_s, begin_cpu_s = counters.written_bytes(), time.perf_counter(), time.process_time()
         if options.client == "link":
             await ping(exchange, options)
         elif options.mode == "drain":
             await drain(exchange, queue)
         else:
             await exchange_live(exchange, queue, options)
-        took_s = time.perf_counter() - begin_s
-        print(json.dumps({"seconds": took_s, "written": counters.written_bytes() - written}))
+        took_s, cpu_s = time.perf_counter() - begin_s, time.process_time() - begin_cpu_s
+        print(json.dumps({"seconds": took_s, "cpu_s": cpu_s, "written": counters.written_bytes() - written}))
 
 
 def arguments() -> Any:
