@@ -1,4 +1,4 @@
-"""Short charges in a house of real processes, as a person at the station would make them, and what must be true then."""
+"""Short charges in a house of real processes, as a person at the station would make them, and what must be true."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import sys
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Final
 
+from agent.console.knock import NobodyHome, Unanswered, ask
 from hil.house import House, HouseOptions
 from hil.station_toml import StationOptions
 
@@ -43,8 +44,19 @@ def house_options(
 
 
 async def wait_registered(house: House) -> None:
-    """Wait until the station has told the CSMS its first status."""
+    """Wait until the station is registered, has told its status, and knows from the guard that nothing is wrong."""
     await house.csms.wait("StatusNotification", timeout_s=PATIENT_S)
+    await house.until(lambda: _is_well(house), what="a station that is well", timeout_s=PATIENT_S)
+
+
+def _is_well(house: House) -> bool:
+    try:
+        status = ask(house.directory / "run" / "agent.sock", "status")
+    except (NobodyHome, Unanswered):
+        return False
+    evses = status["evses"]
+    known = all(each["plugged"] is not None and not each["faults"] for each in evses)
+    return bool(status["csms"]["online"] and status["guard"]["connected"] and evses and known)
 
 
 async def tap(house: House, *, card: str = CARD, reader: int = 0) -> None:

@@ -21,7 +21,7 @@ FAILED: Final = pytest.StashKey[bool]()
 
 @pytest.fixture
 async def houses(request: pytest.FixtureRequest) -> AsyncIterator[Houses]:
-    """Start houses with ``await houses(options)``; all are torn down at the end, evidence stays when the test failed."""
+    """Start houses with ``await houses(options)``; all end with the test, and the evidence of a failed one stays."""
     started: list[House] = request.node.stash.setdefault(HOUSES, [])
     async with AsyncExitStack() as stack:
 

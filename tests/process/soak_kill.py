@@ -2,8 +2,8 @@
 
     python -m tests.process.soak_kill --kills 200 --charges 40 --seed 1
 
-Exit code 0: every transaction has one start and one stop, its registers are those of moments with an open contactor, and
-all of them together are what the meter counted. Otherwise 1, and the evidence stays in the folder that is named.
+Exit code 0: every transaction has one start and one stop, its registers are those of moments with an open contactor,
+and all of them together are what the meter counted. Otherwise 1, and the evidence stays in the folder that is named.
 """
 
 from __future__ import annotations
@@ -81,8 +81,8 @@ def verdict(book: dict[str, Any], energisings: Sequence[dict[str, Any]]) -> list
             wrong.append(f"{name}: {row['doubled']} came twice under different message ids")
     for row, following in itertools.pairwise(rows):
         if row["stop_wh"] != following["start_wh"]:
-            text = f"{row['transaction_id']} stops at {row['stop_wh']} Wh, the next starts at {following['start_wh']} Wh"
-            wrong.append(f"transaction {text}")
+            name = f"transaction {row['transaction_id']}"
+            wrong.append(f"{name} stops at {row['stop_wh']} Wh, the next one starts at {following['start_wh']} Wh")
     for energising in energisings:
         span = (energising["closed_wh"], energising["opened_wh"])
         owners = [row for row in rows if row["start_wh"] <= span[0] and span[1] <= row["stop_wh"]]
@@ -149,9 +149,13 @@ async def _kill(house: House, kills: int, rng: random.Random) -> None:
     for _ in range(kills):
         await asyncio.sleep(rng.uniform(*GAP_S))
         role = rng.choice(("agent", "guard"))
-        restarts = house.restarts[role]
-        await house.kill(role)
-        await house.until(lambda r=role, n=restarts: house.restarts[r] > n, what=f"the {role}", timeout_s=GIVE_UP_S)
+        await _kill_once(house, role)
+
+
+async def _kill_once(house: House, role: str) -> None:
+    restarts = house.restarts[role]
+    await house.kill(role)
+    await house.until(lambda: house.restarts[role] > restarts, what=f"the {role}'s restart", timeout_s=GIVE_UP_S)
 
 
 async def _main(options: argparse.Namespace) -> int:
@@ -183,7 +187,7 @@ def main() -> int:
     parser.add_argument("--charges", type=int, default=40)
     parser.add_argument("--seed", type=int, default=int(time.time()))
     parser.add_argument("--ocpp", choices=VERSIONS, default="1.6")
-    parser.add_argument("--dir", type=Path, help="folder to work in and to keep; default: a new one, kept when it fails")
+    parser.add_argument("--dir", type=Path, help="folder to work in; default: a new one, kept when it fails")
     return asyncio.run(_main(parser.parse_args()))
 
 

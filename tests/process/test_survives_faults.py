@@ -1,4 +1,4 @@
-"""Broken things: the contactor opens in time, the fault is told in OCPP's words, and nothing charges until it is mended."""
+"""Broken things: the contactor opens in time, the fault is told, and nothing charges until it is mended."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ async def opened_after(house: House, since_s: float) -> float:
     return await first_since(house, "evse1.load", False, since_s) - since_s
 
 
-# ---- the meter ---------------------------------------------------------------------------------------------------------
+# ---- the meter -----------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("mode", ["silent", "garbage"])
@@ -123,7 +123,7 @@ async def test_nothing_starts_until_the_meter_answers(houses: Houses) -> None:
     await assert_exact(house, closed=1)
 
 
-# ---- the contactor -----------------------------------------------------------------------------------------------------
+# ---- the contactor -------------------------------------------------------------------------------------------------
 
 
 async def test_a_welded_contactor_is_latched_until_somebody_clears_it(houses: Houses) -> None:
@@ -179,7 +179,7 @@ async def test_a_contactor_that_does_not_close_is_reported_and_bills_nothing(hou
     await fault_told(house, "Available", "NoError", since=seq)
 
 
-# ---- what must open at once --------------------------------------------------------------------------------------------
+# ---- what must open at once ----------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -276,7 +276,7 @@ async def test_mains_that_go_and_come_during_a_charge_change_no_register(houses:
     assert len(await energisings_of(house)) == 2
 
 
-# ---- the car -----------------------------------------------------------------------------------------------------------
+# ---- the car -------------------------------------------------------------------------------------------------------
 
 
 async def test_a_car_that_is_torn_away_is_dead_in_time_and_billed_to_the_watt_hour(houses: Houses) -> None:

@@ -1,4 +1,4 @@
-"""``kill -9`` of agent and guard at the worst moments: nothing is billed twice, nothing is lost, nothing dangerous stays."""
+"""``kill -9`` of agent and guard at the worst moments: nothing billed twice, nothing lost, nothing left dangerous."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A power cut is a changed boot id: open until everything is permitted again, one honest last register, nothing lost."""
+"""A power cut is a changed boot id: open until all is permitted again, one honest last register, nothing lost."""
 
 from __future__ import annotations
 

@@ -57,7 +57,10 @@ async def test_a_card_tapped_first_starts_where_the_next_cable_comes_and_stops_n
     assert (await house.bench.state())["evses"]["1"]["load"]
     await stop_charge(house, evse=1, card=CARD)
     book = await book_of(house, closed=2)
-    assert {(row["evse_id"], row["stop_reason"]) for row in book["transactions"]} == {(1, "Local"), (2, "EVDisconnected")}
+    assert {(row["evse_id"], row["stop_reason"]) for row in book["transactions"]} == {
+        (1, "Local"),
+        (2, "EVDisconnected"),
+    }
     await assert_exact(house, closed=1, evse=1, of_all=2)
     await assert_exact(house, closed=1, evse=2, of_all=2)
 
