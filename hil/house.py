@@ -137,6 +137,10 @@ class House:
             self._held.add(role)
         await self._children[role].kill()
 
+    def let_restart(self, role: str) -> None:
+        """Let a process come back that was killed for good."""
+        self._held.discard(role)
+
     async def power_cut(self, *, off_s: float = 0.5) -> None:
         """Cut the station's power, and give it back after ``off_s``; both processes come back in a new boot."""
         await self.power_off()

@@ -21,6 +21,8 @@ def status_screen(status: Answer) -> str:
         f"  facts   {store['waiting']} waiting, {store['dead']} given up"
         + ("" if store["ok"] else "  STORE FAILING: new sessions are refused"),
     ]
+    if store["recovered"]:
+        lines.append(f"  JOURNAL RECOVERED: {store['recovered']}")
     if station["settings"] != "file":
         lines.append("  SETTINGS: the station file is broken, this is its last good copy:")
         lines += [f"    {problem}" for problem in station["problems"]]

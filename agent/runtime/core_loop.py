@@ -108,6 +108,7 @@ class CoreLoop:
         self._csms = csms
         self._inbox: asyncio.Queue[Input] = asyncio.Queue(INBOX_LIMIT)
         self._backlog: list[Durable] = []
+        self._anchor_s: float | None = None
         self._retry_at_s: float | None = None
         self._log = get_logger("core")
         self._store_failed = Condition(self._log, "store.failing")
@@ -197,20 +198,20 @@ class CoreLoop:
         self._csms.outcome(command_id, outcome)
 
     async def _commit(self, durables: Sequence[Durable]) -> bool:
-        anchor_s = self._clock.new_anchor()
+        anchor_s = self._clock.new_anchor() or self._anchor_s
         batch = [*self._backlog, *durables]
         if not batch and anchor_s is None:
             return True
         try:
             await self._storage.commit(batch, anchor_utc_minus_mono_s=anchor_s, last_good_utc_s=self._clock.utc_s())
         except StoreError as error:
-            self._backlog = batch
+            self._backlog, self._anchor_s = batch, anchor_s
             self._retry_at_s = self._clock.mono_s() + STORE_RETRY_S
             if self._store_failed.set(True, error=str(error), waiting=len(batch)):
                 self.deliver(FaultChanged(code=FaultCode.STORE_FAILED, raised=True, text=str(error)))
             return False
         had_backlog = bool(self._backlog)
-        self._backlog = []
+        self._backlog, self._anchor_s = [], None
         self._retry_at_s = None
         if self._store_failed.set(False):
             self.deliver(FaultChanged(code=FaultCode.STORE_FAILED, raised=False))

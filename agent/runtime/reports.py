@@ -123,9 +123,23 @@ class StationReports:
         try:
             counts = await self._store.counts()
         except StoreError as error:
-            return {"ok": False, "waiting": None, "dead": None, "error": str(error)}
+            return {"ok": False, "waiting": None, "dead": None, "error": str(error), "recovered": self._recovered()}
         failing = any(fault.code.value == "store_failed" for fault in self._station.faults)
-        return {"ok": not failing, "waiting": counts.waiting, "dead": counts.dead, "error": ""}
+        return {
+            "ok": not failing,
+            "waiting": counts.waiting,
+            "dead": counts.dead,
+            "error": "",
+            "recovered": self._recovered(),
+        }
+
+    def _recovered(self) -> str:
+        """Return what became of a damaged journal since this agent started."""
+        salvage = self._store.report.salvage
+        if salvage is None:
+            return ""
+        rows = sum(salvage.rows.values())
+        return f"{salvage.why}; {rows} rows were saved, the damaged file is kept as {salvage.moved_to}"
 
     def _evse(self, view: EvseView, now_s: float) -> Answer:
         lock = self._guard.reports[view.evse_id].lock.value if view.evse_id in self._guard.reports else "unknown"

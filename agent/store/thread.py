@@ -94,6 +94,11 @@ class StoreThread:
             raise
         return facade, facade._store.report
 
+    @property
+    def report(self) -> OpenReport:
+        """What the last opening found: at the start, or when a damaged file was replaced while running."""
+        return self._store.report
+
     async def load(self) -> StoredState:
         """See ``Store.load``."""
         return await self._call(Store.load)

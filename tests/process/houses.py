@@ -131,10 +131,14 @@ class Stay:
 
     async def queue(self) -> dict[str, Any]:
         """Return what ``charge-agent queue --json`` prints, by that command."""
-        command = [sys.executable, "-m", "agent.cli", "queue", "--json", "--config", str(self.house.station_file)]
+        return dict(json.loads(await self.screen("queue", "--json")))
+
+    async def screen(self, question: str, *more: str) -> str:
+        """Return what a question of the command line prints."""
+        command = [sys.executable, "-m", "agent.cli", question, *more, "--config", str(self.house.station_file)]
         process = await asyncio.create_subprocess_exec(*command, stdout=asyncio.subprocess.PIPE)
         said, _ = await process.communicate()
-        return dict(json.loads(said))
+        return said.decode()
 
     async def until(
         self, claim: Callable[[Mapping[str, Any]], bool], *, timeout_s: float = PATIENCE_S
