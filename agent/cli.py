@@ -6,7 +6,6 @@ Source of the numbers: sysexits(3).
 
 from __future__ import annotations
 
-import argparse
 import contextlib
 import json
 import os
@@ -18,6 +17,8 @@ from typing import TYPE_CHECKING, Any, Final, NoReturn
 from agent import __version__
 
 if TYPE_CHECKING:
+    import argparse
+
     from agent.settings.loaded import Loaded
     from agent.settings.station import Settings
 
@@ -29,9 +30,15 @@ PLAN_NAME: Final = "plan.json"
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command; return its exit code."""
-    options = _parser().parse_args(argv)
-    command: Callable[[argparse.Namespace], int] = options.command
+    arguments = sys.argv[1:] if argv is None else list(argv)
     try:
+        match arguments:  # the two processes start without the parser, which takes as long as the rest of this file
+            case ["run", "--config", file] if not file.startswith("-"):
+                return _run(Path(file))
+            case ["guard", "--config", file] if not file.startswith("-"):
+                _guard(Path(file))
+        options = _parser().parse_args(arguments)
+        command: Callable[[argparse.Namespace], int] = options.command
         return command(options)
     except KeyboardInterrupt:
         return 130
@@ -41,6 +48,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
+    import argparse
+
     parser = argparse.ArgumentParser(
         prog="charge-agent", description="The software of an EV charging station.", allow_abbrev=False
     )
@@ -61,8 +70,14 @@ def _parser() -> argparse.ArgumentParser:
             help=f"station file (default: $CHARGE_AGENT_CONFIG or {DEFAULT_CONFIG})",
         )
 
-    config(add("run", _run, "run the agent: charging core, meters, card readers, OCPP"))
-    config(add("guard", _guard, "run the guard: the safety process that holds pilot and contactor"))
+    config(add("run", lambda options: _run(options.config), "run the agent: charging core, meters, card readers, OCPP"))
+    config(
+        add(
+            "guard",
+            lambda options: _guard(options.config),
+            "run the guard: the safety process that holds pilot and contactor",
+        )
+    )
     check = add("check", _check, "check a station file and say everything that is wrong with it, at once")
     check.add_argument("file", type=Path, help="station file")
     check.add_argument("--json", action="store_true", help="for programs")
@@ -82,6 +97,8 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _count(text: str) -> int:
+    import argparse
+
     if not text.isdecimal() or not 1 <= int(text) <= 100_000:
         raise argparse.ArgumentTypeError(f"{text!r} is not a number from 1 to 100000")
     return int(text)
@@ -90,13 +107,13 @@ def _count(text: str) -> int:
 # ---- the two processes -----------------------------------------------------------------------------------------------
 
 
-def _run(options: argparse.Namespace) -> int:
-    import asyncio
+def _run(config: Path) -> int:
     import gc
 
     gc.disable()  # nothing becomes garbage while modules load; the application turns it on again
+    import asyncio
 
-    loaded = _load(options.config)
+    loaded = _load(config)
     if loaded is None:
         return EXIT_SETTINGS
     from agent.app import run
@@ -110,15 +127,15 @@ def _run(options: argparse.Namespace) -> int:
     return asyncio.run(run(loaded))
 
 
-def _guard(options: argparse.Namespace) -> NoReturn:
+def _guard(config: Path) -> NoReturn:
     """Compile the plan in a short-lived process if it is not up to date, then become the guard."""
-    plan = _plan_place(options.config)
-    if not _plan_is_fresh(plan, options.config):
+    plan = _plan_place(config)
+    if not _plan_is_fresh(plan, config):
         import subprocess
 
         compiled = subprocess.run(
             [
-                sys.executable, "-m", "agent.settings.compile", str(options.config), "--out", str(plan),
+                sys.executable, "-m", "agent.settings.compile", str(config), "--out", str(plan),
                 "--check-variables", "agent.presets:check_variable",
             ],
             check=False,
