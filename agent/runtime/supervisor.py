@@ -13,6 +13,8 @@ from typing import Any, Final
 from agent.log import get_logger
 
 RESTART_WAIT_S: Final = (0.5, 1.0, 2.0, 5.0, 10.0, 30.0)  # waits before a failed task is started again
+CANCEL_ROUNDS: Final = 16
+CANCEL_ROUND_S: Final = 0.5  # together within the 20 s that systemd gives an agent to stop
 TICK_STALE_S: Final = 20.0  # a critical task that has not ticked for so long stops the watchdog
 
 Start = Callable[[], Coroutine[Any, Any, None]]
@@ -89,13 +91,20 @@ class Supervisor:
             await self._stopping.wait()
         finally:
             self._running = False
-            dog.cancel()
-            for each in self._tasks:
-                if each.task is not None:
-                    each.task.cancel()
-            await asyncio.gather(dog, *(each.task for each in self._tasks if each.task), return_exceptions=True)
+            await self._end([dog, *(each.task for each in self._tasks if each.task is not None)])
         if self._failed is not None:
             raise self._failed
+
+    async def _end(self, tasks: list[asyncio.Task[None]]) -> None:
+        """Cancel until all have ended: a library that waits with ``asyncio.wait_for`` can swallow a cancellation."""
+        pending = {task for task in tasks if not task.done()}
+        for _ in range(CANCEL_ROUNDS):
+            for task in pending:
+                task.cancel()
+            if not pending:
+                return
+            _done, pending = await asyncio.wait(pending, timeout=CANCEL_ROUND_S)
+        self._log.error("task.unstoppable", tasks=sorted(task.get_name() for task in pending))
 
     async def _keep(self, each: _Task) -> None:
         while True:

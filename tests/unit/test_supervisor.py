@@ -1,0 +1,87 @@
+"""Long-lived tasks: what their failure means, and that a stop always comes to an end."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+
+import pytest
+
+from agent.runtime.supervisor import Kind, Supervisor
+
+
+async def for_ever() -> None:
+    await asyncio.Event().wait()
+
+
+async def test_a_task_that_swallows_its_cancellation_does_not_keep_the_station_from_stopping() -> None:
+    async def deaf_once() -> None:
+        try:
+            await asyncio.Event().wait()
+        except asyncio.CancelledError:
+            await asyncio.Event().wait()
+
+    supervisor = Supervisor(time.monotonic)
+    supervisor.add("deaf", deaf_once)
+    asyncio.get_running_loop().call_soon(supervisor.stop)
+    async with asyncio.timeout(5):
+        await supervisor.run()
+    assert supervisor.stopping
+
+
+async def test_the_failure_of_an_essential_task_ends_the_run_with_its_error() -> None:
+    async def broken() -> None:
+        raise ValueError("the core is broken")
+
+    supervisor = Supervisor(time.monotonic)
+    supervisor.add("core", broken, Kind.ESSENTIAL)
+    supervisor.add("other", for_ever)
+    with pytest.raises(ValueError, match="the core is broken"):
+        await supervisor.run()
+
+
+async def test_an_essential_task_that_returns_is_a_failure() -> None:
+    async def returns() -> None:
+        return
+
+    supervisor = Supervisor(time.monotonic)
+    supervisor.add("core", returns, Kind.ESSENTIAL)
+    with pytest.raises(RuntimeError, match="essential task core returned"):
+        await supervisor.run()
+
+
+async def test_another_task_is_started_again_and_says_that_it_failed() -> None:
+    told: list[tuple[str, bool]] = []
+    runs = 0
+    supervisor = Supervisor(time.monotonic)
+
+    async def fails_once() -> None:
+        nonlocal runs
+        runs += 1
+        if runs == 1:
+            raise OSError("no such port")
+        supervisor.stop()
+        await for_ever()
+
+    supervisor.add("meters", fails_once, on_failure=lambda error, raised: told.append((error, raised)))
+    async with asyncio.timeout(5):
+        await supervisor.run()
+    assert runs == 2
+    assert told == [("OSError: no such port", True), ("", False)]
+
+
+async def test_a_task_added_while_running_starts_at_once() -> None:
+    started = asyncio.Event()
+    supervisor = Supervisor(time.monotonic)
+
+    async def late() -> None:
+        started.set()
+        supervisor.stop()
+
+    async def adds() -> None:
+        supervisor.add("late", late, Kind.ONCE)
+
+    supervisor.add("assembly", adds, Kind.ONCE)
+    async with asyncio.timeout(5):
+        await supervisor.run()
+    assert started.is_set()
