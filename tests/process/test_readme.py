@@ -1,7 +1,7 @@
 """Every command and station file that the documents show, run as a reader would run them.
 
-Marks in a document: a ``sh`` block is executed, all blocks of a document as one shell session, in a folder that looks
-like a clone in which ``make run`` is up; ``make`` targets are looked up instead. A ``toml`` block with a ``[station]``
+Marks in a document: a ``sh`` block is executed, all blocks of a document as one shell session, in a copy of the
+repository in front of a running bench; ``make`` targets are looked up instead. A ``toml`` block with a ``[station]``
 is checked. A ``console`` block needs root or a board: the files of this repository that it names must exist.
 """
 
@@ -18,12 +18,14 @@ from pathlib import Path
 
 import pytest
 
-from tests.process.charges import Houses, house_options, wait_registered
+from hil.house import HouseOptions
+from tests.process.charges import Houses, wait_registered
 from tests.unit.test_docs import DOCUMENTS, REPOSITORY, blocks, is_make
 
 pytestmark = pytest.mark.process
 
 PATIENCE_S = 100.0
+COPIED = ("agent", "config", "docs", "drivers", "hil", "systemd", "tests")
 SHOWN = {document.relative_to(REPOSITORY).as_posix(): document for document in DOCUMENTS}
 WITH_COMMANDS = [
     name
@@ -37,11 +39,13 @@ WITH_STATIONS = [
 
 @pytest.fixture
 def clone() -> Iterator[Path]:
-    """A folder that looks like a clone of this repository, with a short path."""
+    """A copy of this repository in which ``make test`` has run, with a short path."""
     folder = Path(tempfile.mkdtemp(prefix="doc-", dir="/tmp"))
     for entry in REPOSITORY.iterdir():
-        if not entry.name.startswith("."):
-            (folder / entry.name).symlink_to(entry)
+        if entry.is_file():
+            shutil.copy2(entry, folder)
+        elif entry.name in COPIED:
+            shutil.copytree(entry, folder / entry.name)
     (folder / ".venv").symlink_to(sys.prefix)
     yield folder
     shutil.rmtree(folder)
@@ -67,7 +71,7 @@ async def run(command: list[str], folder: Path) -> tuple[int, str]:
 
 @pytest.mark.parametrize("name", WITH_COMMANDS)
 async def test_every_command_that_a_document_shows_works(houses: Houses, clone: Path, name: str) -> None:
-    house = await houses(house_options())
+    house = await houses(HouseOptions())
     await wait_registered(house)
     (clone / ".bench").symlink_to(house.directory)
     code, said = await run(["bash", "-c", script_of(SHOWN[name])], clone)

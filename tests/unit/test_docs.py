@@ -21,6 +21,7 @@ IDS = [document.name for document in DOCUMENTS]
 LANGUAGES = {"sh", "console", "toml", "python", "text", "json", "log", ""}
 ROOTS = ("agent/", "drivers/", "hil/", "tests/", "docs/", "config/", "systemd/", "bench/", ".ci/")
 OF_DELEGATES = {"serve", "demo", "csms"}
+OF_OTHERS = {"test_acme_pilot"}  # files that a reader writes
 
 _BLOCK = re.compile(r"^```(\w*)[^\n]*\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 _LINK = re.compile(r"\]\(([^)#\s]+)(?:#[^)]*)?\)")
@@ -103,7 +104,7 @@ def test_every_test_that_is_named_exists(document: Path) -> None:
         found for path in sources for found in re.findall(r"def (test_\w+)", path.read_text(encoding="utf-8"))
     }
     named = set(_TEST.findall(document.read_text(encoding="utf-8")))
-    assert named - known == set()
+    assert named - known - OF_OTHERS == set()
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=IDS)
