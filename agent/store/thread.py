@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections import deque
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Final, Self, TypeVar
+
+from msgspec.structs import replace
 
 from agent.model.effects import Durable
 from agent.model.journal import JournalRow
@@ -22,6 +25,7 @@ V = TypeVar("V")
 
 MOST_UNDER_WAY: Final = 256  # operations handed over and not done; more means that the disk is blocked
 SETTLE_WITHIN_S: Final = 1.0  # a lazy acknowledgement is durable after this time
+AHEAD_ROWS: Final = 32  # rows read together: a hop to the thread and back costs as much as sending a row
 
 
 class StoreThread:
@@ -41,6 +45,8 @@ class StoreThread:
         self._delivered: list[int] = []
         self._sent: list[int] = []
         self._settling: asyncio.TimerHandle | None = None
+        self._ahead: deque[JournalRow] = deque()  # the head of the lane, as it is in the file
+        self._changes = 0
 
     @classmethod
     async def open(
@@ -84,7 +90,7 @@ class StoreThread:
                 lock_wait_s=lock_wait_s,
                 on_waiting=None if on_waiting is None else in_loop(on_waiting),
             )
-            store.on_recovered = None if on_recovered is None else in_loop(on_recovered)
+            store.on_recovered = in_loop(facade._recovered(on_recovered))
             return store
 
         try:
@@ -113,27 +119,47 @@ class StoreThread:
         notes: Mapping[str, str] | None = None,
     ) -> tuple[int, ...]:
         """See ``Store.commit``."""
-        return await self._call(
-            lambda store: store.commit(
+
+        def work(store: Store) -> tuple[tuple[int, ...], tuple[JournalRow, ...]]:
+            seqs = store.commit(
                 durables,
                 values=values,
                 anchor_utc_minus_mono_s=anchor_utc_minus_mono_s,
                 last_good_utc_s=last_good_utc_s,
                 notes=notes,
             )
-        )
+            try:
+                return seqs, store.peek(1) if seqs else ()
+            except StoreFailure:  # the commit is durable; who asks for the row is told
+                return seqs, ()
+
+        writing = self._call(work)
+        changes = self._changes
+        seqs, head = await writing
+        self._keep_ahead(head, changes)
+        return seqs
 
     async def peek(self, limit: int = 32) -> tuple[JournalRow, ...]:
         """See ``Store.peek``."""
-        return await self._call(lambda store: store.peek(limit))
+        return await self._call(lambda store: store.peek(limit), changes=False)
 
     async def next_row(self) -> JournalRow | None:
-        """See ``Store.next_row``."""
-        return await self._call(Store.next_row)
+        """See ``Store.next_row``. Rows are read ahead, and forgotten with every change but their delivery."""
+        if not self._ahead:
+            changes = self._changes
+            rows = await self.peek(AHEAD_ROWS)
+            self._keep_ahead(rows, changes)
+            return rows[0] if rows else None
+        self._refuse_if_closed()
+        return self._ahead[0]
 
     def mark_sent(self, seq: int) -> None:
         """See ``Store.mark_sent``."""
         self._sent.append(seq)
+        if self._ahead and self._ahead[0].seq == seq:
+            self._ahead[0] = replace(self._ahead[0], sent=True)
+        else:
+            self._forget_ahead()
 
     async def acknowledge(self, seq: int, csms_id: str | None = None) -> None:
         """See ``Store.acknowledge``. Without a name it returns at once and is durable within a second."""
@@ -142,6 +168,10 @@ class StoreThread:
             return
         self._refuse_if_closed()
         self._delivered.append(seq)
+        if self._ahead and self._ahead[0].seq == seq:
+            self._ahead.popleft()
+        else:
+            self._forget_ahead()
         if len(self._delivered) >= SETTLE_ROWS and self._under_way == 0:
             self._settle()
         elif self._settling is None:
@@ -149,7 +179,7 @@ class StoreThread:
 
     async def flush(self) -> None:
         """See ``Store.flush``."""
-        await self._call(Store.flush)
+        await self._call(Store.flush, changes=False)
 
     async def failed(self, seq: int, error: str, *, new_message_id: bool) -> int:
         """See ``Store.failed``."""
@@ -165,15 +195,15 @@ class StoreThread:
 
     async def queue(self, limit: int = 100, offset: int = 0) -> tuple[QueueRow, ...]:
         """See ``Store.queue``."""
-        return await self._call(lambda store: store.queue(limit, offset))
+        return await self._call(lambda store: store.queue(limit, offset), changes=False)
 
     async def counts(self) -> Counts:
         """See ``Store.counts``."""
-        return await self._call(Store.counts)
+        return await self._call(Store.counts, changes=False)
 
     async def sizes(self) -> Sizes:
         """See ``Store.sizes``."""
-        return await self._call(Store.sizes)
+        return await self._call(Store.sizes, changes=False)
 
     async def thin(self, max_rows: int) -> int:
         """See ``Store.thin``."""
@@ -199,12 +229,14 @@ class StoreThread:
             self._stop_settling()
             self._thread.shutdown(wait=False)
 
-    def _call(self, run: Callable[[Store], T]) -> Awaitable[T]:
-        """Hand ``run`` over to the thread, behind everything handed over before."""
+    def _call(self, run: Callable[[Store], T], *, changes: bool = True) -> Awaitable[T]:
+        """Hand ``run`` over to the thread, behind everything handed over before; it may change rows that wait."""
         self._refuse_if_closed()
         if self._under_way >= MOST_UNDER_WAY:
             text = f"{self._under_way} operations wait for the disk, at most {MOST_UNDER_WAY} may"
             raise StoreFailure(FailureKind.BUSY, text)
+        if changes:
+            self._forget_ahead()
         delivered, sent, store = self._delivered, self._sent, self._store
         self._delivered, self._sent = [], []
 
@@ -223,6 +255,23 @@ class StoreThread:
         future.add_done_callback(self._done)
         return future
 
+    def _keep_ahead(self, rows: Sequence[JournalRow], changes: int) -> None:
+        """Keep what was read when there had been so many changes, unless there were more or somebody else did."""
+        if changes == self._changes and not self._ahead:
+            self._ahead.extend(rows)
+
+    def _forget_ahead(self) -> None:
+        self._changes += 1
+        self._ahead.clear()
+
+    def _recovered(self, tell: Callable[[OpenReport], None] | None) -> Callable[[OpenReport], None]:
+        def recovered(report: OpenReport) -> None:
+            self._forget_ahead()
+            if tell is not None:
+                tell(report)
+
+        return recovered
+
     def _settle_many(self, store: Store) -> None:
         """Commit acknowledgements in the thread once there are many; the call that brought them is not to blame."""
         if store.unsettled < SETTLE_ROWS:
@@ -236,7 +285,7 @@ class StoreThread:
     def _settle(self) -> None:
         self._stop_settling()
         try:
-            settling = asyncio.ensure_future(self._call(Store.flush))
+            settling = asyncio.ensure_future(self._call(Store.flush, changes=False))
         except StoreFailure:  # closed, or the disk is blocked: they stay in memory and go with the next write
             return
         settling.add_done_callback(self._settled)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import random
 import threading
 from pathlib import Path
 
@@ -39,6 +40,35 @@ async def test_an_acknowledged_row_is_not_handed_out_again_though_nobody_waited(
     row = await store.next_row()
     assert row is not None
     assert row.seq == 2
+    await store.close()
+
+
+@pytest.mark.parametrize("seed", range(8))
+async def test_rows_read_ahead_are_always_those_that_the_file_would_give(tmp_path: Path, seed: int) -> None:
+    chance = random.Random(seed)
+    store, _report = await StoreThread.open(journal_path(tmp_path), boot_id=BOOT, mono_s=lambda: 1000.0)
+    for number in range(120):
+        row = await store.next_row()
+        choice = chance.choice(("deliver", "deliver", "deliver", "send", "fail", "bury", "commit", "fix", "thin"))
+        if choice == "commit" or row is None:
+            transaction_id = f"t{number}"
+            writing = [store.commit(durables) for durables in charge(transaction_id, samples=chance.randrange(4))]
+            await asyncio.gather(store.next_row(), *writing, store.next_row())  # in this order, all under way at once
+        elif choice == "deliver":
+            store.mark_sent(row.seq)
+            await store.acknowledge(row.seq, f"csms-{number}" if row.csms_id is None else None)
+        elif choice == "send":
+            store.mark_sent(row.seq)
+        elif choice == "fail":
+            await store.failed(row.seq, "no", new_message_id=chance.random() < 0.5)
+        elif choice == "bury":
+            await store.dead_letter(row.seq, "no")
+        elif choice == "fix":
+            await store.fix_utc(row.seq, 1.8e9)
+        else:
+            await store.thin(1)
+        ahead = await store.next_row()
+        assert (() if ahead is None else (ahead,)) == await store.peek(1)
     await store.close()
 
 
@@ -90,7 +120,7 @@ async def test_a_blocked_disk_blocks_nobody_and_is_refused_more_work(tmp_path: P
     store, _report = await StoreThread.open(journal_path(tmp_path), boot_id=BOOT, mono_s=clock)
     await store.commit([Record(fact=started())])
     blocked = True
-    stuck = [asyncio.ensure_future(store.next_row()) for _ in range(MOST_UNDER_WAY)]
+    stuck = [asyncio.ensure_future(store.peek(1)) for _ in range(MOST_UNDER_WAY)]
     await asyncio.sleep(0)
     with pytest.raises(StoreFailure) as raised:
         await store.commit([Record(fact=updated(1))])
