@@ -32,6 +32,7 @@ from agent.ocpp.errors import ConnectionLost
 MAX_MESSAGE_BYTES: Final = 1_048_576
 CLOSE_WITHIN_S: Final = 3.0
 SEND_WITHIN_S: Final = 20.0
+SHORT_CHARS: Final = 8192  # such a message fits into an empty buffer: nothing has to be waited for
 LEAST_PONG_S: Final = 5.0  # no round trip of a mobile network that is worth keeping takes longer
 _KEEPALIVE_IDLE_S: Final = 60
 _TEXT_CHARS: Final = 300
@@ -172,8 +173,9 @@ class Link:
 
     async def send(self, text: str) -> None:
         """Send one message. Raises ``LinkClosed`` where the link is gone or does not take it within 20 s."""
+        flows = len(text) < SHORT_CHARS and self._connection.transport.get_write_buffer_size() == 0
         try:
-            async with asyncio.timeout(SEND_WITHIN_S):
+            async with asyncio.timeout(None if flows else SEND_WITHIN_S):
                 await self._connection.send(text)
         except TimeoutError as exc:
             raise LinkClosed(LinkFailure.TIMED_OUT, f"a message was not taken within {SEND_WITHIN_S:.0f} s") from exc

@@ -263,12 +263,14 @@ class CsmsLink:
     async def _sleep_until(self, due_s: float | None) -> None:
         if self._todo or self._drop is not None:
             return
-        wait_s = None if due_s is None else max(0.0, due_s - self._now())
-        try:
-            async with asyncio.timeout(wait_s):
-                await self._wake.wait()
-        except TimeoutError:
+        if due_s is None:
+            await self._wake.wait()
             return
+        alarm = asyncio.get_running_loop().call_later(max(0.0, due_s - self._now()), self._wake.set)
+        try:
+            await self._wake.wait()
+        finally:
+            alarm.cancel()
 
     def _wakened(self, _task: asyncio.Task[None]) -> None:
         self._wake.set()
