@@ -42,9 +42,9 @@ def test_a_meter_that_falls_silent_leaves_no_reading_that_is_sampled_twice() -> 
 def test_a_guard_that_waits_with_its_offer_suspends_for_the_station_and_not_for_the_car() -> None:
     flow = Flow(ChargingState.CHARGING)
     waits = Seen(permitted=True, plugged=True, offered=False, ready=False, closed=False, draws_a=0.0)
-    assert not flow.step(waits, 0.0)
-    assert flow.step(waits, OFFER_S)
-    assert flow.state is ChargingState.SUSPENDED_EVSE
     goes_on = Seen(permitted=True, plugged=True, offered=True, ready=True, closed=True, draws_a=16.0)
-    assert flow.step(goes_on, OFFER_S + 1.0)
-    assert flow.state is ChargingState.CHARGING
+    states = []
+    for seen, at_s in ((waits, 0.0), (waits, OFFER_S), (goes_on, OFFER_S + 1.0)):
+        flow.step(seen, at_s)
+        states.append(flow.state)
+    assert states == [ChargingState.CHARGING, ChargingState.SUSPENDED_EVSE, ChargingState.CHARGING]
