@@ -87,3 +87,12 @@ class CableLock:
             return False
         self.state = LockState.LOCKED if self._wanted else LockState.UNLOCKED
         return True
+
+    def remembered(self) -> tuple[object, ...]:
+        """Return everything that ``step`` may change."""
+        return (self.held, self.drive, self.failed, self.state, self._wanted, self._unconfirmed_since_s)
+
+    def limits(self, now_s: float) -> tuple[tuple[float | None, float], ...]:
+        """Return every (moment or ``None``, duration) whose end may change a verdict: now, until confirmed."""
+        waits = self._has_lock and self._unconfirmed_since_s is not None
+        return ((now_s if waits else None, 0.0),)

@@ -88,3 +88,24 @@ class Contactor:
     def may_reclose(self, min_reclose_s: float, now_s: float) -> bool:
         """Return whether the last closing is at least ``min_reclose_s`` ago."""
         return self._last_closing_s is None or now_s - self._last_closing_s >= min_reclose_s
+
+    def remembered(self) -> tuple[object, ...]:
+        """Return everything that ``observe``, ``close`` and ``open`` may change."""
+        return (
+            self.coil,
+            self.coil_since_s,
+            self.state,
+            self.since_s,
+            self.welded,
+            self.stuck_open,
+            self.closings,
+            self.open_reason,
+            self._last_closing_s,
+        )
+
+    def limits(self, min_reclose_s: float) -> tuple[tuple[float | None, float], ...]:
+        """Return every (moment or ``None``, duration) whose end may change a verdict."""
+        return (
+            (max(self.coil_since_s, self.since_s), FEEDBACK_S),
+            (self._last_closing_s, min_reclose_s),
+        )

@@ -2,15 +2,19 @@
 
 Order within a scan: pilot, contactor and lock are judged, then the faults, then the interlock, then the offer, and last
 the coil. Nothing is decided from anything but this scan's judgement, the permit, and faults that are latched.
+
+The judgement is a function of what is remembered, what this scan saw, and the time. Where a judgement left all that it
+remembers as it was, the next one with the same sight gives the same answer until a time limit is reached, and is not
+made again before (``_quiet_until_s``). Anything new, anything that the agent says, and every time limit end that.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Final, NamedTuple
+from typing import Final
 
 from agent.guard.cable_lock import CableLock
 from agent.guard.contactor import Contactor
+from agent.guard.cycle_values import CycleSettings, Inputs, Outputs
 from agent.guard.interlock import Permissions, Reason, against_offer, missing
 from agent.guard.offer import STEADY_HIGH, STEADY_LOW, Offer
 from agent.guard.pilot import (
@@ -22,7 +26,6 @@ from agent.guard.pilot import (
     step,
 )
 from agent.guard.wire import ContactorState, GuardFault, OpenReason, Permit, PilotState, Report
-from drivers.api import PilotSignal
 
 MAX_AGE_SCANS: Final = 3  # an input older than so many scans is unknown; house rule
 GONE_S: Final = 1.0  # pilot A for so long: the vehicle has left, the cable is released; house rule
@@ -30,53 +33,11 @@ SETTLE_S: Final = 0.02  # PWM for so long before a negative peak counts (20 peri
 PILOT_F_S: Final = 0.25  # -12 V for so long without our wish is an error; house rule
 UNCLEAR_S: Final = 0.5  # PWM without a usable negative peak for so long is an error; house rule
 START_S: Final = 1.0  # a missing input is no fault for so long after the start (it is unknown, and open, at once)
+QUIET_MAX_S: Final = 0.25  # judged wholly at least so often, whatever was seen; house rule
+CLOCK_STEP_S: Final = 0.001  # a time limit counts as reached so much earlier: judging once more is harmless
 PROXIMITY_S: Final = 0.5  # a vehicle without cable coding for so long is a fault (at once while closed); house rule
 
 NO_FAULTS: Final[tuple[GuardFault, ...]] = ()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CycleSettings:
-    """What a cycle knows of its EVSE; see ``plan.EvsePlan`` and ``plan.Plan`` for the units."""
-
-    evse_id: int
-    phases: int
-    max_current_a: float
-    ventilation: bool
-    tethered: bool
-    has_mirror: bool
-    has_lock: bool
-    has_lock_feedback: bool
-    max_age_s: float
-    min_reclose_s: float
-    stop_grace_s: float
-    permit_max_s: float
-
-
-@dataclass(slots=True, kw_only=True)
-class Inputs:
-    """One scan's inputs; refilled in place. ``None`` is unknown; what the EVSE does not have is ``False``.
-
-    ``taken_s`` is when pilot and proximity were measured, ``None`` for not at all; ``power_path_ok``: its driver obeys.
-    """
-
-    taken_s: float | None = None
-    high_v: float | None = None
-    low_v: float | None = None
-    proximity_ohm: float | None = None
-    power_path_ok: bool = True
-    main_closed: bool | None = False
-    locked: bool | None = False
-    rcd_tripped: bool | None = False
-    emergency_stop: bool | None = False
-
-
-class Outputs(NamedTuple):
-    """What a scan wants written; the same object while nothing changes."""
-
-    coil: bool
-    signal: PilotSignal
-    lock: bool
 
 
 class Cycle:
@@ -107,7 +68,9 @@ class Cycle:
         self._uncoded_since_s: float | None = None
         self._inputs_known_once = False
         self._rcd_latched = False
-        self._outputs = Outputs(False, self.offer.signal, self.lock.drive)
+        self.outputs = Outputs(False, self.offer.signal, self.lock.drive)
+        self._seen: tuple[object, ...] = ()
+        self._quiet_until_s = 0.0
 
     # What the agent may say.
 
@@ -119,20 +82,24 @@ class Cycle:
             return f"phases {permit.phases} cannot be kept: the contactor switches {self.settings.phases} together"
         if permit.valid_for_s <= 0.0:
             return f"valid_for_s {permit.valid_for_s:g} is over on arrival"
+        self._quiet_until_s = 0.0
         self.permit = permit
         self._permit_until_s = now_s + min(permit.valid_for_s, self.settings.permit_max_s)
         return None
 
     def withdraw(self) -> None:
         """End the permit: the offer ends with the next scan, the vehicle gets its time, then the contactor opens."""
+        self._quiet_until_s = 0.0
         self._end_permit(OpenReason.PERMIT_WITHDRAWN)
 
     def hold_cable(self, held: bool) -> None:
         """Hold the cable, or release it as soon as the contactor is confirmed open and no permit needs it."""
+        self._quiet_until_s = 0.0
         self.lock.held = held
 
     def stop(self) -> None:
         """The guard ends: stop the offer, give the vehicle its time, open, never close again."""
+        self._quiet_until_s = 0.0
         self._running = False
 
     @property
@@ -150,10 +117,71 @@ class Cycle:
 
     # The scan.
 
-    def scan(self, inputs: Inputs, now_s: float) -> Outputs:
-        """Judge ``inputs`` at monotonic ``now_s`` and return what to write."""
-        contactor, lock = self.contactor, self.lock
+    def scan(self, inputs: Inputs, now_s: float) -> bool:
+        """Judge ``inputs`` at monotonic ``now_s``, put what to write into ``outputs``; return whether it may be new."""
         self._judge_pilot(inputs, now_s)
+        seen = (
+            self.view,
+            self.cable_a,
+            inputs.power_path_ok,
+            inputs.main_closed,
+            inputs.locked,
+            inputs.rcd_tripped,
+            inputs.emergency_stop,
+        )
+        if now_s < self._quiet_until_s and seen == self._seen:
+            return False
+        self._seen = seen
+        before = self._remembered()
+        self._judge(inputs, now_s)
+        self._quiet_until_s = self._next_limit_s(now_s) if self._remembered() == before else 0.0
+        return True
+
+    def _remembered(self) -> tuple[object, ...]:
+        """Return everything that a judgement may change, what it says included."""
+        return (
+            self.outputs,
+            self.faults,
+            self.waiting_for,
+            self.permit,
+            self._permit_end,
+            self._stop_since_s,
+            self._stop_reason,
+            self._vehicle_there,
+            self._gone_since_s,
+            self._unclear_since_s,
+            self._uncoded_since_s,
+            self._inputs_known_once,
+            self._rcd_latched,
+            *self.contactor.remembered(),
+            *self.lock.remembered(),
+            *self.offer.remembered(),
+        )
+
+    def _next_limit_s(self, now_s: float) -> float:
+        """Return the moment before which time alone changes no judgement, at most ``QUIET_MAX_S`` from now."""
+        offer, settings = self.offer, self.settings
+        limits = (
+            (self._started_s, START_S),
+            (None if self.permit is None else self._permit_until_s, 0.0),
+            (self._gone_since_s, GONE_S),
+            (self._unclear_since_s, UNCLEAR_S),
+            (self._uncoded_since_s, PROXIMITY_S),
+            (self._stop_since_s, settings.stop_grace_s),
+            (offer.since_s, PILOT_F_S),
+            *offer.limits(),
+            *self.contactor.limits(settings.min_reclose_s),
+            *self.lock.limits(now_s),
+        )
+        passed_s = now_s - CLOCK_STEP_S
+        nearest_s = now_s + QUIET_MAX_S
+        for since_s, lasts_s in limits:
+            if since_s is not None and passed_s <= since_s + lasts_s < nearest_s:
+                nearest_s = since_s + lasts_s
+        return nearest_s - CLOCK_STEP_S
+
+    def _judge(self, inputs: Inputs, now_s: float) -> None:
+        contactor, lock = self.contactor, self.lock
         contactor.observe(inputs.main_closed, now_s)
         if self.permit is not None and now_s >= self._permit_until_s:
             self._end_permit(OpenReason.PERMIT_EXPIRED)
@@ -166,8 +194,18 @@ class Cycle:
             may_release=confirmed_open and not contactor.welded,
             now_s=now_s,
         )
-        settings, faults, permit = self.settings, self.faults, self.permit
-        given = Permissions(
+        given = self._permissions(inputs, inputs_known=inputs_known, confirmed_open=confirmed_open, now_s=now_s)
+        offer = self.offer
+        offered_before = offer.current_a is not None
+        self._choose_offer(given, inputs, now_s)
+        self._switch(given, now_s, offer_on=offered_before and offer.current_a is not None)
+        outputs = self.outputs
+        if outputs[0] is not contactor.coil or outputs[1] is not offer.signal or outputs[2] is not lock.drive:
+            self.outputs = Outputs(contactor.coil, offer.signal, lock.drive)
+
+    def _permissions(self, inputs: Inputs, *, inputs_known: bool, confirmed_open: bool, now_s: float) -> Permissions:
+        settings, faults, permit, contactor = self.settings, self.faults, self.permit, self.contactor
+        return Permissions(
             closed=contactor.coil,
             guard_running=self._running,
             fault_free=faults is NO_FAULTS or faults == _ONLY_VENTILATION,
@@ -179,19 +217,11 @@ class Cycle:
             diode_seen=self.view.diode_seen,
             diode_present=not self.view.diode_missing,
             cable_ok=settings.tethered or (self.cable_a is not None and self.cable_a >= MIN_OFFER_A),
-            locked=lock.secure,
+            locked=self.lock.secure,
             permit_a=None if permit is None else permit.max_current_a,
             contactor_open=confirmed_open,
             reclose_over=contactor.may_reclose(settings.min_reclose_s, now_s),
         )
-        offer = self.offer
-        offered_before = offer.current_a is not None
-        self._choose_offer(given, inputs, now_s)
-        self._switch(given, now_s, offer_on=offered_before and offer.current_a is not None)
-        outputs = self._outputs
-        if outputs[0] is not contactor.coil or outputs[1] is not offer.signal or outputs[2] is not lock.drive:
-            self._outputs = outputs = Outputs(contactor.coil, offer.signal, lock.drive)
-        return outputs
 
     def _judge_pilot(self, inputs: Inputs, now_s: float) -> None:
         taken_s = inputs.taken_s

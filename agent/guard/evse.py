@@ -9,7 +9,8 @@ from contextlib import ExitStack
 from time import monotonic
 from typing import Final
 
-from agent.guard.cycle import MAX_AGE_SCANS, Cycle, CycleSettings, Inputs, Outputs
+from agent.guard.cycle import MAX_AGE_SCANS, Cycle
+from agent.guard.cycle_values import CycleSettings, Inputs, Outputs
 from agent.guard.log import Log
 from agent.guard.offer import STEADY_HIGH, STEADY_LOW
 from agent.guard.plan import EvsePlan, LinePlan, Plan
@@ -91,11 +92,13 @@ class Evse:
         """Read, judge, write; return a report when something changed or the last one is a second old."""
         cycle, inputs = self.cycle, self.inputs
         self._read(inputs, now_s)
-        outputs = cycle.scan(inputs, now_s)
-        if outputs is not self._written:
-            self._write(outputs, now_s)
+        judged = cycle.scan(inputs, now_s)
+        if cycle.outputs is not self._written:
+            self._write(cycle.outputs, now_s)
         if self._led is not None:
             self._blink(self._led, now_s)
+        if not judged and now_s - self._reported_s < REPORT_S:
+            return None
         shown = cycle.shown()
         if shown == self._shown and now_s - self._reported_s < REPORT_S:
             return None

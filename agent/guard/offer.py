@@ -54,6 +54,14 @@ class Offer:
         duty_pct = duty_for_current(limit_a)
         self._set(PilotSignal(mode=PilotMode.PWM, duty_pct=duty_pct), round(current_for_duty(duty_pct), 4), now_s)
 
+    def remembered(self) -> tuple[object, ...]:
+        """Return everything that ``end`` and ``make`` may change."""
+        return (self.signal, self.current_a, self.since_s, self._limit_a, self._changed_s)
+
+    def limits(self) -> tuple[tuple[float | None, float], ...]:
+        """Return every (moment or ``None``, duration) whose end may change what is offered."""
+        return ((self._changed_s, OFFER_CHANGE_S),)
+
     def _set(self, signal: PilotSignal, current_a: float | None, now_s: float) -> None:
         if signal.mode is not self.signal.mode:
             self.since_s = now_s

@@ -24,6 +24,7 @@ from drivers.bench.wire import (
 
 _HELLO_TIMEOUT_S: Final = 2.0
 _RECONNECT_PAUSE_S: Final = 0.2
+_HEARTBEAT_MAX_AGE_NS: Final = int(HEARTBEAT_MAX_AGE_S * 1e9)
 
 EdgeListener = Callable[[bool, int], None]
 
@@ -68,7 +69,8 @@ class BenchConnection:
     def level(self, line: str) -> bool:
         """Return the level of ``line`` now. Raises ``DriverUnavailable`` when the bench is gone or has no such line."""
         attachment = self._alive()
-        return attachment.page.level(self._line_index(attachment, line))
+        index = attachment.lines.get(line)
+        return attachment.page.level(self._line_index(attachment, line) if index is None else index)
 
     def pilot(self, evse: int) -> PilotSample:
         """Return the pilot and proximity contacts of ``evse`` now. Raises ``DriverUnavailable``."""
@@ -126,11 +128,12 @@ class BenchConnection:
         return attachment
 
     def _alive(self) -> Attachment:
-        attachment = self._present()
-        age_s = (time.monotonic_ns() - attachment.page.heartbeat_ns()) / 1e9
-        if age_s > HEARTBEAT_MAX_AGE_S:
+        attachment = self._attachment or self._present()
+        age_ns = time.monotonic_ns() - attachment.page.heartbeat_ns()
+        if age_ns > _HEARTBEAT_MAX_AGE_NS:
             raise DriverUnavailable(
-                f"the bench at {self._path} gave its last sign of life {age_s:.1f} s ago, limit {HEARTBEAT_MAX_AGE_S} s"
+                f"the bench at {self._path} gave its last sign of life {age_ns / 1e9:.1f} s ago, "
+                f"limit {HEARTBEAT_MAX_AGE_S} s"
             )
         return attachment
 

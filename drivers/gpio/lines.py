@@ -60,7 +60,7 @@ class GpiozeroLines:
         self._inputs.append(device)
         # gpiozero ties the polarity to the pull (up is active low, down is active high); a board does not.
         inverted = pull != "none" and active_high is (pull == "up")
-        return GpiozeroInput(device, line, self._errors, inverted=inverted)
+        return GpiozeroInput(device, self._errors, active_high=active_high, inverted=inverted)
 
     def close(self) -> None:
         """Release every line and the factory. Outputs keep their level where the factory can leave them alone."""
@@ -86,15 +86,17 @@ class GpiozeroOutput:
 
 
 class GpiozeroInput:
-    """One input; its level is read when asked, pulses in between are caught by the factory's edge detection."""
+    """One input; its level is read when asked, pulses in between are caught by the factory's edge detection.
+
+    The level comes straight from the factory's pin: the device's own way to it costs ten times as much per scan.
+    """
 
     def __init__(
-        self, device: DigitalInputDevice, line: str, errors: tuple[type[Exception], ...], *, inverted: bool
+        self, device: DigitalInputDevice, errors: tuple[type[Exception], ...], *, active_high: bool, inverted: bool
     ) -> None:
-        self._device = device
-        self._line = line
-        self._errors = errors
-        self._inverted = inverted
+        self._pin: Any = device.pin
+        self._active_high = active_high
+        self._errors: tuple[type[Exception], ...] = (*errors, DriverError)
         self._activations = 0  # written by the factory's thread alone
         self._activations_taken = 0
         if inverted:
@@ -105,9 +107,8 @@ class GpiozeroInput:
     def read(self) -> bool | None:
         """Return the logical level now, ``None`` when it cannot be read."""
         try:
-            with _driver_errors(self._errors, self._line):
-                return bool(self._device.is_active) is not self._inverted
-        except DriverError:
+            return bool(self._pin.state) is self._active_high
+        except self._errors:
             return None
 
     def age_s(self, now_s: float) -> float:
@@ -117,9 +118,10 @@ class GpiozeroInput:
     def take_pulse(self) -> bool:
         """Return whether the line was active at any moment since the last call."""
         activations = self._activations
-        pulsed = activations != self._activations_taken
-        self._activations_taken = activations
-        return pulsed or self.read() is True
+        if activations != self._activations_taken:
+            self._activations_taken = activations
+            return True
+        return self.read() is True
 
     def _count_activation(self) -> None:
         self._activations += 1

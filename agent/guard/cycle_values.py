@@ -1,0 +1,52 @@
+"""What a cycle is given and what it gives: its settings, one scan's inputs, the outputs that it wants written."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from drivers.api import PilotSignal
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CycleSettings:
+    """What a cycle knows of its EVSE; see ``plan.EvsePlan`` and ``plan.Plan`` for the units."""
+
+    evse_id: int
+    phases: int
+    max_current_a: float
+    ventilation: bool
+    tethered: bool
+    has_mirror: bool
+    has_lock: bool
+    has_lock_feedback: bool
+    max_age_s: float
+    min_reclose_s: float
+    stop_grace_s: float
+    permit_max_s: float
+
+
+@dataclass(slots=True, kw_only=True)
+class Inputs:
+    """One scan's inputs; refilled in place. ``None`` is unknown; what the EVSE does not have is ``False``.
+
+    ``taken_s`` is when pilot and proximity were measured, ``None`` for not at all; ``power_path_ok``: its driver obeys.
+    """
+
+    taken_s: float | None = None
+    high_v: float | None = None
+    low_v: float | None = None
+    proximity_ohm: float | None = None
+    power_path_ok: bool = True
+    main_closed: bool | None = False
+    locked: bool | None = False
+    rcd_tripped: bool | None = False
+    emergency_stop: bool | None = False
+
+
+class Outputs(NamedTuple):
+    """What a scan wants written; the same object while nothing changes."""
+
+    coil: bool
+    signal: PilotSignal
+    lock: bool
