@@ -71,10 +71,12 @@ async def run(command: list[str], folder: Path) -> tuple[int, str]:
 
 @pytest.mark.parametrize("name", WITH_COMMANDS)
 async def test_every_command_that_a_document_shows_works(houses: Houses, clone: Path, name: str) -> None:
-    house = await houses(HouseOptions())
-    await wait_registered(house)
-    (clone / ".bench").symlink_to(house.directory)
-    code, said = await run(["bash", "-c", script_of(SHOWN[name])], clone)
+    script = script_of(SHOWN[name])
+    if ".bench" in script:
+        house = await houses(HouseOptions())
+        await wait_registered(house)
+        (clone / ".bench").symlink_to(house.directory)
+    code, said = await run(["bash", "-c", script], clone)
     assert code == 0, said
 
 
