@@ -10,6 +10,7 @@ import contextlib
 import json
 import os
 import sys
+import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NoReturn
@@ -26,6 +27,7 @@ DEFAULT_CONFIG: Final = "/etc/charge-agent/station.toml"
 EXIT_UNAVAILABLE: Final = 69
 EXIT_SETTINGS: Final = 78
 PLAN_NAME: Final = "plan.json"
+REFUSED_PAUSE_S: Final = 5.0
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -141,6 +143,8 @@ def _guard(config: Path) -> NoReturn:
             check=False,
         )  # fmt: skip
         if compiled.returncode != 0:
+            if "NOTIFY_SOCKET" in os.environ:  # under systemd, which starts a guard again at once: no busy loop of it
+                time.sleep(REFUSED_PAUSE_S)
             sys.exit(compiled.returncode)
     _make_room(plan)
     sys.stdout.flush()

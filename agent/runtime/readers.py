@@ -10,8 +10,9 @@ from agent.log import Condition, get_logger
 from agent.model.faults import FaultCode
 from agent.model.ids import IdToken, IdTokenKind
 from agent.model.inputs import CardPresented, FaultChanged, Input
-from drivers.api import CardReader, DriverError
+from drivers.api import CardRead, CardReader, DriverError
 
+BACK_AFTER_S: Final = 3.0  # a lost reader that has been waiting for so long without an error is back
 RETRY_S: Final = 2.0  # pause before a lost reader is asked again; its driver has its own back-off beneath
 
 
@@ -39,8 +40,7 @@ class ReaderWatch:
                 reader = await self._open_reader()
                 try:
                     while True:
-                        card = await reader.next_card()
-                        self._set_lost(False, "")
+                        card = await self._next(reader)
                         token = IdToken(value=card.uid, kind=self._token_kind)
                         self._log.info("card.presented", reader=self.name, card=token.hashed())
                         self._deliver(CardPresented(reader=self.name, token=token))
@@ -49,6 +49,17 @@ class ReaderWatch:
             except DriverError as error:
                 self._set_lost(True, str(error))
             await asyncio.sleep(RETRY_S)
+
+    async def _next(self, reader: CardReader) -> CardRead:
+        """Wait for a card; a reader that waits instead of complaining is there again."""
+        waiting = asyncio.ensure_future(reader.next_card())
+        try:
+            await asyncio.wait({waiting}, timeout=BACK_AFTER_S if self._lost.raised else None)
+            if not waiting.done() or waiting.exception() is None:
+                self._set_lost(False, "")
+            return await waiting
+        finally:
+            waiting.cancel()
 
     def _set_lost(self, lost: bool, error: str) -> None:
         if self._lost.set(lost, reader=self.name, error=error):
