@@ -17,7 +17,10 @@ def status_screen(status: Answer) -> str:
         f"  time    {station['utc'] or 'unknown'} ({station['time_quality']})",
         f"  CSMS    {csms['state']} for {_duration(csms['since_s'])}  OCPP {csms['version']}  {csms['url']}"
         + (f"\n          last error: {csms['error']}" if csms["error"] else ""),
-        f"  guard   {'connected' if guard['connected'] else 'NOT CONNECTED: nothing can charge'}",
+        "  guard   "
+        + (
+            "connected" if guard["connected"] else f"NOT CONNECTED: nothing can charge ({guard['error'] or 'starting'})"
+        ),
         f"  facts   {store['waiting']} waiting, {store['dead']} given up"
         + ("" if store["ok"] else "  STORE FAILING: new sessions are refused"),
     ]
@@ -81,7 +84,8 @@ def why_screen(why: Answer) -> str:
 
 def queue_screen(queue: Answer) -> str:
     """Return the undelivered facts, oldest first."""
-    head = f"{queue['waiting']} facts waiting, {queue['dead']} given up"
+    waiting = queue["waiting"]
+    head = f"{waiting} fact{'' if waiting == 1 else 's'} waiting, {queue['dead']} given up"
     if queue["source"] == "copy":
         head += "  (no agent runs: read from a copy of its journal)"
     rows = [("seq", "what", "transaction", "age", "attempts", "state", "last error")]

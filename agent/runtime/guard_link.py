@@ -48,6 +48,7 @@ class GuardLink:
         self._other_plan = Condition(self._log, "guard.other_plan")
         self.reports: dict[int, wire.Report] = {}
         self.refusals: list[str] = []
+        self.error = ""
 
     @property
     def connected(self) -> bool:
@@ -60,7 +61,8 @@ class GuardLink:
             try:
                 await self._serve()
             except (OSError, wire.WireError, GuardError) as error:
-                self._lost.set(True, socket=str(self._path), error=str(error))
+                self.error = str(error)
+                self._lost.set(True, socket=str(self._path), error=self.error)
             finally:
                 self._drop()
             await asyncio.sleep(RETRY_S)
@@ -149,6 +151,7 @@ class GuardLink:
                 f"the guard runs plan {welcome.plan_id}, our station file is plan {self._plan_id}: restart both"
             )
         self._welcome = welcome
+        self.error = ""
         self._lost.set(False)
         self._log.info("guard.connected", guard_pid=welcome.guard_pid, scan_s=welcome.scan_s)
         self._deliver(GuardLinkChanged(connected=True))

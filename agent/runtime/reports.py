@@ -77,7 +77,11 @@ class StationReports:
                 "since_s": round(now_s - self._csms.since_s, 1),
                 "error": "" if self._csms.session.online else self._csms.error,
             },
-            "guard": {"connected": self._guard.connected, "refusals": list(self._guard.refusals)},
+            "guard": {
+                "connected": self._guard.connected,
+                "error": self._guard.error,
+                "refusals": list(self._guard.refusals),
+            },
             "store": await self._store_state(),
             "faults": [_fault_text(each) for each in self._station.faults],
             "evses": [self._evse(view, now_s) for view in self._station.views()],
