@@ -7,6 +7,7 @@ waits for is named too, but forbids nothing here: the guard decides that itself,
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final
 
 import msgspec
@@ -14,6 +15,13 @@ import msgspec
 from agent.model.evse import EvseCondition, Limit
 from agent.model.faults import Fault, FaultCode
 
+_REASON_OF: Final = {  # the guard's word for what is a fault here
+    FaultCode.RCD_TRIPPED: "rcd",
+    FaultCode.EMERGENCY_STOP: "emergency_stop",
+    FaultCode.DIODE_MISSING: "diode_missing",
+    FaultCode.INPUT_UNKNOWN: "input_unknown",
+    FaultCode.VENTILATION_MISSING: "ventilation",
+}
 MIN_CURRENT_A: Final = 6.0  # least current that a pilot can offer. IEC 61851-1:2017 Annex A
 
 
@@ -58,27 +66,41 @@ def stops_energy(fault: Fault) -> bool:
 
 def limits_of(given: Circumstances) -> tuple[Limit, ...]:
     """Return every limit with its source, the binding one first."""
-    forbids = [Limit(source=source, current_a=None, text=text) for source, text in given.ours]
-    forbids += [
+    told = [each for each in given.faults if (stops_energy(each) if given.transaction else each.blocking)]
+    forbids = [
         Limit(source="fault", current_a=None, text=f"{fault.code.value}{': ' if fault.text else ''}{fault.text}")
-        for fault in given.faults
-        if fault.blocking
+        for fault in told
     ]
+    forbids += [Limit(source=source, current_a=None, text=text) for source, text in given.ours]
     if given.condition is None:
         forbids.append(Limit(source="guard", current_a=None, text="no word from the guard"))
     else:
         if given.condition.plugged is not True:
             text = "no vehicle is plugged in" if given.condition.plugged is False else "the pilot is not understood"
             forbids.append(Limit(source="vehicle", current_a=None, text=text))
-        # Without a permit of ours the guard says so too; naming our own reason twice explains nothing.
-        mute = {"no_permit"} if given.permit_a is None else set()
-        reasons = [each for each in given.condition.waiting_for if each not in mute]
-        forbids += [Limit(source="guard", current_a=None, text=f"the guard waits: {each}") for each in reasons]
+        forbids += [
+            Limit(source="guard", current_a=None, text=f"the guard waits: {each}")
+            for each in _own_words(given.condition, told, permitted=given.permit_a is not None)
+        ]
     currents = sorted(_currents(given), key=lambda limit: limit.current_a or 0.0)
     if given.permit_a is not None:
         # Last, because it follows from the others.
         currents.append(Limit(source="permit", current_a=given.permit_a, text=f"permit for {given.permit_a:g} A"))
     return (*forbids, *currents)
+
+
+def _own_words(condition: EvseCondition, told: Sequence[Fault], *, permitted: bool) -> list[str]:
+    """Return what the guard waits for, without what follows from a reason that has its own line."""
+    mute: set[str] = set()
+    if not permitted:
+        mute |= {"no_permit", "no_offer", "vehicle_not_ready", "diode_unseen"}  # without a permit there is no offer
+    if condition.plugged is False:
+        mute |= {"no_vehicle", "cable", "lock"}
+    if told:
+        mute.add("fault")
+        codes = {fault.code for fault in told}
+        mute |= {reason for code, reason in _REASON_OF.items() if code in codes}
+    return [each for each in condition.waiting_for if each not in mute]
 
 
 def _currents(given: Circumstances) -> list[Limit]:
