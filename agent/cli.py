@@ -101,8 +101,8 @@ def _parser() -> argparse.ArgumentParser:
 def _count(text: str) -> int:
     import argparse
 
-    if not text.isdecimal() or not 1 <= int(text) <= 100_000:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a number from 1 to 100000")
+    if not text.isdecimal() or not 1 <= int(text) <= 10_000:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number from 1 to 10000")
     return int(text)
 
 
@@ -260,14 +260,13 @@ def _queue(options: argparse.Namespace) -> int:
     from agent.console.knock import NobodyHome, Unanswered, ask
     from agent.console.screens import queue_screen
 
-    places = _places(options.config)
-    if places is None:
+    settings = _settings(options.config)
+    if settings is None:
         return EXIT_SETTINGS
-    socket, journal = places
     try:
-        answer = ask(socket, "queue", limit=options.limit)
+        answer = ask(_socket(settings), "queue", limit=options.limit)
     except NobodyHome:
-        copied = _queue_of_copy(journal, options.limit)
+        copied = _queue_of_copy(settings, options.limit)
         if copied is None:
             return EXIT_UNAVAILABLE
         answer = copied
@@ -278,32 +277,47 @@ def _queue(options: argparse.Namespace) -> int:
     return 0
 
 
-def _queue_of_copy(journal: Path, limit: int) -> dict[str, Any] | None:
+def _queue_of_copy(settings: Settings, limit: int) -> dict[str, Any] | None:
     from agent.errors import StoreError
     from agent.runtime.reports import queue_row
     from agent.store import read_copy
 
-    if not journal.exists():
-        _complain(f"No agent runs, and there is no journal at {journal}.")
-        return None
+    journal = settings.station.state_dir / "journal.sqlite"
     try:
-        with read_copy(journal) as store:
+        journal.stat()
+        boot_id, utc_s = _clock_of(settings)
+        with read_copy(journal, boot_id=boot_id, utc_s=utc_s) as store:
             counts = store.counts()
             rows = [dict(queue_row(each)) for each in store.queue(limit)]
+    except FileNotFoundError:
+        _complain(f"No agent runs, and there is no journal at {journal}.")
+        return None
     except (StoreError, OSError) as error:
         _complain(f"No agent runs, and a copy of its journal cannot be read: {error}")
         return None
     return {"source": "copy", "waiting": counts.waiting, "dead": counts.dead, "rows": rows}
 
 
+def _clock_of(settings: Settings) -> tuple[str, float | None]:
+    """Return which boot this is and what time of day, as the station's clock says; unknown without it."""
+    from drivers.api import ClockSource, DriverError
+    from drivers.registry import open_driver
+
+    try:
+        clock: ClockSource = open_driver(settings.clock.target, settings.clock.options)
+        return clock.boot_id(), clock.utc_s()
+    except DriverError:
+        return "", None
+
+
 def _ask(options: argparse.Namespace, question: str, screen: Callable[[Any], str], **fields: Any) -> int:
     from agent.console.knock import NobodyHome, Unanswered, ask
 
-    places = _places(options.config)
-    if places is None:
+    settings = _settings(options.config)
+    if settings is None:
         return EXIT_SETTINGS
     try:
-        answer = ask(places[0], question, **fields)
+        answer = ask(_socket(settings), question, **fields)
     except NobodyHome as error:
         _complain(f"{error}. Is it running? (charge-agent run --config {options.config})")
         return EXIT_UNAVAILABLE
@@ -314,18 +328,24 @@ def _ask(options: argparse.Namespace, question: str, screen: Callable[[Any], str
     return 0
 
 
-def _places(config: Path) -> tuple[Path, Path] | None:
-    """Return the agent's socket and journal; a broken station file is no obstacle while there is a good copy."""
+def _settings(config: Path) -> Settings | None:
+    """Return the station's settings; a broken station file is no obstacle while there is a good copy."""
+    from agent.settings.checked import recall
     from agent.settings.last_good import load_station
     from agent.settings.problems import SettingsError
 
+    known = recall(config)
+    if known is not None:
+        return known.settings
     try:
-        loaded = load_station(config, remember=False)
+        return load_station(config, remember=False).settings
     except SettingsError as error:
         _complain(str(error))
         return None
-    station = loaded.settings.station
-    return station.run_dir / "agent.sock", station.state_dir / "journal.sqlite"
+
+
+def _socket(settings: Settings) -> Path:
+    return settings.station.run_dir / "agent.sock"
 
 
 def _show(answer: Any, screen: Callable[[Any], str], *, as_json: bool) -> None:

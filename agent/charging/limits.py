@@ -12,7 +12,7 @@ from typing import Final
 
 import msgspec
 
-from agent.model.evse import EvseCondition, Limit
+from agent.model.evse import EvseCondition, Limit, amperes
 from agent.model.faults import Fault, FaultCode
 
 _REASON_OF: Final = {  # the guard's word for what is a fault here
@@ -85,7 +85,7 @@ def limits_of(given: Circumstances) -> tuple[Limit, ...]:
     currents = sorted(_currents(given), key=lambda limit: limit.current_a or 0.0)
     if given.permit_a is not None:
         # Last, because it follows from the others.
-        currents.append(Limit(source="permit", current_a=given.permit_a, text=f"permit for {given.permit_a:g} A"))
+        currents.append(Limit(source="permit", current_a=given.permit_a, text=f"permit for {amperes(given.permit_a)}"))
     return (*forbids, *currents)
 
 
@@ -104,12 +104,12 @@ def _own_words(condition: EvseCondition, told: Sequence[Fault], *, permitted: bo
 
 
 def _currents(given: Circumstances) -> list[Limit]:
-    limits = [Limit(source="evse", current_a=given.evse_a, text=f"EVSE maximum {given.evse_a:g} A")]
+    limits = [Limit(source="evse", current_a=given.evse_a, text=f"EVSE maximum {amperes(given.evse_a)}")]
     cable_a = None if given.condition is None else given.condition.cable_a
     if cable_a is not None:
-        limits.append(Limit(source="cable", current_a=cable_a, text=f"cable coded for {cable_a:g} A"))
+        limits.append(Limit(source="cable", current_a=cable_a, text=f"cable coded for {amperes(cable_a)}"))
     if given.share_a is not None:
-        text = f"share of the station's supply {given.share_a:g} A"
+        text = f"share of the station's supply {amperes(given.share_a)}"
         if given.share_a < MIN_CURRENT_A:
             text += ", less than the 6 A that can be offered"
         limits.append(Limit(source="station", current_a=given.share_a, text=text))

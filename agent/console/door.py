@@ -65,7 +65,7 @@ class Door:
     async def _answer(self, line: bytes) -> dict[str, Any]:
         try:
             request = json.loads(line)
-        except ValueError:
+        except (ValueError, RecursionError):  # nested without end
             return {"ok": False, "error": "the request is not JSON"}
         ask = request.get("ask") if isinstance(request, dict) else None
         if not isinstance(ask, str) or ask not in self._replies:

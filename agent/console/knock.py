@@ -37,6 +37,8 @@ def ask(path: Path, question: str, **fields: Any) -> dict[str, Any]:
             raise NobodyHome(f"no agent listens at {path}") from error
         except PermissionError as error:
             raise Unanswered(f"{path}: permission denied; run as root or as a member of the station's group") from error
+        except OSError as error:
+            raise Unanswered(f"{path} cannot be asked: {error}") from error
         try:
             link.sendall(json.dumps({"ask": question, **fields}).encode() + b"\n")
             with link.makefile("rb") as lines:
@@ -45,7 +47,7 @@ def ask(path: Path, question: str, **fields: Any) -> dict[str, Any]:
             raise Unanswered(f"the agent at {path} did not answer within {TIMEOUT_S:.0f} s") from error
         except OSError as error:
             raise Unanswered(f"the agent at {path} hung up: {error}") from error
-    if not line:
+    if not line.endswith(b"\n"):
         raise Unanswered(f"the agent at {path} hung up")
     answer = json.loads(line)
     if not answer.get("ok"):

@@ -5,7 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from agent.model.evse import amperes
+
 Answer = Mapping[str, Any]
+
+_CSMS = {
+    "connecting": "OFFLINE (dialling)",
+    "waiting": "OFFLINE (dials again soon)",
+}  # other states are their own words
 
 
 def status_screen(status: Answer) -> str:
@@ -15,7 +22,8 @@ def status_screen(status: Answer) -> str:
         f"{station['id']}  {station['vendor']} {station['model']}  charge-agent {station['version']}  "
         f"up {_duration(station['uptime_s'])}",
         f"  time    {station['utc'] or 'unknown'} ({station['time_quality']})",
-        f"  CSMS    {csms['state']} for {_duration(csms['since_s'])}  OCPP {csms['version']}  {csms['url']}"
+        f"  CSMS    {_CSMS.get(csms['state'], csms['state'])} for {_duration(csms['since_s'])}"
+        f"  OCPP {csms['version']}  {csms['url']}"
         + (f"\n          last error: {csms['error']}" if csms["error"] else ""),
         "  guard   "
         + (
@@ -70,7 +78,7 @@ def why_screen(why: Answer) -> str:
         lines.append(f"EVSE {evse['id']}: {evse['summary']}")
         width = max((len(each["source"]) for each in evse["limits"]), default=0)
         for each in evse["limits"]:
-            current = "no charging" if each["current_a"] is None else f"{each['current_a']:g} A"
+            current = "no charging" if each["current_a"] is None else amperes(each["current_a"])
             lines.append(f"  {each['source']:<{width}}  {current:<11}  {each['text']}")
     if why["variables"]:
         lines += ["", "Settings that differ from their default:"]
@@ -114,7 +122,7 @@ def _source(source: str) -> str:
 
 
 def _amps(current_a: float | None) -> str:
-    return "none" if current_a is None else f"{current_a:.1f} A"
+    return "none" if current_a is None else amperes(current_a)
 
 
 def _number(value: float | None, digits: int) -> str:

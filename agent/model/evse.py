@@ -98,3 +98,8 @@ class EvseView(msgspec.Struct, frozen=True, kw_only=True):
     def blocked(self) -> bool:
         """Return whether a present fault forbids charging."""
         return any(fault.blocking for fault in self.faults)
+
+
+def amperes(current_a: float) -> str:
+    """Return a current as people read it: at most one decimal, "16 A" for 15.9996."""
+    return f"{round(current_a, 1):g} A"

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Final
 
 from agent import __version__
 from agent.charging.station import Station
 from agent.clock import Clock
 from agent.console.door import DoorError
 from agent.errors import StoreError
-from agent.model.evse import EvseView, Limit
+from agent.model.evse import EvseView, Limit, amperes
 from agent.model.faults import Fault
 from agent.model.moment import rfc3339
 from agent.model.variables import Access, ValueSource, VariableBook, VariableEntry
@@ -19,6 +19,7 @@ from agent.runtime.guard_link import GuardLink
 from agent.store import QueueRow, StoreThread
 
 Answer = Mapping[str, Any]
+ROWS_MAX: Final = 10_000  # of a queue in one answer
 
 
 class StationReports:
@@ -111,10 +112,11 @@ class StationReports:
 
     async def queue(self, request: Answer) -> Answer:
         """Return the undelivered facts, oldest first, and the dead letters."""
+        limit, offset = _whole(request, "limit", 1, 100), _whole(request, "offset", 0, 0)
         try:
             counts = await self._store.counts()
-            rows = await self._store.queue(int(request.get("limit", 100)), int(request.get("offset", 0)))
-        except (StoreError, TypeError, ValueError) as error:
+            rows = await self._store.queue(limit, offset)
+        except StoreError as error:
             raise DoorError(f"the journal cannot be read: {error}") from error
         return {
             "source": "agent",
@@ -181,7 +183,7 @@ def summary_of(view: EvseView) -> str:
         return "nothing limits it"
     if binding.current_a is None:
         return f"no charging: {binding.text}"
-    return f"at most {binding.current_a:g} A: {binding.text}"
+    return f"at most {amperes(binding.current_a)}: {binding.text}"
 
 
 def queue_row(row: QueueRow) -> Answer:
@@ -198,6 +200,13 @@ def queue_row(row: QueueRow) -> Answer:
         "sent": row.sent,
         "last_error": row.last_error,
     }
+
+
+def _whole(request: Answer, name: str, lowest: int, default: int) -> int:
+    value = request.get(name, default)
+    if type(value) is not int or not lowest <= value <= ROWS_MAX:
+        raise DoorError(f"{name} {value!r} is no whole number from {lowest} to {ROWS_MAX}")
+    return value
 
 
 def _fault_text(fault: Fault) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,10 +15,13 @@ from agent.store.store import Store
 
 
 @contextmanager
-def read_copy(path: Path) -> Iterator[Store]:
+def read_copy(path: Path, *, boot_id: str = "", utc_s: float | None = None) -> Iterator[Store]:
     """Copy the journal at ``path`` with its log to a temporary directory and open the copy.
 
     What the copy is told is lost with it. With an agent running, ask the agent instead.
+
+    Args:
+        boot_id, utc_s: which boot this is and what time of day, as the station's clock says; they make ages known.
 
     Raises:
         StoreFailure: a process holds the file, it is not there, or it cannot be copied.
@@ -35,8 +39,10 @@ def read_copy(path: Path) -> Iterator[Store]:
                     shutil.copyfile(beside, copy.with_name(copy.name + suffix))
         except OSError as error:
             raise failure_of_os(error, path) from error
-        store, _report = Store.open(copy, boot_id=_boot_id())
+        store, _report = Store.open(copy, boot_id=boot_id or _boot_id())
         try:
+            if utc_s is not None:
+                store.commit(anchor_utc_minus_mono_s=utc_s - time.monotonic())
             yield store
         finally:
             store.close()
