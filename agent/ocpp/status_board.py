@@ -82,7 +82,7 @@ class StatusBoard:
 
     def settle(self, now_s: float, *, at_once: bool = False) -> None:
         """Queue what changed and lasted."""
-        if not self._reporting or not self._time_suffices():
+        if not self._reporting or self._present == self._announced or not self._time_suffices():
             return
         changed = [(place, text) for place, text in self._present.items() if self._announced.get(place) != text]
         minimum_s = self._minimum_s() if changed else 0
@@ -105,7 +105,7 @@ class StatusBoard:
 
     def due_s(self) -> float | None:
         """Return when a status will have lasted long enough; ``None`` also while the missing clock holds all back."""
-        if not self._reporting or not self._time_suffices():
+        if not self._reporting or self._present == self._announced or not self._time_suffices():
             return None
         minimum_s = self._minimum_s()
         return min(

@@ -175,7 +175,10 @@ class Link:
         """Send one message. Raises ``LinkClosed`` where the link is gone or does not take it within 20 s."""
         flows = len(text) < SHORT_CHARS and self._connection.transport.get_write_buffer_size() == 0
         try:
-            async with asyncio.timeout(None if flows else SEND_WITHIN_S):
+            if flows:
+                await self._connection.send(text)
+                return
+            async with asyncio.timeout(SEND_WITHIN_S):
                 await self._connection.send(text)
         except TimeoutError as exc:
             raise LinkClosed(LinkFailure.TIMED_OUT, f"a message was not taken within {SEND_WITHIN_S:.0f} s") from exc

@@ -201,14 +201,18 @@ class CsmsLink:
         try:
             await self._perform_all(link)
             self._booted()
+            due_s = self._deadline_s()
             while self._drop is None and not self._cut.is_set():
                 self._wake.clear()  # whatever comes from here on is seen in this round or ends the sleep at its end
                 if receiving.done():
                     await receiving
-                await self._pass_time(link)
+                if due_s is not None and self._now() >= due_s:
+                    await self._pass_time(link)
+                await self._perform_all(link)
                 await self._deliver_facts(link)
+                due_s = self._deadline_s()
                 if not receiving.done():
-                    await self._sleep_until(self._deadline_s())
+                    await self._sleep_until(due_s)
             if self._drop is not None:
                 drop, self._drop = self._drop, None
                 self._log.warning("csms.dropped", reason=drop.reason)
