@@ -29,6 +29,7 @@ class StationOptions:
     Attributes:
         url: the CSMS's address, ``{port}`` being the near end of the bench's network; empty: ``ws://`` and that.
         card_hold_off_s: the readers' ``hold_off_s``; ``None``: its default.
+        card_absence_s: the readers' ``absence_s``; ``None``: its default.
         variables: presets of OCPP variables, in TOML's spelling of values.
         extra: lines by section name ("charging", "authorization" ...), put under that section.
     """
@@ -42,6 +43,7 @@ class StationOptions:
     allow_insecure: bool = True
     min_reclose_s: float = 1.0
     card_hold_off_s: float | None = None
+    card_absence_s: float | None = None
     variables: Mapping[str, str] = field(default_factory=dict)
     extra: Mapping[str, str] = field(default_factory=dict)
 
@@ -73,4 +75,6 @@ def station_toml(directory: Path, net_port: int, options: StationOptions) -> str
         )
         if options.card_hold_off_s is not None:
             text += f"hold_off_s = {options.card_hold_off_s:g}\n"
+        if options.card_absence_s is not None:
+            text += f"absence_s = {options.card_absence_s:g}\n"
     return text

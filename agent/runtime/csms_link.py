@@ -178,7 +178,6 @@ class CsmsLink:
             began_s = self._now()
             self._link = link
             self._cut.clear()
-            self._drop = None  # one that concerned the link before
             self._unreachable.set(False)
             self._state("connected")
             try:
@@ -190,6 +189,7 @@ class CsmsLink:
                 registered = self.session.online
                 self._take(self.session.closed(self._now()))
                 await self._perform_all(None)
+                self._drop = None  # it is dropped
                 self._back_off.ended(registered=registered, lasted_s=self._now() - began_s)
                 with contextlib.suppress(LinkClosed):
                     await link.close(1000, "")

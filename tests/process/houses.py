@@ -26,7 +26,9 @@ VERSIONS: Final = ("1.6", "2.0.1")
 METER_RESOLUTION_WH: Final = 1.0
 PATIENCE_S: Final = 20.0
 POLL_S: Final = 0.05
-AWAY_S: Final = 1.6  # a card that lay on the reader for 0.4 s counts again after 1 s without it
+SHOWN_S: Final = 0.15  # how long a card lies on the reader
+ABSENCE_S: Final = 0.4  # how long it must be away to count again
+AWAY_S: Final = 0.8  # both, and a busy machine
 QUICK: Final[Mapping[str, str]] = {
     "MeterValueSampleInterval": "1",
     "OCPPCommCtrlr.RetryBackOffWaitMinimum": "1",
@@ -67,20 +69,26 @@ class Stay:
         return status["guard"]["connected"] and all(each["energy_wh"] is not None for each in status["evses"])
 
     async def begin(self, uid: str = CARD, *, evse: int = 1) -> float:
-        """Plug in, tap, and wait for current; return the moment the contactor closed (monotonic s)."""
+        """Plug in, tap, and wait for a few Wh; return the moment the contactor closed (monotonic s)."""
         since_s = time.monotonic()
-        await self.bench.plug(evse=evse, cable_a=32)
+        before_wh = (await self.bench.state())["evses"][str(evse)]["energy_wh"]
+        await self.plug(evse=evse)
         await self.plugged(evse=evse)
         await self.tap(uid)
         closed_s = await self.bench.wait(f"evse{evse}.load", "==", True, timeout_s=PATIENCE_S, since_s=since_s)
-        await self.bench.wait(f"evse{evse}.current_a", ">", 10, timeout_s=PATIENCE_S, since_s=closed_s)
+        await self.bench.wait(f"evse{evse}.energy_wh", ">=", before_wh + 2.0, timeout_s=PATIENCE_S, since_s=closed_s)
         return closed_s
 
     async def tap(self, uid: str = CARD) -> None:
         """Show a card, not before the reader would take the same one for a new one."""
         await self.clock_at(self._shown_s.get(uid, 0.0) + AWAY_S)
         self._shown_s[uid] = time.monotonic()
-        await self.bench.tap(uid=uid)
+        await self.bench.tap(uid=uid, hold_s=SHOWN_S)
+
+    async def plug(self, *, evse: int = 1) -> None:
+        """Plug in a car that loses no time."""
+        await self.bench.car(evse=evse, s2_close_s=0.1, reaction_s=0.1, stop_s=0.1)
+        await self.bench.plug(evse=evse, cable_a=32)
 
     async def plugged(self, *, evse: int = 1) -> None:
         """Wait until the station has seen the cable."""
@@ -100,8 +108,8 @@ class Stay:
         await self.until(lambda status: not status["csms"]["online"])
         return await self.csms.last_seq()
 
-    async def end(self, uid: str = CARD, *, evse: int = 1, charged_s: float = 2.5) -> float:
-        """Stop by card and unplug; return the moment the contactor opened. A card counts again after 1.4 s."""
+    async def end(self, uid: str = CARD, *, evse: int = 1, charged_s: float = 2.2) -> float:
+        """Stop by card and unplug; return the moment the contactor opened. A card counts again after a while."""
         since_s = await self.charged(charged_s, evse=evse)
         await self.tap(uid)
         opened_s = await self.bench.wait(f"evse{evse}.load", "==", False, timeout_s=PATIENCE_S, since_s=since_s)
@@ -120,8 +128,13 @@ class Stay:
         await asyncio.sleep(max(0.0, mono_s - time.monotonic()))
 
     async def idle(self, *, evse: int = 1, timeout_s: float = PATIENCE_S) -> None:
-        """Wait until the EVSE has no transaction."""
-        await self.until(lambda status: status["evses"][evse - 1]["transaction"] is None, timeout_s=timeout_s)
+        """Wait until the station has seen the car leave and has no transaction."""
+        await self.until(
+            lambda status: (
+                status["evses"][evse - 1] | {"transaction": None, "plugged": False} == status["evses"][evse - 1]
+            ),
+            timeout_s=timeout_s,
+        )
 
     # ---- the technician ------------------------------------------------------------------------------------------
 
@@ -156,7 +169,7 @@ class Stay:
                         return status
                     await asyncio.sleep(POLL_S)
         except TimeoutError:
-            raise AssertionError(f"not within {timeout_s:g} s; status: {json.dumps(status)}") from None
+            raise AssertionError(f"not within {timeout_s:g} s; status:\n{json.dumps(status, indent=1)}") from None
 
     # ---- the CSMS ------------------------------------------------------------------------------------------------
 
@@ -209,8 +222,9 @@ def took_s(row: Mapping[str, Any]) -> float:
 def options(ocpp: str = "1.6", *, variables: Mapping[str, str] | None = None, **more: Any) -> HouseOptions:
     """Return a house of one EVSE that samples each second and reconnects quickly."""
     station_words = {key: more.pop(key) for key in list(more) if key in StationOptions.__dataclass_fields__}
-    station_words.setdefault("card_hold_off_s", 0.0)
-    station_words["extra"] = {"guard": "scan_ms = 30", **station_words.get("extra", {})}  # three houses on two cores
+    station_words = {"card_hold_off_s": 0.0, "card_absence_s": ABSENCE_S, **station_words}
+    quick = {"guard": "scan_ms = 30", "charging": "meter_poll_s = 0.3"}  # three houses on two cores
+    station_words["extra"] = {**quick, **station_words.get("extra", {})}
     station = StationOptions(ocpp=ocpp, variables={**QUICK, **(variables or {})}, **station_words)
     return HouseOptions(station=station, **more)
 

@@ -74,11 +74,11 @@ async def test_remote_start_and_stop_in_1_6_before_and_after_the_cable() -> None
         for plugged_first in (False, True):
             since_s, since = await now_s(house), await house.csms.last_seq()
             if plugged_first:
-                await house.bench.plug(evse=1)
+                await house.plug()
                 await house.plugged()
             assert await status_of(house, "RemoteStartTransaction", idTag=CARD, connectorId=1) == "Accepted"
             if not plugged_first:
-                await house.bench.plug(evse=1)
+                await house.plug()
             closed_s = await current_flows(house, since_s)
             assert await status_of(house, "RemoteStartTransaction", idTag=OTHER_CARD, connectorId=1) == "Rejected"
             await wanted(house, "StartTransaction", since=since)
@@ -191,7 +191,7 @@ async def test_vendors_caches_and_unknown_actions_in_1_6() -> None:
         assert await refusal(house, "MakeCoffee", {}) == "NotImplemented"
         assert await refusal(house, "GetDiagnostics", {"location": "ftp://nowhere"}) == "NotSupported"
         await house.cut_off()
-        await house.bench.plug(evse=1)
+        await house.plug()
         await house.plugged()
         await house.tap(CARD)
         await house.house.child("agent").says("authorization.refused", timeout_s=20)
@@ -220,12 +220,12 @@ async def test_remote_start_stop_and_status_in_2_0_1() -> None:
         for number, plugged_first in ((42, False), (43, True)):
             since_s = await now_s(house)
             if plugged_first:
-                await house.bench.plug(evse=1)
+                await house.plug()
                 await house.plugged()
             wish = {"idToken": token(CARD), "remoteStartId": number, "evseId": 1}
             assert await status_of(house, "RequestStartTransaction", **wish) == "Accepted"
             if not plugged_first:
-                await house.bench.plug(evse=1)
+                await house.plug()
             closed_s = await current_flows(house, since_s)
             row = (await house.csms.transactions())[-1]
             assert row["remote_start_id"] == number

@@ -66,7 +66,7 @@ async def test_a_start_that_was_given_up_leaves_its_transaction_without_a_number
         await house.until(lambda status: status["store"] | {"waiting": 0, "dead": 1} == status["store"])
 
 
-@pytest.mark.parametrize("ocpp", VERSIONS)
+@pytest.mark.parametrize("ocpp", ["1.6"])
 async def test_a_late_answer_drops_the_link_and_the_same_message_goes_again(ocpp: str) -> None:
     action = "StartTransaction" if ocpp == "1.6" else "TransactionEvent"
     async with stay(options(ocpp, variables=IMPATIENT)) as house:
@@ -83,7 +83,7 @@ async def test_a_late_answer_drops_the_link_and_the_same_message_goes_again(ocpp
         assert row["duplicates"] == {action: 1}
 
 
-@pytest.mark.parametrize("ocpp", VERSIONS)
+@pytest.mark.parametrize("ocpp", ["2.0.1"])
 async def test_a_csms_that_says_nothing_about_a_card_leaves_it_to_the_offline_rules(ocpp: str) -> None:
     async with stay(options(ocpp, variables=IMPATIENT)) as house:
         await house.online()
@@ -94,7 +94,7 @@ async def test_a_csms_that_says_nothing_about_a_card_leaves_it_to_the_offline_ru
         await house.end()
         (row,) = await house.exact(1)
         assert row["id_token"] == CARD
-        await house.bench.plug(evse=1)
+        await house.plug()
         await house.plugged()
         await house.tap(OTHER_CARD)  # nobody ever vouched for this one
         await house.house.child("agent").says("authorization.refused", timeout_s=20)

