@@ -58,6 +58,7 @@ class Cycle:
         self._permit_end = OpenReason.PERMIT_WITHDRAWN
         self._running = True
         self._started_s = now_s
+        self._scanned = False
         self._stop_since_s: float | None = None
         self._stop_reason = OpenReason.PERMIT_WITHDRAWN
         self._taken_s: float | None = None
@@ -119,6 +120,8 @@ class Cycle:
 
     def scan(self, inputs: Inputs, now_s: float) -> bool:
         """Judge ``inputs`` at monotonic ``now_s``, put what to write into ``outputs``; return whether it may be new."""
+        if not self._scanned:
+            self._scanned, self._started_s = True, now_s  # on a busy machine long after the first write
         self._judge_pilot(inputs, now_s)
         seen = (
             self.view,
