@@ -48,6 +48,10 @@ def status_screen(status: Answer) -> str:
     return "\n".join(lines)
 
 
+def _guard(guard: Answer) -> str:
+    return "connected" if guard["connected"] else f"NOT CONNECTED: nothing can charge ({guard['error'] or 'starting'})"
+
+
 def _evse_lines(evse: Answer) -> list[str]:
     amps = "/".join("-" if each is None else f"{each:.1f}" for each in evse["current_a"])
     age = evse["reading_age_s"]
@@ -122,7 +126,7 @@ def _source(source: str) -> str:
 
 
 def _amps(current_a: float | None) -> str:
-    return "none" if current_a is None else amperes(current_a)
+    return "none" if current_a is None else f"{current_a:.1f} A"
 
 
 def _number(value: float | None, digits: int) -> str:

@@ -144,7 +144,7 @@ GUARD: Final = Table(
             default=10.0,
             minimum=0,
             maximum=600,
-            help="pause between opening the contactor and closing it again",
+            help="least time between two closings of the contactor; the offer stays off meanwhile",
         ),
         Field(
             name="stop_grace_s",
