@@ -251,7 +251,9 @@ class Evse(EvseState):
             self._ask_reading(turn)
             return
         ending = transaction.record.ending
-        if ending is None and self.around.layout.on_power_loss is OnPowerLoss.RESUME and self.plugged is not False:
+        readable = reading is not None or not self.layout.metered  # no closing before the register was read
+        resumes = self.around.layout.on_power_loss is OnPowerLoss.RESUME and readable and self.plugged is not False
+        if ending is None and resumes:
             if self.plugged is True:
                 self.sampling = Sampling(turn.now_s, self.around.variables)
                 transaction.update(turn, Trigger.POWER_RESTORED, ChargingState.CONNECTED, reading=reading)

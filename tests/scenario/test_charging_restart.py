@@ -221,6 +221,21 @@ def test_a_transaction_is_not_resumed_without_its_car() -> None:
     assert world.station.view(1).occupancy is Occupancy.FREE
 
 
+def test_a_transaction_is_not_resumed_without_a_register() -> None:
+    world = World(layout=RESUME)
+    world.charge()
+    world.run(30)
+    last_wh = world.records["tx-boot-1-1"].last_wh
+    world.power_cut()
+    world.bays[1].meter_silent = True
+    world.start_agent()
+    world.until(lambda: bool(world.ended), 20)
+    assert world.ended[0].reason is StopReason.POWER_LOSS
+    assert world.ended[0].meter_stop_wh == last_wh
+    assert world.ended[0].gap is not None
+    assert not world.closed()
+
+
 def test_a_stop_decided_before_the_power_cut_keeps_its_reason() -> None:
     world = World(layout=RESUME)
     world.charge()
