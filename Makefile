@@ -9,6 +9,7 @@ JOBS ?= 2
 SEED ?= 1
 IMAGES ?= 100000
 KILLS ?= 200
+EXAMPLES ?= 150
 
 .PHONY: run test check format lint types layers units soak-kill powercut fuzz bench wheel clean
 
@@ -50,6 +51,9 @@ soak-kill: $(VENV)/.installed
 
 powercut: $(VENV)/.installed
 	@$(BIN)/python -m tests.powercut.campaign --images $(IMAGES) --jobs $(JOBS)
+
+fuzz: $(VENV)/.installed
+	@FUZZ_EXAMPLES=$(EXAMPLES) $(BIN)/python -m pytest -n $(JOBS) -q tests/conformance
 
 bench: $(VENV)/.installed
 	@$(BIN)/python -m bench
