@@ -165,6 +165,17 @@ class Application:
                 self._log.error("store.value_lost", problem=problem)
             return store, state
 
+    async def _values_that_hold(self, store: StoreThread, stored: Sequence[StoredValue]) -> tuple[StoredValue, ...]:
+        """Forget for good what the station file has overruled; return the rest."""
+        overruled = self._book.overruled(stored)
+        if overruled:
+            try:
+                await store.commit(values=overruled)
+            except StoreError as error:
+                self._log.warning("variables.overruled_not_kept", error=str(error))
+        gone = {each.key for each in overruled}
+        return tuple(each for each in stored if each.key not in gone)
+
     def _leave_note(self, reason: str) -> None:
         values = tuple(each for each in self._stored_values if each.key.startswith(DIALLING))
         try:
@@ -309,8 +320,8 @@ class Application:
         store, state = await self._open_store()
         self._store = store
         self._clock.remember(state.anchors, state.last_good_utc_s)
-        self._stored_values = state.variables
-        self._book.load(state.variables)
+        self._stored_values = await self._values_that_hold(store, state.variables)
+        self._book.load(self._stored_values)
         core = await self._build_station(store, state)
         supervisor = self._supervisor
         supervisor.add("core", core.run, Kind.ESSENTIAL)

@@ -93,7 +93,8 @@ def _own_words(condition: EvseCondition, told: Sequence[Fault], *, permitted: bo
     """Return what the guard waits for, without what follows from a reason that has its own line."""
     mute: set[str] = set()
     if not permitted:
-        mute |= {"no_permit", "no_offer", "vehicle_not_ready", "diode_unseen"}  # without a permit there is no offer
+        # Without a permit there is no offer, and nothing that locks the cable.
+        mute |= {"no_permit", "no_offer", "vehicle_not_ready", "diode_unseen", "lock"}
     if condition.plugged is False:
         mute |= {"no_vehicle", "cable", "lock"}
     if told:

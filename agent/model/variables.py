@@ -134,7 +134,10 @@ class Variable(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class StoredValue(msgspec.Struct, frozen=True, kw_only=True):
-    """A value as the store keeps it. ``file_value`` is what the station file said when the CSMS changed it."""
+    """A value as the store keeps it. ``file_value`` is what the station file said when the CSMS changed it.
+
+    Only one of ``ValueSource.CSMS`` has any effect; the others say that the station file has overruled it since.
+    """
 
     key: str
     value: str
@@ -186,6 +189,7 @@ class VariableBook:
         self._live = live
         self._presets = {key.casefold(): value for key, value in presets.items()}
         self._values: dict[str, tuple[str, ValueSource]] = {}
+        self._adopted: dict[str, str] = {}
         self.load(stored)
 
     def load(self, stored: Iterable[StoredValue]) -> None:
@@ -194,12 +198,27 @@ class VariableBook:
         for key, definition in self._definitions.items():
             preset = self._presets.get(key)
             memory = kept.get(key)
-            if memory is not None and memory.file_value == preset and self._fits(definition, memory.value):
+            if memory is not None and self._holds(memory) and self._fits(definition, memory.value):
                 self._values[key] = (memory.value, ValueSource.CSMS)
             elif preset is not None:
                 self._values[key] = (definition.normalise(preset), ValueSource.FILE)
             else:
                 self._values[key] = (definition.default, ValueSource.DEFAULT)
+        self._values.update({key: (value, ValueSource.CSMS) for key, value in self._adopted.items()})
+
+    def overruled(self, stored: Iterable[StoredValue]) -> tuple[StoredValue, ...]:
+        """Return the rows to store in place of those that the station file has overruled.
+
+        Without them a change of the CSMS would come back when the file says again what it said at that time.
+        """
+        return tuple(
+            StoredValue(key=each.key, value=each.value, source=ValueSource.FILE)
+            for each in stored
+            if each.source is ValueSource.CSMS and not self._holds(each)
+        )
+
+    def _holds(self, memory: StoredValue) -> bool:
+        return memory.source is ValueSource.CSMS and memory.file_value == self._presets.get(memory.key)
 
     @staticmethod
     def _fits(definition: Variable, value: str) -> bool:
@@ -275,11 +294,13 @@ class VariableBook:
 
     def apply(self, row: StoredValue) -> None:
         """Take over a value that is durable now."""
+        self._adopted.pop(row.key, None)
         self._values[row.key] = (row.value, ValueSource.CSMS)
 
     def adopt(self, component: str, variable: str, value: str) -> None:
         """Take a value that the CSMS decided in passing (the heartbeat interval), for this run only."""
         key = key_of(VariableRef(component=component, variable=variable))
+        self._adopted[key] = value
         self._values[key] = (value, ValueSource.CSMS)
 
     def _entry(self, key: str, live: Mapping[str, str]) -> VariableEntry:

@@ -145,10 +145,25 @@ def test_a_fault_that_does_not_stop_energy_leaves_the_permit(fault: Fault) -> No
 def test_the_binding_limit_comes_first_and_every_limit_has_its_source() -> None:
     limits = limits_of(given(share_a=10.0, permit_a=10.0))
     assert [limit.source for limit in limits] == ["station", "cable", "evse", "permit"]
-    limits = limits_of(given(condition=condition(waiting_for=("lock", "no_permit")), ours=(("restart", "pending"),)))
+    limits = limits_of(
+        given(condition=condition(waiting_for=("reclose_wait", "no_permit")), ours=(("restart", "pending"),))
+    )
     assert [limit.source for limit in limits][:2] == ["restart", "guard"]
-    assert "lock" in limits[1].text
+    assert "reclose_wait" in limits[1].text
     assert not any("no_permit" in limit.text for limit in limits)
+
+
+def test_what_only_follows_from_another_reason_has_no_line_of_its_own() -> None:
+    words = ("fault", "rcd", "lock", "no_permit", "no_vehicle", "no_offer")
+    fault = Fault(code=FaultCode.RCD_TRIPPED)
+    limits = limits_of(given(condition=condition(plugged=False, waiting_for=words), faults=(fault,), transaction=False))
+    assert [limit.source for limit in limits if limit.current_a is None] == ["fault", "vehicle"]
+
+
+def test_a_store_that_fails_is_no_reason_against_a_charge_that_goes_on() -> None:
+    failing = (Fault(code=FaultCode.STORE_FAILED),)
+    assert limits_of(given(faults=failing, permit_a=16.0))[0].current_a is not None
+    assert limits_of(given(faults=failing, transaction=False))[0].source == "fault"
 
 
 @pytest.mark.parametrize(
