@@ -15,12 +15,14 @@ from bench.progress import say
 from bench.tables import Verdict, verdict_table
 
 BENCHES: Final[Mapping[str, str]] = {
-    "start": "bench.start",
-    "footprint": "bench.footprint",
-    "reaction": "bench.reaction",
-    "journal": "bench.journal_bench",
-    "codec": "bench.codec",
-    "drain": "bench.drain",
+    "start": "bench.start:run",
+    "footprint": "bench.footprint:run",
+    "reaction": "bench.reaction:run",
+    "journal": "bench.journal_bench:run",
+    "codec": "bench.codec:run",
+    "drain": "bench.drain:run_drain",
+    "exchange": "bench.drain:run_exchange",
+    "slow-link": "bench.drain:run_slow",
 }
 
 
@@ -38,7 +40,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     verdicts: list[Verdict] = []
     for name in options.names or BENCHES:
         begin_s = time.monotonic()
-        outcome = importlib.import_module(BENCHES[name]).run(quick=options.quick)
+        module, _, function = BENCHES[name].partition(":")
+        outcome = getattr(importlib.import_module(module), function)(quick=options.quick)
         say()
         print(f"\n{outcome.table}\n  ({name}: {time.monotonic() - begin_s:.0f} s)", flush=True)
         verdicts += outcome.verdicts

@@ -1,6 +1,6 @@
 """The baselines of draining: a queue table in SQLite (WAL, FULL) and a client that empties it.
 
-``python -m bench.peers.drain_client --client bare|ocpp|link --mode drain|exchange ...`` prints one line of JSON:
+``python -m bench.peers.drain_client --client NAME --mode drain|exchange ...`` prints one line of JSON:
 seconds and bytes written. ``link`` has no journal: it is what the link alone allows.
 """
 
@@ -37,7 +37,9 @@ class QueueTable:
         self._connection = sqlite3.connect(path, isolation_level=None)
         self._connection.execute("PRAGMA journal_mode=WAL")
         self._connection.execute("PRAGMA synchronous=FULL")
-        self._connection.execute("CREATE TABLE queue (seq INTEGER PRIMARY KEY, message_id TEXT, payload TEXT)")
+        self._connection.execute(
+            "CREATE TABLE queue (seq INTEGER PRIMARY KEY AUTOINCREMENT, message_id TEXT, payload TEXT)"
+        )
         self._at_once = 100 if hundreds else 1
         self._delivered: list[int] = []
         self._behind = 0
@@ -89,13 +91,16 @@ def bare_exchange(link: ClientConnection) -> Exchange:
     return exchange
 
 
-def ocpp_exchange(link: ClientConnection) -> Exchange:
-    """Return an exchange through the library, as a station would write it."""
+def ocpp_exchange(link: ClientConnection, *, in_thread: bool) -> Exchange:
+    """Return an exchange through the library, as a station would write it.
+
+    ``in_thread`` is its default: every message is validated in a thread of its own.
+    """
     from ocpp import charge_point, messages
     from ocpp.v16 import ChargePoint, call
 
     library: Any = messages
-    library.ASYNC_VALIDATION = False  # faster than its default
+    library.ASYNC_VALIDATION = in_thread
     snake_of: Any = charge_point.camel_to_snake_case
     station: Any = ChargePoint("BENCH-1", link)  # type: ignore[no-untyped-call]
     receiving = asyncio.create_task(station.start())
@@ -106,6 +111,12 @@ def ocpp_exchange(link: ClientConnection) -> Exchange:
         await station.call(request, unique_id=message_id, suppress=False)
 
     return exchange
+
+
+def _exchange_of(link: ClientConnection, client: str) -> Exchange:
+    if client in ("ocpp", "ocpp-default"):
+        return ocpp_exchange(link, in_thread=client == "ocpp-default")
+    return bare_exchange(link)
 
 
 async def drain(exchange: Exchange, queue: QueueTable) -> None:
@@ -144,7 +155,7 @@ async def main(options: Any) -> None:
     async with connect(
         options.url, subprotocols=[Subprotocol("ocpp1.6")], compression=None, proxy=None, ping_interval=None
     ) as link:
-        exchange = ocpp_exchange(link) if options.client == "ocpp" else bare_exchange(link)
+        exchange = _exchange_of(link, options.client)
         await exchange(str(uuid.uuid4()), json.dumps(payload_of(1, options.values)))  # warms schemas and caches
         written, begin_s, begin_cpu_s = counters.written_bytes(), time.perf_counter(), time.process_time()
         if options.client == "link":
@@ -160,7 +171,7 @@ async def main(options: Any) -> None:
 def arguments() -> Any:
     """Return the parsed arguments, which our own drain has too."""
     parser = argparse.ArgumentParser()
-    parser.add_argument("--client", default="bare", choices=("bare", "ocpp", "link"))
+    parser.add_argument("--client", default="bare", choices=("bare", "ocpp", "ocpp-default", "link"))
     parser.add_argument("--mode", default="drain", choices=("drain", "exchange"))
     parser.add_argument("--acks", default="hundreds", choices=("each", "hundreds"))
     parser.add_argument("--url", required=True)
