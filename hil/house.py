@@ -211,8 +211,8 @@ class House:
                 await asyncio.sleep(0.02)
             await self._powered()
             await asyncio.sleep(RESTART_S[role])
-            self.restarts[role] += 1
             await self._start(role)
+            self.restarts[role] += 1
 
     async def _powered(self) -> None:
         """Return when the station has power; where it will not come by itself, give it back in a while."""
