@@ -174,10 +174,10 @@ async def test_why_names_what_the_csms_the_guard_and_a_silent_meter_forbid() -> 
         house = guest.house
         await guest.online()
         await guest.begin()
-        await house.bench.meter(evse=1, action="silent")
+        await house.bench.meter(evse=1, mode="silent")
         await guest.until(lambda status: any(text.startswith("meter_silent") for text in status["evses"][0]["faults"]))
         assert "meter_silent" in await shown(house, "why")
-        await house.bench.meter(evse=1, action="ok")
+        await house.bench.meter(evse=1, mode="ok")
         await guest.until(lambda status: status["evses"][0]["faults"] == [])
         await house.kill("guard", restart=False)
         await guest.until(lambda status: not status["guard"]["connected"])
