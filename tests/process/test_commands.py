@@ -282,7 +282,7 @@ async def test_variables_and_reports_in_2_0_1() -> None:
     async with stay(options("2.0.1")) as house:
         await house.online()
         asked = [
-            variable("OCPPCommCtrlr", "HeartbeatInterval"),
+            variable("OCPPCommCtrlr", "OfflineThreshold"),
             variable("OCPPCommCtrlr", "MessageTimeout", "Default"),
             variable("OCPPCommCtrlr", "Nonsense"),
             variable("Nonsense", "Nonsense"),
@@ -291,8 +291,8 @@ async def test_variables_and_reports_in_2_0_1() -> None:
         states = [each["attributeStatus"] for each in results]
         assert states == ["Accepted", "Accepted", "UnknownVariable", "UnknownComponent"]
         wishes = [
-            {**variable("OCPPCommCtrlr", "HeartbeatInterval"), "attributeValue": "200"},
-            {**variable("OCPPCommCtrlr", "HeartbeatInterval"), "attributeValue": "often"},
+            {**variable("OCPPCommCtrlr", "OfflineThreshold"), "attributeValue": "200"},
+            {**variable("OCPPCommCtrlr", "OfflineThreshold"), "attributeValue": "often"},
             {**variable("OCPPCommCtrlr", "MessageTimeout", "Default"), "attributeValue": "9"},
             {**variable("OCPPCommCtrlr", "Nonsense"), "attributeValue": "9"},
         ]
@@ -319,7 +319,7 @@ async def test_variables_and_reports_in_2_0_1() -> None:
             for each in part["reportData"]
         ]
         assert len(names) > 40
-        assert ("OCPPCommCtrlr", "HeartbeatInterval", None) in names
+        assert ("OCPPCommCtrlr", "OfflineThreshold", None) in names
         assert ("TxCtrlr", "TxStartPoint", None) in names
         assert await house.csms.problems() == []
 
