@@ -38,6 +38,7 @@ from agent.ocpp.session_outputs import (
 from agent.ocpp.transport import Link, LinkClosed
 
 STORE_RETRY_S: Final = 1.0
+_OFFLINE: Final = frozenset({"connecting", "waiting"})
 QUEUE_LIMIT: Final = 10_000
 
 
@@ -373,9 +374,11 @@ class CsmsLink:
     def _state(self, state: str) -> None:
         if state == "connected" and self.session.online:
             state = "accepted"
-        if state != self.state:
-            self.state = state
+        if state == self.state:
+            return
+        if not {state, self.state} <= _OFFLINE:  # how long there is no link, not since the last attempt
             self.since_s = self._clock.mono_s()
+        self.state = state
 
     def _now(self) -> float:
         return self._clock.mono_s()

@@ -146,6 +146,8 @@ class BenchPin(Pin):
         self._connection.write_level(self._name, bool(value))
         self._written = wanted
 
+    state = property(_get_state, _set_state)  # as the base has it, without the detour: read in every scan
+
     def _get_pull(self) -> str:
         return self._pull
 

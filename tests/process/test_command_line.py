@@ -79,6 +79,7 @@ async def test_status_why_and_queue_follow_a_charge_and_survive_the_agents_end()
         await guest.until(lambda status: status["evses"][0]["session_wh"] and status["evses"][0]["csms_id"] is not None)
         await _charging(house)
         await guest.cut_off()
+        await guest.until(lambda status: status["csms"]["since_s"] > 1.5)  # and several attempts
         await house.bench.rcd(action="trip")
         await guest.until(lambda status: status["store"]["waiting"] > 0 and status["evses"][0]["faults"] != [])
         await _offline_with_a_fault(house)
