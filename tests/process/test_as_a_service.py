@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
 import shutil
 import signal
 import socket
+import subprocess
 import sys
 import time
 from collections.abc import Iterator
@@ -16,6 +18,7 @@ from pathlib import Path
 import pytest
 
 from tests.process.houses import PATIENCE_S, Stay, options, place, stay, world
+from tests.unit.test_systemd import allowed_calls, expanded
 
 REPOSITORY = Path(__file__).parents[2]
 WATCHDOG_S = 1.0
@@ -92,6 +95,25 @@ async def test_systemd_hears_ready_then_a_pet_in_every_period_and_nothing_from_a
         assert await child.wait(timeout_s=PATIENCE_S) == 0
         lines = [line for line in child.log_text().splitlines() if line]
         assert all(line.startswith("{") and line.endswith("}") for line in lines), "JSON under systemd"
+
+
+@pytest.mark.skipif(None in map(shutil.which, ("strace", "systemd-analyze")), reason="needs strace and systemd-analyze")
+async def test_a_charge_needs_no_system_call_that_the_units_forbid(tmp_path: Path) -> None:
+    traced = f'exec strace -f -qq -o {tmp_path}/$1 "$0" -m agent.cli "$@"'
+    chosen = options()
+    async with stay(replace(chosen, agent_command=("/bin/sh", "-c", traced, sys.executable))) as guest:
+        await guest.online()
+        await guest.begin()
+        await guest.end()
+        await guest.exact(1)
+    asks_for_the_time = "from drivers.clock.system import SystemClock; SystemClock(trust='synchronised').utc_s()"
+    command = ("strace", "-f", "-qq", "-A", "-o", f"{tmp_path}/run", sys.executable, "-c", asks_for_the_time)
+    await asyncio.to_thread(subprocess.run, command, cwd=REPOSITORY, check=True)
+    for word, unit in (("run", "charge-agent.service"), ("guard", "charge-guard.service")):
+        calls = set(re.findall(r"^\d+ +([a-z_0-9]+)\(", (tmp_path / word).read_text(errors="replace"), re.MULTILINE))
+        assert len(calls) > 30
+        forbidden = calls - allowed_calls(unit) - expanded("@default")
+        assert forbidden <= {"fchown"}, "SQLite asks for that one only as root"
 
 
 @pytest.mark.skipif(os.getuid() != 0, reason="only root can become somebody else")
