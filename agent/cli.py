@@ -143,6 +143,8 @@ def _guard(config: Path) -> NoReturn:
             check=False,
         )  # fmt: skip
         if compiled.returncode != 0:
+            if plan.exists():  # a coil that an earlier guard left on must not stay so because a file is wrong
+                subprocess.run([sys.executable, "-m", "agent.guard", str(plan), "--outputs-safe"], check=False)
             if "NOTIFY_SOCKET" in os.environ:  # under systemd, which starts a guard again at once: no busy loop of it
                 time.sleep(REFUSED_PAUSE_S)
             sys.exit(compiled.returncode)

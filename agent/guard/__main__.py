@@ -1,4 +1,5 @@
-"""``python -m agent.guard PLAN [--clear-faults]``: run the guard, or clear what it has latched.
+"""``python -m agent.guard PLAN [--clear-faults | --outputs-safe]``: run the guard, clear what it has latched, or only
+write every output safe (for a station whose file cannot be used any more).
 
 Exit codes: 0 ended in order; 1 a device or the scan failed (start again); 64 wrong arguments; 75 another guard runs;
 78 the plan cannot be obeyed. Source of the numbers: sysexits(3).
@@ -16,20 +17,22 @@ from agent.guard.log import Log
 from agent.guard.plan import Plan, PlanError, load_plan
 from drivers.api import DriverError
 
-USAGE = "usage: python -m agent.guard PLAN [--clear-faults]\n"
+USAGE = "usage: python -m agent.guard PLAN [--clear-faults | --outputs-safe]\n"
 
 
 def main(arguments: list[str]) -> int:
     """Run with ``arguments`` (without the program's name); return the exit code."""
     options = [argument for argument in arguments if argument.startswith("-")]
     paths = [argument for argument in arguments if not argument.startswith("-")]
-    if len(paths) != 1 or options not in ([], ["--clear-faults"]):
+    if len(paths) != 1 or options not in ([], ["--clear-faults"], ["--outputs-safe"]):
         sys.stderr.write(USAGE)
         return 64
     log = Log()
     try:
         plan = load_plan(paths[0])
-        return clear_faults(plan) if options else run(plan, log)
+        if options == ["--clear-faults"]:
+            return clear_faults(plan)
+        return make_outputs_safe(plan, log) if options else run(plan, log)
     except PlanError as problem:
         log.error("plan.refused", problem=str(problem))
         return 78
@@ -52,6 +55,21 @@ def clear_faults(plan: Plan) -> int:
         sys.stderr.write(f"{latch.path} cannot be removed: {problem}\n")
         return 1
     print(f"{latch.path}: latched faults cleared; restart a running guard." if found else "No fault is latched.")
+    return 0
+
+
+def make_outputs_safe(plan: Plan, log: Log) -> int:
+    """Write every output of ``plan``'s station safe and end: nothing is scanned, nobody is served.
+
+    Raises:
+        DriverError, PlanError: the station cannot be opened. LinkError: a guard runs and keeps its outputs.
+    """
+    check_free(plan.socket)
+    from agent.guard.station import Station
+
+    station = Station(plan, log, now_s=time.monotonic())
+    station.make_safe(for_good=True)
+    log.info("outputs.made_safe", plan_id=plan.plan_id)
     return 0
 
 

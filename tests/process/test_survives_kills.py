@@ -190,6 +190,23 @@ async def test_a_killed_guard_leaves_safe_outputs_within_a_second_and_the_same_t
     assert len(await energisings_of(house)) == 1 + kills
 
 
+async def test_a_station_file_that_broke_beyond_repair_still_leaves_safe_outputs(houses: Houses) -> None:
+    house = await houses(house_options("1.6"))
+    await begin_charge(house)
+    house.station_file.write_text('[station]\nid = "BENCH-1"\nstate_dir = "state"\nthis is no TOML\n')
+    (house.directory / "state" / "station.last-good.json").unlink()
+    await house.kill("agent", restart=False)
+    await house.kill("guard")
+    await house.bench.wait("evse1.coil", "==", False, timeout_s=PATIENT_S)
+    await house.until(
+        lambda: "outputs.made_safe" in (house.directory / "guard.log").read_text(),
+        what="the guard's last act",
+        timeout_s=PATIENT_S,
+    )
+    state = (await house.bench.state())["evses"]["1"]
+    assert (state["load"], state["pilot_mode"]) == (False, "steady_low")
+
+
 async def test_a_guard_that_stays_away_suspends_and_the_card_still_ends_the_transaction_when_it_is_back(
     houses: Houses,
 ) -> None:
