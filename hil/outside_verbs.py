@@ -25,8 +25,8 @@ class Road(Net):
     def __init__(self, port_file: Path, target: str | None, *, listen_port: int) -> None:
         """Lead to ``target`` (HOST:PORT), or to the port in ``port_file`` of this machine, read at each connection."""
         self._port_file = port_file
+        super().__init__(_NOBODY, listen_port=listen_port)
         self._told = None if target is None else _parsed(target)
-        super().__init__(self.target, listen_port=listen_port)
 
     @property
     def target(self) -> Target:
