@@ -25,6 +25,7 @@ from bench.tables import Outcome, Verdict, at_least, at_most, grid, ratio
 ROUNDS: Final = 3
 PATIENCE_S: Final = 600.0
 ROUND_TRIP_MS: Final = 50.0
+TARGETS: Final = ((1, 2.0), (20, 6.0))  # values per message, ours / ocpp
 OURS: Final = "ours"
 BARE: Final = "bare"
 OCPP: Final = "ocpp"
@@ -67,14 +68,14 @@ def run_drain(*, quick: bool) -> Outcome:
     """Measure how fast a backlog goes, each acknowledgement committed and by hundreds."""
     count, rounds = (200, 1) if quick else (10_000, ROUNDS)
     with acking_csms() as url:
-        return _drain(url, count, rounds)
+        return _drain(url, count, rounds, ("hundreds",) if quick else ("each", "hundreds"))
 
 
 def run_exchange(*, quick: bool) -> Outcome:
     """Measure journalling and delivering one message after the other."""
     count, rounds = (50, 1) if quick else (2_000, ROUNDS)
     with acking_csms() as url:
-        return _exchange(url, count, rounds)
+        return _exchange(url, count, rounds, TARGETS[-1:] if quick else TARGETS)
 
 
 def run_slow(*, quick: bool) -> Outcome:
@@ -84,10 +85,10 @@ def run_slow(*, quick: bool) -> Outcome:
         return _slow(url, count, rounds)
 
 
-def _drain(url: str, count: int, rounds: int) -> Outcome:
+def _drain(url: str, count: int, rounds: int, ways: Sequence[str]) -> Outcome:
     rows: dict[str, Sequence[str]] = {}
     verdicts: list[Verdict] = []
-    for acks in ("each", "hundreds"):
+    for acks in ways:
         task = Task(acks=acks, count=count)
         found = _interleaved(f"drain, acks {acks}", url, (OURS, BARE, OCPP, OCPP_DEFAULT), task, rounds)
         for client, result in found.items():
@@ -109,10 +110,10 @@ def _drain(url: str, count: int, rounds: int) -> Outcome:
     )
 
 
-def _exchange(url: str, count: int, rounds: int) -> Outcome:
+def _exchange(url: str, count: int, rounds: int, targets: Sequence[tuple[int, float]]) -> Outcome:
     rows: dict[str, Sequence[str]] = {}
     verdicts = []
-    for values, target in ((1, 2.0), (20, 6.0)):
+    for values, target in targets:
         task = Task(mode="exchange", count=count, values=values)
         found = _interleaved(f"exchange, {values} values", url, (OURS, BARE, OCPP, OCPP_DEFAULT), task, rounds)
         for client, result in found.items():

@@ -22,9 +22,9 @@ AGENT_ALONE: Final = "agent, no meter, no guard"
 GUARD: Final = "guard, 100 scans/s"
 GUARD_LOCKED: Final = "guard, 100 scans/s, mlockall"
 WINDOW_S: Final = 60.0
-QUICK_S: Final = 2.0
+QUICK_S: Final = 0.5
 SETTLE_S: Final = 5.0
-QUICK_SETTLE_S: Final = 0.5
+QUICK_SETTLE_S: Final = 0.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

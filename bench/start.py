@@ -18,7 +18,7 @@ from hil.launch import Child, Launcher
 AGENT: Final = "charge-agent run"
 TARGET: Final = 0.85
 ROUNDS: Final = 25
-QUICK_ROUNDS: Final = 2
+QUICK_ROUNDS: Final = 1
 
 
 def run(*, quick: bool) -> Outcome:
