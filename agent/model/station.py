@@ -52,4 +52,3 @@ class StationLayout(msgspec.Struct, frozen=True, kw_only=True):
     meter_stale_s: float = 10.0
     permit_valid_s: float = 30.0
     max_current_a: float | None = None
-    offline_unknown_allowed: bool = False

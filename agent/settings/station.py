@@ -236,7 +236,6 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
             meter_stale_s=self.charging.meter_stale_s,
             permit_valid_s=self.guard.permit_s,
             max_current_a=self.charging.max_current_a,
-            offline_unknown_allowed=self.authorization.offline_unknown,
         )
 
 
