@@ -53,10 +53,11 @@ from drivers.registry import open_driver
 
 if TYPE_CHECKING:
     from agent.charging.station import Station
-    from agent.console.door import Door
+    from agent.console.door import Reply
     from agent.runtime.core_loop import CoreLoop
     from agent.runtime.desk import CommandDesk
     from agent.runtime.guard_link import GuardLink
+    from agent.runtime.headline import Headline
     from agent.runtime.meters import MeterPoll
     from agent.runtime.readers import ReaderWatch
     from agent.store import StoredState, StoreThread
@@ -112,6 +113,7 @@ class Application:
         self._watches: list[ReaderWatch] = []
         self._supervisor = Supervisor(time.monotonic)
         self._store: StoreThread | None = None
+        self._store_trouble = ""
         self._stored_values: tuple[StoredValue, ...] = ()
         self._station: Station
         self._guard: GuardLink
@@ -155,7 +157,8 @@ class Application:
                 )
                 state = await store.load()
             except (StoreFailure, OSError) as error:
-                failing.set(True, path=str(path), error=str(error))
+                self._store_trouble = str(error)
+                failing.set(True, path=str(path), error=self._store_trouble)
                 await asyncio.sleep(STORE_RETRY_S)
                 continue
             failing.set(False)
@@ -317,6 +320,7 @@ class Application:
     async def _assemble(self) -> None:
         """Put the house together around the link that is already opening."""
         await self._wait_for_boot(CORE_WAIT_S)
+        replies, headline = self._open_door()
         store, state = await self._open_store()
         self._store = store
         self._clock.remember(state.anchors, state.last_good_utc_s)
@@ -326,7 +330,7 @@ class Application:
         supervisor = self._supervisor
         supervisor.add("core", core.run, Kind.ESSENTIAL)
         supervisor.add("guard_link", self._guard.run, Kind.ESSENTIAL)
-        supervisor.add("console", self._door(store).run)
+        replies.update(self._replies(store, headline))
         notify("READY=1")
         own = self._settings
         self._log.info(
@@ -350,25 +354,37 @@ class Application:
         except TimeoutError:
             return
 
-    def _door(self, store: StoreThread) -> Door:
+    def _open_door(self) -> tuple[dict[str, Reply], Headline]:
+        """Let the technician in, also while the journal is not open. Return what is answered, to be widened."""
         from agent.console.door import Door
-        from agent.runtime.reports import StationReports
+        from agent.runtime.headline import EarlyReports, Headline
 
         own = self._settings.station
-        reports = StationReports(
+        headline = Headline(
             identity=(own.id, own.vendor, own.model),
             csms_url=self._settings.csms.url,
             ocpp=self._settings.csms.version.value,
             problems=self._loaded.problems,
+            csms=self._csms,
+            clock=self._clock,
+        )
+        early = EarlyReports(headline, lambda: self._store_trouble or "the journal is being opened")
+        replies: dict[str, Reply] = {"status": early.status, "queue": early.refuse, "why": early.refuse}
+        self._supervisor.add("console", Door(own.run_dir / "agent.sock", replies).run)
+        return replies, headline
+
+    def _replies(self, store: StoreThread, headline: Headline) -> Mapping[str, Reply]:
+        from agent.runtime.reports import StationReports
+
+        reports = StationReports(
+            headline=headline,
             station=self._station,
             guard=self._guard,
-            csms=self._csms,
             store=store,
             clock=self._clock,
             book=self._book,
         )
-        replies = {"status": reports.status, "queue": reports.queue, "why": reports.why}
-        return Door(own.run_dir / "agent.sock", replies)
+        return {"status": reports.status, "queue": reports.queue, "why": reports.why}
 
     def _start_devices(self) -> None:
         """Start the meters' and readers' tasks; their drivers load in them."""

@@ -50,6 +50,7 @@ class Clock:
         self._anchors = dict(anchors or {})
         self._floor_utc_s = max(last_known_utc_s or 0.0, EARLIEST_UTC_S)
         self._csms_offset_s: float | None = None
+        self._unsaved = False
         self.boot_id = source.boot_id()
 
     def remember(self, anchors: Mapping[str, float], last_known_utc_s: float | None) -> None:
@@ -91,22 +92,30 @@ class Clock:
 
     def new_anchor(self) -> float | None:
         """Return this boot's anchor if it became known just now, once; it must then be stored."""
-        if self.boot_id in self._anchors:
+        self._learn()
+        if not self._unsaved:
             return None
-        utc_s = self.utc_s()
-        if utc_s is None:
-            return None
-        self._anchors[self.boot_id] = utc_s - self._monotonic()
+        self._unsaved = False
         return self._anchors[self.boot_id]
 
     def resolve(self, stamp: Stamp) -> float:
         """Return the UTC of a stamp: its own, its boot's anchor, or the best bound (never before this software)."""
         if stamp.utc_s is not None and stamp.utc_s >= EARLIEST_UTC_S:
             return stamp.utc_s
+        if stamp.boot_id == self.boot_id:
+            self._learn()
         anchor_s = self._anchors.get(stamp.boot_id)
         if anchor_s is not None:
             return max(anchor_s + stamp.mono_s, EARLIEST_UTC_S)
         return self._floor_utc_s + stamp.mono_s
+
+    def _learn(self) -> None:
+        """Fix this boot's anchor as soon as anybody knows the time."""
+        if self.boot_id not in self._anchors:
+            utc_s = self.utc_s()
+            if utc_s is not None:
+                self._anchors[self.boot_id] = utc_s - self._monotonic()
+                self._unsaved = True
 
     def knows(self, stamp: Stamp) -> bool:
         """Return whether ``resolve`` gives a known time rather than a bound."""

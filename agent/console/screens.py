@@ -29,7 +29,7 @@ def status_screen(status: Answer) -> str:
         + (
             "connected" if guard["connected"] else f"NOT CONNECTED: nothing can charge ({guard['error'] or 'starting'})"
         ),
-        f"  facts   {store['waiting']} waiting, {store['dead']} given up"
+        f"  facts   {_count(store['waiting'])} waiting, {_count(store['dead'])} given up"
         + ("" if store["ok"] else "  STORE FAILING: new sessions are refused"),
     ]
     if store["recovered"]:
@@ -46,6 +46,10 @@ def status_screen(status: Answer) -> str:
         lines += ["", "Set by the CSMS (wins until the station file's own value changes):"]
         lines += [f"  {each['name']} = {each['value']}" for each in changed]
     return "\n".join(lines)
+
+
+def _count(number: int | None) -> str:
+    return "unknown" if number is None else str(number)
 
 
 def _guard(guard: Answer) -> str:

@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any, Final
 
-from agent import __version__
 from agent.charging.station import Station
 from agent.clock import Clock
 from agent.console.door import DoorError
 from agent.errors import StoreError
 from agent.model.evse import EvseView, Limit, amperes
 from agent.model.faults import Fault
-from agent.model.moment import rfc3339
 from agent.model.variables import Access, ValueSource, VariableBook, VariableEntry
-from agent.runtime.csms_link import CsmsLink
 from agent.runtime.guard_link import GuardLink
+from agent.runtime.headline import Headline
 from agent.store import QueueRow, StoreThread
 
 Answer = Mapping[str, Any]
@@ -28,56 +26,25 @@ class StationReports:
     def __init__(
         self,
         *,
-        identity: tuple[str, str, str],
-        csms_url: str,
-        ocpp: str,
-        problems: Sequence[object],
+        headline: Headline,
         station: Station,
         guard: GuardLink,
-        csms: CsmsLink,
         store: StoreThread,
         clock: Clock,
         book: VariableBook,
     ) -> None:
-        """``identity`` is the station's id, vendor and model; ``problems`` those of a broken station file."""
-        self._identity = identity
-        self._csms_url = csms_url
-        self._ocpp = ocpp
-        self._problems = tuple(str(each) for each in problems)
+        self._headline = headline
         self._station = station
         self._guard = guard
-        self._csms = csms
         self._store = store
         self._clock = clock
         self._book = book
-        self._started_s = clock.mono_s()
 
     async def status(self, _request: Answer) -> Answer:
         """Return the station at a glance."""
         now_s = self._clock.mono_s()
-        utc_s = self._clock.utc_s()
-        station_id, vendor, model = self._identity
         return {
-            "station": {
-                "id": station_id,
-                "vendor": vendor,
-                "model": model,
-                "version": __version__,
-                "uptime_s": round(now_s - self._started_s, 1),
-                "boot_id": self._clock.boot_id,
-                "utc": None if utc_s is None else rfc3339(utc_s),
-                "time_quality": self._clock.quality.value,
-                "settings": "last_good" if self._problems else "file",
-                "problems": list(self._problems),
-            },
-            "csms": {
-                "url": self._csms_url,
-                "version": self._ocpp,
-                "state": self._csms.state,
-                "online": self._csms.session.online,
-                "since_s": round(now_s - self._csms.since_s, 1),
-                "error": "" if self._csms.session.online else self._csms.error,
-            },
+            **self._headline.parts(),
             "guard": {
                 "connected": self._guard.connected,
                 "error": self._guard.error,

@@ -176,3 +176,20 @@ async def test_a_disk_that_is_read_only_at_a_restart_keeps_the_charge_and_is_tol
             opened = [at_s for at_s, _, value in await house.bench.trace("evse1.load", since_s=closed_s) if not value]
             assert len(opened) == 1, "the charge was interrupted"
             await house.house.stop_station()
+
+
+async def test_a_journal_that_cannot_be_opened_is_told_to_everybody_and_taken_up_when_it_can() -> None:
+    async with world() as house:
+        journal = house.house.directory / "state" / "journal.sqlite"
+        journal.mkdir(parents=True)  # nobody can open a folder as a database
+        await house.house.start_station()
+        status = await house.until(lambda status: bool(status["csms"]["online"] and status["store"]["error"]))
+        assert not status["store"]["ok"]
+        assert "journal.sqlite" in status["store"]["error"]
+        assert status["faults"] == ["store_failed: " + status["store"]["error"]]
+        assert status["evses"] == []
+        journal.rmdir()
+        await house.online()
+        await house.begin()
+        await house.end()
+        await house.exact(1)
