@@ -176,9 +176,9 @@ async def _round(place: Path, variant: Variant, count: int, title: str) -> float
             if number % 10 == 0:
                 say(f"{title}: {number} of {count}")
             guard.permit()
-            since_s = time.monotonic()
             await bench.car_state(evse=1, state="C")
-            await bench.wait("evse1.load", "==", True, timeout_s=STEP_S, since_s=since_s)
+            await bench.wait("evse1.coil", "==", True, timeout_s=STEP_S)
+            await bench.wait("evse1.load", "==", True, timeout_s=STEP_S)
             await asyncio.sleep(random.uniform(0.05, 0.07))  # any phase of the scan
             since_s = time.monotonic()
             await bench.car_state(evse=1, state="B")
