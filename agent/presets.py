@@ -37,8 +37,22 @@ def preset_key(name: str) -> str | None:
     return keys.key_named(name.strip()) or (plain if plain in _definitions() else None)
 
 
-def check_variable(name: str, text: str) -> str | None:
-    """Return what is wrong with one line of ``[variables]``, or ``None``."""
+class PresetCheck:
+    """Judges the lines of ``[variables]``; without state."""
+
+    def __call__(self, name: str, text: str) -> str | None:
+        """Return what is wrong with one line, or ``None``."""
+        return _problem(name, text)
+
+    def key(self, name: str) -> str | None:
+        """Return the book's key of a name in either version's words."""
+        return preset_key(name)
+
+
+check_variable = PresetCheck()
+
+
+def _problem(name: str, text: str) -> str | None:
     key = preset_key(name)
     if key is None:
         from agent.ocpp.v16 import keys

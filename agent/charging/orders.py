@@ -117,6 +117,8 @@ class Orders:
         return min(due, default=None)
 
     def _start(self, command: RequestStart, turn: Turn) -> Outcome:
+        if not command.token.value:
+            return _rejected("an empty id token pays for nothing")
         evse = self._chosen(command)
         if evse is None:
             return _rejected("no such EVSE" if command.evse_id is not None else "no single EVSE to choose")

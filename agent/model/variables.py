@@ -7,13 +7,18 @@ value changes. Times and sizes carry their unit in ``Variable.unit``.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Mapping
 from decimal import Decimal, InvalidOperation
 from enum import Enum
+from typing import Final
 
 import msgspec
 
 from agent.model.commands import Attribute, VariableRef, VariableResult, VariableStatus
+
+_WHOLE: Final = re.compile(r"[+-]?[0-9]{1,18}")
+_DECIMAL: Final = re.compile(r"[+-]?[0-9]{1,18}(\.[0-9]{1,9})?")
 
 
 class VariableType(Enum):
@@ -112,6 +117,10 @@ class Variable(msgspec.Struct, frozen=True, kw_only=True):
                 return text
 
     def _number(self, text: str) -> str:
+        form = _WHOLE if self.type is VariableType.INTEGER else _DECIMAL
+        if not form.fullmatch(text):
+            kind = "a whole number" if self.type is VariableType.INTEGER else "a number"
+            raise ValueError(f"{text!r} is not {kind}")
         try:
             number = Decimal(text)
         except InvalidOperation:

@@ -8,7 +8,7 @@ import tomllib
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, Final
+from typing import Any, Final, Protocol, runtime_checkable
 
 from agent.model.station import OnMeterLoss, OnPowerLoss
 from agent.settings.across import check_across
@@ -42,6 +42,15 @@ from agent.settings.tables import TABLES, VARIABLES
 
 CheckVariable = Callable[[str, str], str | None]
 """Says what is wrong with presetting the OCPP variable of that name to that text; ``None`` when nothing is."""
+
+
+@runtime_checkable
+class NamesVariables(Protocol):
+    """A check that also knows when two names mean one variable."""
+
+    def key(self, name: str) -> str | None:
+        """Return the one name of a variable, ``None`` for an unknown one."""
+
 
 LARGEST_B: Final = 1 << 20  # of a station file
 _PLACE: Final = re.compile(r" \(at (?:line (\d+), column \d+|end of document)\)$")
@@ -128,15 +137,21 @@ def _variables(raw: Any, reading: Reading, check: CheckVariable | None) -> Mappi
         if text is None:
             expected = "text, a number, true or false, or a list of texts"
             reading.refuse(path, f"{shown(value)} is {kind_of(value)}, expected {expected}")
-        elif name.casefold() in seen:
-            reading.refuse(path, f"is the same variable as {seen[name.casefold()]!r}")
+        elif _same(name, check) in seen:
+            reading.refuse(path, f"is the same variable as {seen[_same(name, check)]!r}")
         else:
             problem = check(name, text) if check is not None else None
             if problem:
                 reading.refuse(path, problem)
-            seen[name.casefold()] = name
+            seen[_same(name, check)] = name
             found[name] = text
     return MappingProxyType(found)
+
+
+def _same(name: str, check: CheckVariable | None) -> str:
+    """Return what two names of one variable have in common."""
+    key = check.key(name) if isinstance(check, NamesVariables) else None
+    return key or name.casefold()
 
 
 def _leaves(raw: dict[str, Any], path: KeyPath) -> list[tuple[KeyPath, Any]]:

@@ -154,23 +154,24 @@ class PageReader:
         self._known: list[tuple[tuple[int, ...], PilotSample | None]] = [((), None)] * self.evse_count
 
     def heartbeat_ns(self) -> int:
-        """Return the monotonic time of the bench's last sign of life, ns."""
-        words = self._words
-        first = words[_HEARTBEAT]
-        if first == words[_HEARTBEAT + 1]:
-            return first
-        for _ in range(_READ_ATTEMPTS):
-            first = self._words[_HEARTBEAT]
-            if first == self._words[_HEARTBEAT + 1]:
-                return first
-        return 0
+        """Return the monotonic time of the bench's last sign of life, ns.
+
+        A writer that was interrupted between the two words leaves them different for as long as it does not run; the
+        older one was certainly written.
+        """
+        return min(self._words[_HEARTBEAT], self._words[_HEARTBEAT + 1]) or max(
+            self._words[_HEARTBEAT], self._words[_HEARTBEAT + 1]
+        )
 
     def level(self, index: int) -> bool:
         """Return the level of a line."""
         return self._levels[index] != 0
 
     def pilot(self, index: int) -> PilotSample | None:
-        """Return the newest consistent sample, or ``None`` when the writer never finished one."""
+        """Return the newest consistent sample, or ``None`` when the writer never finished one.
+
+        While a writer is interrupted in the middle of a record, the sample before it is the newest.
+        """
         start = 8 * (_HEADER_WORDS + _EVSE_WORDS * index)
         record = _RECORD.unpack_from(self._bytes, start)
         known = self._known[index]
@@ -184,7 +185,7 @@ class PageReader:
             sample = PilotSample(high_v=high_v, low_v=low_v, proximity_ohm=proximity_ohm, taken_ns=taken_ns)
             self._known[index] = (record, sample)
             return sample
-        return None
+        return known[1]
 
     def close(self) -> None:
         """Unmap the page."""

@@ -536,7 +536,7 @@ def test_variables_are_written_item_by_item_and_a_refusal_says_why() -> None:
     answer_from_book(desk)
     results = desk.last_answer()["setVariableResult"]
     assert [each["attributeStatus"] for each in results] == ["Accepted", "Rejected", "Rejected"]
-    assert results[1]["attributeStatusInfo"]["additionalInfo"] == "'soon' is not a number"
+    assert results[1]["attributeStatusInfo"]["additionalInfo"] == "'soon' is not a whole number"
     assert results[2]["attributeStatusInfo"]["reasonCode"] == "ReadOnly"
 
 

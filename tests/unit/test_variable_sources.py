@@ -2,8 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
+import pytest
+
 from agent.model.standard_variables import STANDARD_VARIABLES
 from agent.model.variables import StoredValue, ValueSource, VariableBook, VariableRef
+from agent.presets import check_variable
+from agent.settings.build import parse_station
+from agent.settings.problems import SettingsError
 
 REF = VariableRef(component="TxCtrlr", variable="EVConnectionTimeOut")
 KEY = "txctrlr.evconnectiontimeout"
@@ -61,3 +68,19 @@ def test_what_the_csms_decided_in_passing_survives_the_late_arrival_of_the_store
     opened.adopt("OCPPCommCtrlr", "HeartbeatInterval", "17")
     opened.load(())
     assert opened.text("OCPPCommCtrlr", "HeartbeatInterval") == "17"
+
+
+@pytest.mark.parametrize("text", ["1e3", "6_0", "٣٠", "0x10", "10.0", "", "+", "1" * 19])
+def test_an_integer_is_written_in_plain_digits(text: str) -> None:
+    heartbeat = next(each for each in STANDARD_VARIABLES if each.variable == "HeartbeatInterval")
+    with pytest.raises(ValueError, match="is not a whole number"):
+        heartbeat.normalise(text)
+
+
+def test_one_variable_cannot_be_preset_under_two_names(tmp_path: Path) -> None:
+    text = (
+        '[station]\nid = "X"\nvendor = "V"\nmodel = "M"\n[csms]\nurl = "wss://csms.example.com"\n'
+        '[variables]\n"HeartbeatInterval" = 300\n"OCPPCommCtrlr.HeartbeatInterval" = 400\n'
+    )
+    with pytest.raises(SettingsError, match=r"is the same variable as 'HeartbeatInterval'"):
+        parse_station(text.encode(), tmp_path / "station.toml", check_variable=check_variable)
