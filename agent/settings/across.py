@@ -24,6 +24,7 @@ def check_across(clean: Clean, reading: Reading) -> None:
     _check_evses(clean.get("evse", []), reading)
     _check_lines(clean.get("evse", []), reading)
     _check_buses(clean, reading)
+    _check_ports(clean, reading)
     _check_devices(clean, reading)
     _check_readers(clean, reading)
     charging = clean.get("charging", {})
@@ -121,6 +122,16 @@ def _check_buses(clean: Clean, reading: Reading) -> None:
             known = f"there are {', '.join(buses)}" if buses else "there is no [bus.NAME] table"
             hint = f"did you mean {near!r}?" if near else ""
             reading.refuse(("evse", index, "meter", "bus"), f"{wanted!r} is no bus of this file, {known}", hint)
+
+
+def _check_ports(clean: Clean, reading: Reading) -> None:
+    """Refuse a serial port that a card reader and a bus both open: each takes it for itself."""
+    bus_of = {str(bus["port"]): name for name, bus in clean.get("bus", {}).items() if "port" in bus}
+    for index, reader in enumerate(clean.get("reader", [])):
+        driver = reader.get("driver")
+        port = driver.options.get("port") if isinstance(driver, DriverSettings) else None
+        if port is not None and str(port) in bus_of:
+            reading.refuse(("reader", index, "port"), f"{str(port)!r} is the port of bus {bus_of[str(port)]!r}, too")
 
 
 def _check_devices(clean: Clean, reading: Reading) -> None:

@@ -214,3 +214,9 @@ def test_a_file_with_any_value_anywhere_is_understood_or_refused(data: st.DataOb
                 lines[index] = lines[index][:cut] + data.draw(st.text(max_size=3)) + lines[index][cut:]
     with contextlib.suppress(SettingsError):
         parse("\n".join(lines).encode("utf-8", "surrogatepass"))
+
+
+def test_a_reader_and_a_bus_cannot_open_the_same_port() -> None:
+    text = SMALL.replace('port = "/dev/serial0"', 'port = "/dev/serial/by-id/usb-FTDI_RS485-if00"')
+    (problem,) = problems_of(text)
+    assert "reader[1].port '/dev/serial/by-id/usb-FTDI_RS485-if00' is the port of bus 'rs485', too" in problem
