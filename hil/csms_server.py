@@ -29,6 +29,7 @@ from websockets.asyncio.server import Server, ServerConnection, serve
 from websockets.http11 import Request, Response
 from websockets.typing import Subprotocol
 
+from hil.claim import Taken, claim
 from hil.control_server import ControlServer
 from hil.csms_desk import Desk
 from hil.csms_frames import Direction, FrameKind
@@ -56,8 +57,15 @@ class Setting:
     ping_s: float | None = None
 
 
+class CsmsRefused(Exception):
+    """The CSMS cannot serve this folder: another one does."""
+
+
 class Csms:
-    """The CSMS: an async context manager that serves while it is entered. ``stopped`` is set by the verb ``stop``."""
+    """The CSMS: an async context manager that serves while it is entered. ``stopped`` is set by the verb ``stop``.
+
+    Entering raises ``CsmsRefused`` and touches nothing when another one serves the folder.
+    """
 
     def __init__(self, setting: Setting) -> None:
         self.setting = setting
@@ -68,6 +76,7 @@ class Csms:
         self.password = setting.password
         self._server: Server | None = None
         self._control: ControlServer | None = None
+        self._lock_fd: int | None = None
 
     @property
     def port(self) -> int:
@@ -87,9 +96,28 @@ class Csms:
         return self.setting.directory / "csms.sock"
 
     async def __aenter__(self) -> Csms:
+        self.setting.directory.mkdir(parents=True, exist_ok=True)
+        try:
+            self._lock_fd = claim(self.setting.directory / "csms.lock")
+        except Taken as exc:
+            raise CsmsRefused(f"a CSMS already serves {self.setting.directory} (process {exc.holder})") from exc
+        serving = False
+        try:
+            await self._open()
+            serving = True
+        finally:
+            if not serving:
+                await self._close()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._close()
+
+    # ---- inside --------------------------------------------------------------------------------------------------
+
+    async def _open(self) -> None:
         from hil.csms_verbs import csms_verbs  # here, not above: it needs the optional `ocpp` package
 
-        self.setting.directory.mkdir(parents=True, exist_ok=True)
         self._server = await serve(
             self._serve,
             self.setting.host,
@@ -106,9 +134,12 @@ class Csms:
         self._control = ControlServer(csms_verbs(self))
         await self._control.start(self.control_path)
         write_atomically(self.setting.directory / "csms.port", f"{self.port}\n")
-        return self
 
-    async def __aexit__(self, *_: object) -> None:
+    async def _close(self) -> None:
+        """End, once; what lies in the folder is ours only while we hold its lock."""
+        if self._lock_fd is None:
+            return
+        lock_fd, self._lock_fd = self._lock_fd, None
         (self.setting.directory / "csms.port").unlink(missing_ok=True)
         if self._control is not None:
             await self._control.close()
@@ -116,8 +147,7 @@ class Csms:
         if self._server is not None:
             self._server.close(close_connections=True)
             await self._server.wait_closed()
-
-    # ---- inside --------------------------------------------------------------------------------------------------
+        os.close(lock_fd)
 
     def _tls(self) -> ssl.SSLContext | None:
         if self.setting.tls_cert is None:
@@ -234,6 +264,9 @@ async def _run(setting: Setting) -> int:
                 loop.add_signal_handler(number, csms.stopped.set)
             print(f"csms ready {csms.url}", flush=True)
             await csms.stopped.wait()
+    except CsmsRefused as exc:
+        print(f"charge-bench csms: {exc}: stop it (charge-bench csms stop), or use another --dir", file=sys.stderr)
+        return 1
     except (OSError, ssl.SSLError) as exc:
         print(f"charge-bench csms cannot serve {setting.host}:{setting.port}: {exc}", file=sys.stderr)
         return 1

@@ -18,6 +18,7 @@ DEFAULT: Final = Path(".bench")
 PREFIX: Final = "charge-bench-"
 LONGEST_SOCKET: Final = "run/0123456789abcdef.sock"
 CLAIM: Final = "bench.lock"
+CSMS_CLAIM: Final = "csms.lock"
 TRACES: Final = ("state", "run", "station.toml", "boot_id", "clock.json", "bus-0", "world.page")
 """What a demonstration leaves behind, besides ``*.log``, ``*.pid``, ``*.port`` and ``*.sock``."""
 
@@ -47,7 +48,7 @@ def prepare(place: Path, *, keep: bool) -> None:
     """Make the folder ready: private to its user and, unless ``keep``, without what an earlier run left.
 
     Raises:
-        NoPlace: a bench serves it, or it holds something that no bench made.
+        NoPlace: a bench or a CSMS serves it, or it holds something that no bench made.
     """
     try:
         place.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -56,9 +57,10 @@ def prepare(place: Path, *, keep: bool) -> None:
         raise NoPlace(f"{place} cannot be used: {exc.strerror}") from exc
     if strange:
         raise NoPlace(f"{place} is not empty and no bench's folder, expected a new or an empty one")
-    holder = _holder(place)
-    if holder is not None:
-        raise NoPlace(f"a bench already serves {place} (process {holder}): stop it, or use another --dir")
+    for server, lock in (("bench", CLAIM), ("CSMS", CSMS_CLAIM)):
+        holder = _holder(place / lock)
+        if holder is not None:
+            raise NoPlace(f"a {server} already serves {place} (process {holder}): stop it, or use another --dir")
     if keep:
         return
     for path in (*(place / name for name in TRACES), *_leftovers(place)):
@@ -127,10 +129,10 @@ def _leftovers(place: Path) -> list[Path]:
     return found + list(place.glob("reader-*"))
 
 
-def _holder(place: Path) -> str | None:
-    """Return who serves a folder, None when nobody does."""
+def _holder(lock: Path) -> str | None:
+    """Return who holds a folder's lock, None when nobody does."""
     try:
-        claim = (place / CLAIM).open("r", encoding="utf-8", errors="replace")
+        claim = lock.open("r", encoding="utf-8", errors="replace")
     except FileNotFoundError:
         return None
     with claim:

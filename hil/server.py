@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import fcntl
 import os
 import signal
 import time
@@ -14,6 +13,7 @@ from typing import Any, Final
 
 from drivers.bench.wire import HEARTBEAT_PERIOD_S, PageWriter, PilotSample, check_socket_path
 from hil.all_verbs import register_all
+from hil.claim import Taken, claim
 from hil.control import Verbs
 from hil.control_server import ControlServer
 from hil.dut import StationProcesses
@@ -265,13 +265,7 @@ async def serve(
 
 
 def _claim(directory: Path) -> int:
-    fd = os.open(directory / "bench.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
-        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as exc:
-        holder = os.read(fd, 32).decode(errors="replace").strip()
-        os.close(fd)
-        raise BenchRefused(f"a bench already serves {directory} (process {holder or 'unknown'})") from exc
-    os.ftruncate(fd, 0)
-    os.write(fd, f"{os.getpid()}\n".encode())
-    return fd
+        return claim(directory / "bench.lock")
+    except Taken as exc:
+        raise BenchRefused(f"a bench already serves {directory} (process {exc.holder})") from exc

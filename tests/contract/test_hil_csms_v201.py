@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import ssl
 import sys
 from collections.abc import AsyncIterator
@@ -262,3 +263,31 @@ async def test_a_port_that_is_taken_is_said_so(csms: Csms, tmp_path: Path) -> No
         _, errors = await process.communicate()
     assert process.returncode == 1
     assert f"cannot serve 127.0.0.1:{csms.port}" in errors.decode()
+
+
+async def test_a_second_csms_in_one_folder_is_refused_and_the_first_goes_on(csms: Csms) -> None:
+    port = (csms.setting.directory / "csms.port").read_text()
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "hil.csms_server", "--dir", str(csms.setting.directory), stderr=asyncio.subprocess.PIPE
+    )
+    async with asyncio.timeout(20):
+        _, errors = await process.communicate()
+    assert process.returncode == 1
+    assert f"a CSMS already serves {csms.setting.directory} (process {os.getpid()})" in errors.decode()
+    assert (csms.setting.directory / "csms.port").read_text() == port
+    async with CsmsLink(csms.control_path) as link:
+        assert (await link.ask("state"))["port"] == csms.port
+
+
+async def test_a_csms_that_was_killed_does_not_stop_the_next_one(tmp_path: Path) -> None:
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "hil.csms_server", "--dir", str(tmp_path), stdout=asyncio.subprocess.PIPE
+    )
+    assert process.stdout is not None
+    async with asyncio.timeout(20):
+        assert await process.stdout.readline()
+        process.kill()
+        await process.wait()
+    assert (tmp_path / "csms.sock").exists()
+    async with Csms(Setting(directory=tmp_path)) as csms, CsmsLink(csms.control_path) as link:
+        assert (await link.ask("state"))["port"] == csms.port

@@ -59,14 +59,16 @@ def test_a_folder_that_no_bench_made_is_left_alone(tmp_path: Path) -> None:
     assert (tmp_path / "state").exists()
 
 
-def test_a_folder_that_a_bench_serves_is_refused_with_its_process(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("server", "lock"), [("bench", "bench.lock"), ("CSMS", "csms.lock")])
+def test_a_folder_that_somebody_serves_is_refused_with_its_process(tmp_path: Path, server: str, lock: str) -> None:
     import fcntl
 
-    with (tmp_path / "bench.lock").open("w") as claim:
+    (tmp_path / "bench.lock").touch()
+    with (tmp_path / lock).open("w") as claim:
         claim.write("4711\n")
         claim.flush()
         fcntl.flock(claim, fcntl.LOCK_EX)
-        with pytest.raises(NoPlace, match=r"already serves .* \(process 4711\)"):
+        with pytest.raises(NoPlace, match=rf"a {server} already serves .* \(process 4711\)"):
             prepare(tmp_path, keep=False)
 
 
