@@ -102,7 +102,7 @@ class Story:
             self._tap = self._mover(Entry(at_s=at_s, source="card", text=f"{value} on the reader", label="the tap"))
             yield self._tap
         elif signal.startswith("dut."):
-            yield from self._process(at_s, signal.removeprefix("dut."), value)
+            yield from self._start_or_end(at_s, signal.removeprefix("dut."), value)
         elif signal == "power" and known:
             text = "power is back" if value else "power cut: guard and agent are dead, every output falls"
             label = "the power's return" if value else "the cut"
@@ -114,7 +114,7 @@ class Story:
         elif signal == "net" and known:
             yield self._mover(Entry(at_s=at_s, source="network", text=NET_WORDS.get(str(value), str(value))))
 
-    def _process(self, at_s: float, role: str, pid: int | None) -> Iterator[Entry]:
+    def _start_or_end(self, at_s: float, role: str, pid: int | None) -> Iterator[Entry]:
         if pid is not None:
             gone = self._ends.pop(role, None)
             entry = Entry(
