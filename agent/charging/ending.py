@@ -43,13 +43,16 @@ class Ending:
         self._seen_open_s = now_s
         self.unconfirmed = False
 
-    def step(self, now_s: float, condition: EvseCondition | None, reading: MeterReading | None) -> LastWord | None:
+    def step(
+        self, now_s: float, condition: EvseCondition | None, reading: MeterReading | None, trouble: str = "was silent"
+    ) -> LastWord | None:
         """Return the last word, or ``None`` while waiting.
 
         Args:
             now_s: monotonic time.
             condition: the guard's word; ``None`` while it is lost.
             reading: the newest believed reading of any age.
+            trouble: what is the matter with the meter if no reading comes, as in "the meter was silent".
         """
         self._watch_opening(now_s, condition)
         if self._open_s is None:
@@ -72,7 +75,7 @@ class Ending:
             )
         age_s = None if reading is None else now_s - reading.taken_s
         text = "no register" if age_s is None else f"the newest register is {age_s:.0f} s old"
-        return LastWord(reading=reading, gap=f"the meter was silent after the contactor opened; {text}")
+        return LastWord(reading=reading, gap=f"the meter {trouble} after the contactor opened; {text}")
 
     @property
     def waits_for(self) -> str:

@@ -234,7 +234,7 @@ class Evse(EvseState):
         if self.transaction is None or self.ending is None:
             return
         # A permit of a former life of the agent may still be in force.
-        last = self.ending.step(turn.now_s, self.condition, self.meter.newest)
+        last = self.ending.step(turn.now_s, self.condition, self.meter.newest, self.meter.trouble)
         if last is None:
             if self.ending.wants_reading:
                 self._ask_reading(turn)
@@ -267,8 +267,7 @@ class Evse(EvseState):
             transaction.decide_end(turn, StopReason.POWER_LOSS, None, None)
         gap = None
         if self.layout.metered and reading is None:
-            why = self.meter.error or "the meter was silent after the power cut"
-            gap = f"power was cut and {why}; the register is the last durable one"
+            gap = f"power was cut and the meter {self.meter.trouble} after it; the register is the last durable one"
         self.free_vend_again = not self.around.layout.authorization_required
         self._close(turn, transaction, reading, gap)
 

@@ -90,6 +90,11 @@ class Meter:
                 return self._refuse(reading.taken_s)
         return self._doubt(reading, energy_wh)
 
+    @property
+    def trouble(self) -> str:
+        """Return what is the matter while no reading is believed, as in "the meter was silent"."""
+        return "was silent" if self.refused_s is None else f"was not believed ({self.error})"
+
     def fail(self, error: str) -> None:
         """Note that the meter could not be read."""
         self.error = error
