@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final
 
 from hil.control import Kind, Parameter, Verb, VerbError, Verbs
-from hil.dut import all_dead
+from hil.dut import PID_MAX, all_dead
 from hil.station_files import Clock
 from hil.trace import OPERATORS, Condition
 
@@ -131,7 +131,7 @@ def _utc_s(utc: str | None) -> float:
 def register(verbs: Verbs, body: BenchVerbs | type[BenchVerbs]) -> None:
     """Add the verbs; with the class itself as ``body`` they can be described but not run."""
     role = Parameter(name="role", kind=Kind.TEXT, help="which process", choices=_ROLES, positional=True)
-    pid = Parameter(name="pid", kind=Kind.INT, help="its process id", minimum=1, positional=True)
+    pid = Parameter(name="pid", kind=Kind.INT, help="its process id", minimum=1, maximum=PID_MAX, positional=True)
     off = Parameter(
         name="off_s", kind=Kind.NUMBER, help="power comes back by itself; left out: power_on", default=None, unit="s",
         minimum=0, maximum=86400,
@@ -142,7 +142,9 @@ def register(verbs: Verbs, body: BenchVerbs | type[BenchVerbs]) -> None:
             choices=("unknown", "set", "step", "system"),
         ),
         Parameter(name="utc", kind=Kind.TEXT, help="for set: ISO 8601 with time zone", default=None),
-        Parameter(name="seconds", kind=Kind.NUMBER, help="for step", default=None, unit="s"),
+        Parameter(
+            name="seconds", kind=Kind.NUMBER, help="for step", default=None, unit="s", minimum=-1e9, maximum=1e9
+        ),
     )  # fmt: skip
     since_help = "monotonic time; negative: so long ago"
     trace = (

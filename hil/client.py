@@ -23,6 +23,7 @@ from typing import Any, Final
 
 from drivers.bench.wire import WireError, check_socket_path
 
+_LONGEST_WAIT_S: Final = 86400.0  # of any verb; more is refused at once
 _ANSWER_TIMEOUT_S: Final = 30.0
 _START_TIMEOUT_S: Final = 20.0
 _LIMIT_BYTES: Final = 256 * 1024 * 1024
@@ -263,7 +264,8 @@ def _patience_s(arguments: dict[str, Any]) -> float:
     """Return how long an answer may take: a verb may wait itself, and pass on what waits (``csms``)."""
     passed_on = arguments.get("arguments")
     waits = [arguments.get("timeout_s"), passed_on.get("timeout_s") if isinstance(passed_on, dict) else None]
-    return _ANSWER_TIMEOUT_S + sum(float(wait) for wait in waits if isinstance(wait, int | float))
+    sound = (wait for wait in waits if isinstance(wait, int | float) and 0 <= wait <= _LONGEST_WAIT_S)
+    return _ANSWER_TIMEOUT_S + sum(map(float, sound))
 
 
 def _result(answer: dict[str, Any]) -> Any:

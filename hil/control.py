@@ -6,10 +6,13 @@
 from __future__ import annotations
 
 import difflib
+import math
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from enum import Enum
 from typing import Any
+
+from hil.plain_json import flaw
 
 
 class VerbError(Exception):
@@ -149,7 +152,10 @@ def check_arguments(verb: Verb, arguments: Mapping[str, Any]) -> dict[str, Any]:
 
 def _converted(parameter: Parameter, value: Any) -> Any:
     if parameter.kind is Kind.NUMBER and isinstance(value, int) and not isinstance(value, bool):
-        return float(value)
+        try:
+            return float(value)
+        except OverflowError:
+            return value  # beyond any number of the world: refused as what it is
     if parameter.kind is Kind.TEXTS and isinstance(value, str):
         return [value]
     return value
@@ -160,6 +166,8 @@ def _problem(parameter: Parameter, value: Any) -> str | None:
         return None
     if not _right_type(parameter.kind, value):
         return f"{parameter.name} is {value!r}, expected {_expected(parameter)}"
+    if parameter.kind in (Kind.ANY, Kind.OBJECT) and (found := flaw(value)):
+        return f"{parameter.name}: {found}"
     if parameter.choices and value not in parameter.choices:
         hint = _suggestion(str(value), {str(choice): choice for choice in parameter.choices}, listed=False)
         return f"{parameter.name} is {value!r}, expected {_expected(parameter)}{hint}"
@@ -173,39 +181,48 @@ def _problem(parameter: Parameter, value: Any) -> str | None:
 def _right_type(kind: Kind, value: Any) -> bool:
     match kind:
         case Kind.TEXT:
-            return isinstance(value, str)
+            return isinstance(value, str) and _encodable(value)
         case Kind.INT:
             return isinstance(value, int) and not isinstance(value, bool)
         case Kind.NUMBER:
-            return isinstance(value, float)
+            return isinstance(value, float) and math.isfinite(value)
         case Kind.BOOL:
             return isinstance(value, bool)
         case Kind.TEXTS:
-            return isinstance(value, list) and all(isinstance(item, str) for item in value)
+            return isinstance(value, list) and all(isinstance(item, str) and _encodable(item) for item in value)
         case Kind.OBJECT:
             return isinstance(value, dict)
         case Kind.ANY:
             return True
 
 
+def _encodable(text: str) -> bool:
+    """Say whether UTF-8 can carry a text: JSON can name half a character (RFC 8259 section 8.2), no wire can."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
 def _expected(parameter: Parameter) -> str:
     if parameter.choices:
         return "one of " + ", ".join(str(choice) for choice in parameter.choices)
     words = {
-        Kind.TEXT: "a text",
+        Kind.TEXT: "a text in UTF-8",
         Kind.INT: "a whole number",
-        Kind.NUMBER: "a number",
+        Kind.NUMBER: "a finite number",
         Kind.BOOL: "true or false",
         Kind.ANY: "a value",
-        Kind.TEXTS: "a list of texts",
+        Kind.TEXTS: "a list of texts in UTF-8",
         Kind.OBJECT: "an object",
     }[parameter.kind]
     if parameter.minimum is not None and parameter.maximum is not None:
-        words += f" in {parameter.minimum:g}-{parameter.maximum:g}"
+        words += f" in {parameter.minimum:.10g}-{parameter.maximum:.10g}"
     elif parameter.minimum is not None:
-        words += f" of at least {parameter.minimum:g}"
+        words += f" of at least {parameter.minimum:.10g}"
     elif parameter.maximum is not None:
-        words += f" of at most {parameter.maximum:g}"
+        words += f" of at most {parameter.maximum:.10g}"
     return f"{words} {parameter.unit}".rstrip()
 
 

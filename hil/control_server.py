@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 from pathlib import Path
 from typing import Any, Final
 
 from hil.control import VerbError, Verbs
+from hil.plain_json import flaw
 
 _LINE_LIMIT_BYTES: Final = 1024 * 1024
+
+log: Final = logging.getLogger("hil.control")
 
 
 class ControlServer:
@@ -54,7 +58,7 @@ class ControlServer:
     async def _answer(self, line: bytes, writer: asyncio.StreamWriter) -> None:
         answer = await self._result(line)
         try:
-            writer.write(json.dumps(answer, separators=(",", ":")).encode() + b"\n")
+            writer.write(_encoded(answer))
             await writer.drain()
         except ConnectionError:
             return  # nobody is left to be answered
@@ -62,7 +66,7 @@ class ControlServer:
     async def _result(self, line: bytes) -> dict[str, Any]:
         try:
             request = json.loads(line)
-        except ValueError as exc:
+        except (ValueError, RecursionError) as exc:
             return {"id": None, "ok": False, "error": f"not JSON: {exc}"}
         if not isinstance(request, dict) or not isinstance(request.get("verb"), str):
             return {"id": None, "ok": False, "error": 'expected an object such as {"id": 1, "verb": "state"}'}
@@ -72,4 +76,23 @@ class ControlServer:
             result = await self._verbs.call(verb, request)
         except (VerbError, ValueError, OSError, TimeoutError) as exc:
             return {"id": request_id, "ok": False, "error": str(exc) or type(exc).__name__}
+        except Exception as exc:
+            # Who asks waits for an answer, and a test bench that stays silent about its own defect looks like a defect
+            # of the station under test. So every verb answers, also one that has a bug; the traceback is in the log.
+            log.exception("verb %r failed", verb)
+            return {"id": request_id, "ok": False, "error": f"internal error: {_named(exc)}"}
         return {"id": request_id, "ok": True, "result": result}
+
+
+def _encoded(answer: dict[str, Any]) -> bytes:
+    """Return an answer's line. What JSON cannot say, an infinity for example, is told as an error."""
+    try:
+        text = json.dumps(answer, separators=(",", ":"), allow_nan=False)
+    except (ValueError, TypeError, RecursionError) as exc:
+        request_id = answer["id"] if flaw(answer["id"]) is None else None
+        text = json.dumps({"id": request_id, "ok": False, "error": f"internal error: {_named(exc)}"})
+    return text.encode() + b"\n"
+
+
+def _named(exc: Exception) -> str:
+    return f"{type(exc).__name__}: {exc}"

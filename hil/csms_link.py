@@ -10,6 +10,7 @@ from typing import Any, Final, Self
 
 CONNECT_TIMEOUT_S: Final = 5.0
 ANSWER_MARGIN_S: Final = 5.0
+LONGEST_WAIT_S: Final = 3600.0  # of any verb of the CSMS
 LINE_LIMIT_BYTES: Final = 64 * 1024 * 1024  # an answer can hold the frames of a long soak
 
 
@@ -78,13 +79,15 @@ class CsmsLink:
         """
         if self._writer is None:
             raise CsmsUnreachable(f"not connected to {self._path}")
-        patience_s = answer_timeout_s or float(args.get("timeout_s", 30.0)) + ANSWER_MARGIN_S
+        asked_s = args.get("timeout_s", 30.0)  # anything, when a user gave it: the CSMS says what is wrong with it
+        waiting_s = float(asked_s) if isinstance(asked_s, int | float) and 0 <= asked_s <= LONGEST_WAIT_S else 0.0
+        patience_s = answer_timeout_s or waiting_s + ANSWER_MARGIN_S
         number = next(self._ids)
         future: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
         self._open[number] = future
         try:
             async with asyncio.timeout(patience_s):
-                self._writer.write(json.dumps({"id": number, "verb": verb, **args}).encode() + b"\n")
+                self._writer.write(json.dumps({**args, "id": number, "verb": verb}).encode() + b"\n")
                 await self._writer.drain()
                 return await future
         except TimeoutError as exc:

@@ -25,6 +25,7 @@ from hil.csms_desk import Desk, arrival_of
 from hil.csms_frames import Direction, FrameKind
 from hil.csms_script import Manner, Rule, merge_patch
 from hil.ledger_rows import Arrival, ProblemKind
+from hil.plain_json import read_json
 
 # A frame is booked in the same step of the loop as it is recorded, so that whoever waits for it finds it in the book.
 ocpp.messages.ASYNC_VALIDATION = False
@@ -169,7 +170,7 @@ class Peer:
             return
         try:
             message = _package.unpack(raw)
-        except OCPPError as exc:
+        except (OCPPError, RecursionError) as exc:
             self._garbage(raw, f"not an OCPP-J frame: {exc}")
             return
         kind, action, message_id, payload = _describe(raw)
@@ -180,7 +181,7 @@ class Peer:
             await self._treat(arrival, message, raw, self._desk.script.take(action))
             self._desk.frames.changed()
         elif isinstance(message, Call):
-            self._garbage(raw, "a CALL needs a text as id and as action")
+            self._garbage(raw, "a CALL needs a text as id and as action, and finite numbers, not deeply nested")
         else:
             await self._take_answer(message, raw)
 
@@ -284,7 +285,7 @@ class Peer:
 def _describe(text: str) -> tuple[FrameKind, str | None, str | None, Any]:
     """Read (kind, action, message id, payload) off a frame; anything unreadable is garbage."""
     try:
-        frame = json.loads(text)
+        frame = read_json(text)
     except ValueError:
         return FrameKind.GARBAGE, None, None, None
     match frame:

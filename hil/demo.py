@@ -28,7 +28,7 @@ from hil.house import House, HouseOptions
 from hil.launch import LaunchFailed
 from hil.picture import draw_charge
 from hil.station_toml import StationOptions
-from hil.timeline import Style, Timeline
+from hil.timeline import Style, Timeline, sayable
 
 READY_S: Final = 20.0
 MOST_CHARGING_S: Final = 3600.0
@@ -235,7 +235,7 @@ class Demo:
         if self._options.picture is not None:
             title = f"One charge, OCPP {self._options.ocpp}"
             picture = draw_charge(self._feed.trace, self._feed.frames, begin_s=begin_s, title=title)
-            self._options.picture.write_text(picture, encoding="utf-8")
+            self._options.picture.write_text(picture, encoding="utf-8", errors="backslashreplace")
             self._say(f"The picture is {self._options.picture}")
         return not faults
 
@@ -286,7 +286,7 @@ class Demo:
 
     def _say(self, text: str, *, end: str = "\n") -> None:
         self._line_open = not end
-        print(text, end=end, flush=True)
+        print(sayable(text, sys.stdout.encoding), end=end, flush=True)
 
 
 async def _first_of(work: asyncio.Task[None], watch: asyncio.Task[None]) -> None:

@@ -9,6 +9,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
+PID_MAX: Final = 4_194_304
+"""Greatest process id there can be. Source: Linux, proc_sys_kernel(5), pid_max."""
 _DEATH_TIMEOUT_S: Final = 5.0
 
 

@@ -141,6 +141,12 @@ def render(entries: Iterable[Entry], style: Style, *, start_s: float | None = No
     return "\n".join(line for entry in ordered for line in timeline.lines(entry)) + "\n"
 
 
+def sayable(text: str, encoding: str | None) -> str:
+    """Return a text as an output can say it: what a wire or a verb brought may hold half a character, for example."""
+    known = encoding or "utf-8"
+    return text.encode(known, "backslashreplace").decode(known)
+
+
 def span(seconds: float) -> str:
     """Say how long something took, in the unit a reader wants: 0.4 ms, 41 ms, 3.2 s, 2 min 05 s, 1 h 07 min."""
     if seconds < 0.00995:

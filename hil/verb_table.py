@@ -43,9 +43,9 @@ def _parameter(parameter: dict[str, Any]) -> str:
     if "choices" in parameter:
         kind = ", ".join(str(choice) for choice in parameter["choices"])
     elif "minimum" in parameter and "maximum" in parameter:
-        kind += f" {parameter['minimum']:g}-{parameter['maximum']:g}"
+        kind += f" {parameter['minimum']:.10g}-{parameter['maximum']:.10g}"
     elif "minimum" in parameter:
-        kind += f" from {parameter['minimum']:g}"
+        kind += f" from {parameter['minimum']:.10g}"
     unit = f" {parameter['unit']}" if "unit" in parameter else ""
     if parameter.get("required"):
         default = "required"

@@ -298,11 +298,23 @@ def test_every_wrong_request_is_answered_with_what_was_expected(bench: Bench) ->
         bench.unplug()
     with pytest.raises(BenchError, match=r"it was never seen, did you mean 'evse1\.plugged'"):
         bench.wait("evse1.plugd", "==", True, timeout_s=0)
+    for odd in (float("nan"), float("inf"), 10**400):
+        with pytest.raises(BenchError, match=r"current_a is .*, expected a finite number in 0-80 A"):
+            bench.draw(current_a=odd)
+        with pytest.raises(BenchError, match=r"seconds is .*, expected a finite number"):
+            bench.clock(mode="step", seconds=odd)
+        with pytest.raises(BenchError, match=r"timeout_s is .*, expected a finite number"):
+            bench.wait("evse1.load", "==", True, timeout_s=odd)
+    for pid in (0, 4194305, 4194304999, 10**30):
+        with pytest.raises(BenchError, match=f"pid is {pid}, expected a whole number in 1-4194304"):
+            bench.dut_register(role="agent", pid=pid)
     with pytest.raises(BenchError, match="expected a time such as"):
         bench.clock(mode="set", utc="tomorrow")
 
 
-@pytest.mark.parametrize("line", [b"nonsense\n", b"[]\n", b'{"verb": 5}\n'])
+@pytest.mark.parametrize(
+    "line", [b"nonsense\n", b"[]\n", b'{"verb": 5}\n', b"[" * 9999 + b"\n", b'{"verb":"x","id":NaN}\n']
+)
 def test_a_line_that_is_no_request_is_answered_too(bench: Bench, line: bytes) -> None:
     with socket.socket(socket.AF_UNIX) as client:
         client.connect(str(bench.directory / "bench.sock"))

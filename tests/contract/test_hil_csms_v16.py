@@ -369,9 +369,12 @@ async def test_wrong_verbs_and_arguments_say_what_was_expected(link: CsmsLink) -
         ("script", {"reply": "ok"}, "reply without action, expected the name of an action or '*'"),
         ("script", {"clock": {"speed": 2}}, "clock: unknown key 'speed', expected one of skew_s, text"),
         ("script", {"tokens": {"A": "Fine"}}, "status of token A 'Fine' is unknown, expected one of Accepted"),
-        ("wait", {"timeout_s": -1}, "timeout_s is -1.0, expected a number in 0-3600 s"),
+        ("wait", {"timeout_s": -1}, "timeout_s is -1.0, expected a finite number in 0-3600 s"),
         ("wait", {"kind": "letter"}, "kind is 'letter', expected one of call, result, error, garbage"),
         ("wait", {"count": "two"}, "count is 'two', expected a whole number"),
+        ("send", {"text": "half \ud800"}, r"text is 'half \ud800', expected a text in UTF-8"),
+        ("call", {"action": "A", "payload": {"a": [float("inf")]}}, "payload: inf is in it, expected finite numbers"),
+        ("wait", {"timeout_s": float("nan")}, "timeout_s is nan, expected a finite number in 0-3600 s"),
         ("disconnect", {}, "station None is not connected, connected are: none"),
     ):
         with pytest.raises(CsmsRefused) as refused:
@@ -393,3 +396,18 @@ async def test_open_questions_fail_when_the_csms_goes_away(tmp_path: Path) -> No
         await csms.__aexit__()
         with pytest.raises(CsmsUnreachable):
             await waiting
+
+
+@pytest.mark.parametrize("frame", ["[" * 900 + "]" * 900, "[" * 99_999, '[3,"1",{"a":NaN}]', '[3,"1",{"a":1e999}]'])
+async def test_a_frame_that_no_parser_should_like_is_garbage_both_ways_and_the_station_stays(
+    csms: Csms, link: CsmsLink, frame: str
+) -> None:
+    async with connect(csms.url + "CP1", subprotocols=[Subprotocol("ocpp1.6")]) as connection, asyncio.timeout(5):
+        assert await link.ask("send", text=frame) == {}
+        assert await connection.recv() == frame
+        await connection.send(frame)
+        await connection.send('[2,"7","Heartbeat",{}]')
+        assert str(await connection.recv()).startswith('[3,"7",')
+    found = (await link.ask("messages", direction="out"))["frames"]
+    assert [each["kind"] for each in found] == ["garbage", "result"]
+    assert [each["kind"] for each in await link.problems()] == ["frame"]

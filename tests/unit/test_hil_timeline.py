@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 
-from hil.timeline import Entry, Style, Timeline, render, span
+from hil.timeline import Entry, Style, Timeline, render, sayable, span
 
 TAP = Entry(at_s=100.0, source="card", text="04A2B3C4 is held to reader 1", label="the tap")
 ACCEPTED = Entry(at_s=100.041, source="CSMS", text="Authorize → Accepted", cause=TAP)
@@ -94,3 +94,9 @@ def test_spans_are_given_in_the_unit_a_reader_wants() -> None:
 
 def test_no_entries_are_no_lines() -> None:
     assert render([], Style()) == ""
+
+
+def test_what_an_output_cannot_say_is_escaped() -> None:
+    assert sayable("half \ud800 → Grüße", "utf-8") == "half \\ud800 → Grüße"
+    assert sayable("half \ud800 →", "ascii") == "half \\ud800 \\u2192"
+    assert sayable("→", None) == "→"

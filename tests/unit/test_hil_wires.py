@@ -123,7 +123,8 @@ async def test_defaults_are_filled_in() -> None:
         ("plug", {"mode": "weldd"}, "mode is 'weldd', expected one of welded, ok, did you mean 'welded'?"),
         ("plug", {"mode": "ok", "evse": 3}, "evse is 3, expected a whole number in 1-2"),
         ("plug", {"mode": "ok", "evse": True}, "evse is True, expected a whole number in 1-2"),
-        ("plug", {"mode": "ok", "delay_s": -1}, "delay_s is -1.0, expected a number of at least 0 s"),
+        ("plug", {"mode": "ok", "delay_s": -1}, "delay_s is -1.0, expected a finite number of at least 0 s"),
+        ("plug", {"mode": "ok", "delay_s": float("nan")}, "delay_s is nan, expected a finite number of at least 0 s"),
         ("plug", {"mode": "ok", "dely_s": 1}, "no parameter 'dely_s', did you mean 'delay_s'?"),
     ],
 )
