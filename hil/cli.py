@@ -6,7 +6,9 @@ import argparse
 import asyncio
 import difflib
 import importlib
+import importlib.metadata
 import json
+import math
 import os
 import sys
 from pathlib import Path
@@ -15,6 +17,8 @@ from typing import Any, Final
 from drivers.bench.wire import WireError
 from hil.all_verbs import describe_all
 from hil.client import Bench, BenchError
+from hil.csms_parameters import is_text
+from hil.dut import PID_MAX
 
 _DELEGATED: Final = {"demo": "hil.demo", "csms": "hil.csms_server"}
 
@@ -53,6 +57,7 @@ def build_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="charge-bench", description="The simulated world around a charging station.", allow_abbrev=False
     )
+    parser.add_argument("--version", action="version", version=f"charge-bench {_version()}")
     parser.add_argument(
         "--dir",
         type=Path,
@@ -63,7 +68,7 @@ def build_parser() -> argparse.ArgumentParser:
     _add_serve(commands)
     commands.add_parser("demo", help="play one charge with real processes and print it as a timeline", add_help=False)
     for verb in describe_all():
-        command = commands.add_parser(verb["name"], aliases=_dashed(verb["name"]), help=verb["summary"])
+        command = commands.add_parser(verb["name"], aliases=_dashed(verb["name"]), help=_escaped(verb["summary"]))
         command.set_defaults(verb=verb["name"], description=verb)
         for parameter in verb["parameters"]:
             _add_parameter(command, parameter)
@@ -183,11 +188,11 @@ def _add_serve(commands: Any) -> None:
     serve = commands.add_parser("serve", help="run a bench in the foreground")
     serve.add_argument("--evses", type=int, default=1, choices=range(1, 65), metavar="N", help="EVSEs, 1-64")
     serve.add_argument("--readers", type=int, default=1, choices=range(65), metavar="N", help="card readers, 0-64")
-    serve.add_argument("--energy-wh", type=float, default=120_000.0, help="registers at the start, Wh")
-    serve.add_argument("--energy-factor", type=float, default=1.0, help="multiplies counted energy, nothing else")
+    serve.add_argument("--energy-wh", type=_number, default=120_000.0, help="registers at the start, Wh")
+    serve.add_argument("--energy-factor", type=_number, default=1.0, help="multiplies counted energy, nothing else")
     serve.add_argument("--mirror", choices=("nc", "no"), default="nc", help="mirror contact at rest")
     serve.add_argument("--tethered", action="store_true", help="fixed cable: no proximity contact")
-    serve.add_argument("--parent", type=int, metavar="PID", help="end when this process ends")
+    serve.add_argument("--parent", type=_pid, metavar="PID", help="end when this process ends")
     serve.add_argument(
         "--set",
         type=_setting,
@@ -201,7 +206,8 @@ def _add_serve(commands: Any) -> None:
 def _add_parameter(command: argparse.ArgumentParser, parameter: dict[str, Any]) -> None:
     unit = f", {parameter['unit']}" if "unit" in parameter else ""
     default = "" if parameter.get("required") else f" (default {json.dumps(parameter['default'])})"
-    extra: dict[str, Any] = {"help": f"{parameter['help']}{unit}{default}", "type": _CONVERTERS[parameter["type"]]}
+    extra: dict[str, Any] = {"help": _escaped(f"{parameter['help']}{unit}{default}")}
+    extra |= {"action": _Arguments} if parameter["type"] == "object" else {"type": _CONVERTERS[parameter["type"]]}
     if "choices" in parameter:
         extra["metavar"] = "{" + ",".join(str(choice) for choice in parameter["choices"]) + "}"
     if parameter.get("positional"):
@@ -229,18 +235,25 @@ def _truth(text: str) -> bool:
 def _anything(text: str) -> Any:
     try:
         return json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         return text
 
 
-def _pairs(text: str) -> dict[str, Any]:
-    value = _anything(text)
-    if isinstance(value, dict):
-        return value
-    name, equals, rest = text.partition("=")
-    if not name or not equals:
-        raise argparse.ArgumentTypeError(f"{text!r}: expected NAME=VALUE or a JSON object")
-    return {name: _anything(rest)}
+class _Arguments(argparse.Action):
+    """Reads NAME=VALUE for the verb of the CSMS that was named before: text stays as it is, all else may be JSON."""
+
+    def __call__(self, parser: Any, namespace: Any, values: Any, option_string: str | None = None) -> None:
+        """Set the list of objects."""
+        setattr(namespace, self.dest, [self._object(namespace.ask, text) for text in values or ()])
+
+    def _object(self, ask: str, text: str) -> dict[str, Any]:
+        value = _anything(text)
+        if isinstance(value, dict):
+            return value
+        name, equals, rest = text.partition("=")
+        if not name or not equals:
+            raise argparse.ArgumentError(self, f"{text!r}: expected NAME=VALUE or a JSON object")
+        return {name: rest if is_text(ask, name) else _anything(rest)}
 
 
 def _setting(text: str) -> tuple[str, str]:
@@ -250,14 +263,41 @@ def _setting(text: str) -> tuple[str, str]:
     return name, value
 
 
+def _number(text: str) -> float:
+    try:
+        number = float(text)
+    except ValueError:
+        number = math.nan
+    if not math.isfinite(number):
+        raise argparse.ArgumentTypeError(f"{text!r}: expected a finite number")
+    return number
+
+
+def _pid(text: str) -> int:
+    if not text.isdecimal() or not 1 <= int(text) <= PID_MAX:
+        raise argparse.ArgumentTypeError(f"{text!r}: expected a process id in 1-{PID_MAX}")
+    return int(text)
+
+
+def _escaped(text: str) -> str:
+    """Return a text that argparse shows as it is: it formats help with ``%``."""
+    return text.replace("%", "%%")
+
+
+def _version() -> str:
+    try:
+        return importlib.metadata.version("charge-agent")
+    except importlib.metadata.PackageNotFoundError:
+        return "(not installed)"
+
+
 _CONVERTERS: Final[dict[str, Any]] = {
     "text": str,
     "int": int,
-    "number": float,
+    "number": _number,
     "bool": _truth,
     "any": _anything,
     "texts": str,
-    "object": _pairs,
 }
 
 if __name__ == "__main__":

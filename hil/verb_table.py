@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from hil.all_verbs import describe_all
-from hil.csms_verbs import PARAMETERS, CsmsVerbs
+from hil.csms_parameters import PARAMETERS
+from hil.csms_verbs import CsmsVerbs
 
 
 def bench_table() -> str:

@@ -10,9 +10,10 @@ from pathlib import Path
 import pytest
 
 import hil
-from hil.cli import build_parser
+from hil.all_verbs import describe_all
+from hil.cli import build_parser, main
 from hil.control import Kind, Parameter, Verb, VerbError, Verbs
-from hil.csms_verbs import PARAMETERS
+from hil.csms_parameters import PARAMETERS
 from hil.modbus_slave import Fault, ModbusSlave, Quantities, RegisterMap, Unit, crc16
 from hil.paths import config_dir
 from hil.rdm6300 import card_frame
@@ -168,7 +169,44 @@ def test_the_command_line_is_made_from_the_verbs() -> None:
     options = build_parser().parse_args(["wait", "evse1.load", "==", "true", "--timeout-s", "3"])
     asked = build_parser().parse_args(["csms", "script", "boot=Pending", "interval_s=5"])
     assert (asked.ask, asked.arguments) == ("script", [{"boot": "Pending"}, {"interval_s": 5}])
+    asked = build_parser().parse_args(["csms", "send", 'text=[2,"1","Foo",{}]', "identity=7", 'call={"a":1}'])
+    assert asked.arguments == [{"text": '[2,"1","Foo",{}]'}, {"identity": "7"}, {"call": {"a": 1}}]
+    assert build_parser().parse_args(["csms", "send", '{"text":"x"}']).arguments == [{"text": "x"}]
+    assert build_parser().parse_args(["csms", "state"]).arguments == []
     assert (options.signal, options.op, options.value, options.timeout_s) == ("evse1.load", "==", True, 3.0)
+
+
+@pytest.mark.parametrize("command", ["", "serve", "demo", "csms --password x", *(v["name"] for v in describe_all())])
+def test_every_command_explains_itself(command: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit, match="0"):
+        main([*command.split(), "--help"])
+    assert f"usage: charge-bench {command.split()[0] if command else ''}" in capsys.readouterr().out
+
+
+def test_the_command_says_its_version(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit, match="0"):
+        main(["--version"])
+    assert re.fullmatch(r"charge-bench \d+\.\d+\.\d+\S*\n", capsys.readouterr().out)
+
+
+@pytest.mark.parametrize(
+    ("line", "text"),
+    [
+        ("draw nan", "'nan': expected a finite number"),
+        ("car --max-current-a inf", "'inf': expected a finite number"),
+        ("clock step --seconds 1e999", "'1e999': expected a finite number"),
+        ("power_cut --off-s soon", "'soon': expected a finite number"),
+        ("serve --energy-wh nan", "'nan': expected a finite number"),
+        ("serve --parent 4194304999", "'4194304999': expected a process id in 1-4194304"),
+        ("csms send text", "'text': expected NAME=VALUE or a JSON object"),
+    ],
+)
+def test_a_wrong_argument_is_said_with_what_was_expected(
+    line: str, text: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit, match="2"):
+        main(line.split())
+    assert text in capsys.readouterr().err
 
 
 PROTOCOL = (config_dir().parent / "docs" / "bench-protocol.md").read_text(encoding="utf-8")
