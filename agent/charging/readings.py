@@ -59,6 +59,7 @@ class Meter:
         self._layout = layout
         self.newest: MeterReading | None = None
         self.error = ""
+        self._silent = False
         self.refused_s: float | None = None
         self._base: tuple[float, float, float] | None = None  # Wh, at s, headroom Wh
         self._doubted: list[MeterReading] = []
@@ -77,6 +78,7 @@ class Meter:
         if self._base is not None and reading.taken_s <= self._base[1]:
             return Belief.OLD
         reading = _finite(reading)
+        self._silent = False
         energy_wh = reading.energy_import_wh
         if energy_wh is None or energy_wh < 0:
             self.error = "no register" if energy_wh is None else f"register of {energy_wh:.0f} Wh is negative"
@@ -93,11 +95,12 @@ class Meter:
     @property
     def trouble(self) -> str:
         """Return what is the matter while no reading is believed, as in "the meter was silent"."""
-        return "was silent" if self.refused_s is None else f"was not believed ({self.error})"
+        return "was silent" if self._silent or not self.error else f"was not believed ({self.error})"
 
     def fail(self, error: str) -> None:
         """Note that the meter could not be read."""
         self.error = error
+        self._silent = True
 
     def fresh(self, now_s: float, stale_s: float) -> MeterReading | None:
         """Return the newest believed reading unless it is older than ``stale_s``."""
