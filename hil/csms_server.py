@@ -265,7 +265,7 @@ async def _run(setting: Setting) -> int:
             print(f"csms ready {csms.url}", flush=True)
             await csms.stopped.wait()
     except CsmsRefused as exc:
-        print(f"charge-bench csms: {exc}: stop it (charge-bench csms stop), or use another --dir", file=sys.stderr)
+        print(f"charge-bench csms: {exc}: stop it, or use another --dir", file=sys.stderr)
         return 1
     except (OSError, ssl.SSLError) as exc:
         print(f"charge-bench csms cannot serve {setting.host}:{setting.port}: {exc}", file=sys.stderr)
