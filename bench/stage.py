@@ -77,6 +77,7 @@ class Stage:
         self.station_file = directory / "station.toml"
         self.bench = AsyncBench(directory)
         self.launcher = Launcher(directory)
+        self.world_pid = 0
         self._options = options
 
     async def __aenter__(self) -> Self:
@@ -84,6 +85,7 @@ class Stage:
         serve = [sys.executable, "-m", "hil.cli", "--dir", str(self.directory), "serve", "--parent", str(os.getpid())]
         child = await self.launcher.start("bench", [*serve, "--evses", "1", "--readers", "1"])
         await child.says("is ready", timeout_s=READY_S)
+        self.world_pid = child.pid
         await self.bench.connect()
         self.station_file.write_text(self._station_text(), encoding="utf-8")
         return self
