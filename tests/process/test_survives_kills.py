@@ -203,8 +203,8 @@ async def test_a_station_file_that_broke_beyond_repair_still_leaves_safe_outputs
         what="the guard's last act",
         timeout_s=PATIENT_S,
     )
-    state = (await house.bench.state())["evses"]["1"]
-    assert (state["load"], state["pilot_mode"]) == (False, "steady_low")
+    await house.bench.wait("evse1.load", "==", False, timeout_s=PATIENT_S)
+    assert (await house.bench.state())["evses"]["1"]["pilot_mode"] == "steady_low"
 
 
 async def test_a_guard_that_stays_away_suspends_and_the_card_still_ends_the_transaction_when_it_is_back(
