@@ -11,6 +11,7 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from decimal import Decimal, InvalidOperation
 from enum import Enum
+from functools import lru_cache
 from typing import Final
 
 import msgspec
@@ -172,6 +173,11 @@ def key_of(ref: VariableRef) -> str:
     return f"{ref.component}{component_instance}{place}.{ref.variable}{instance}".casefold()
 
 
+@lru_cache(maxsize=512)
+def _plain_key(component: str, variable: str, instance: str | None) -> str:
+    return key_of(VariableRef(component=component, variable=variable, instance=instance))
+
+
 class VariableBook:
     """Definitions and values of every variable. Holds no lock: the core loop owns it.
 
@@ -238,11 +244,8 @@ class VariableBook:
         return True
 
     def text(self, component: str, variable: str, instance: str | None = None) -> str:
-        """Return the value as text. Raises ``KeyError`` for a variable that does not exist: a bug of the caller."""
-        key = key_of(VariableRef(component=component, variable=variable, instance=instance))
-        if self._live is not None and self._definitions[key].access is Access.READ_ONLY:
-            return self._live().get(key, self._values[key][0])
-        return self._values[key][0]
+        """Return the stored value as text. Raises ``KeyError`` for a variable that does not exist: a bug."""
+        return self._values[_plain_key(component, variable, instance)][0]
 
     def integer(self, component: str, variable: str, instance: str | None = None) -> int:
         """Return the value as an integer; an unset one is 0."""

@@ -19,6 +19,8 @@ from agent.model.inputs import GuardLinkChanged, GuardReported, Input
 from drivers.api import DriverError, DriverUnavailable
 
 RETRY_S: Final = 0.1  # wait before the socket is tried again; the guard starts in less than a second
+RETRY_LATE_S: Final = 1.0  # the same after LATE_S without it
+LATE_S: Final = 5.0
 SILENT_S: Final = 5.0  # reports come at least once a second; silence of this length means the link is dead
 BUS_TIMEOUT_S: Final = 2.0  # a register read through the guard's bus
 
@@ -57,6 +59,8 @@ class GuardLink:
 
     async def run(self) -> None:
         """Keep the link; returns never."""
+        loop = asyncio.get_running_loop()
+        since_s = loop.time()
         while True:
             try:
                 await self._serve()
@@ -64,8 +68,10 @@ class GuardLink:
                 self.error = str(error)
                 self._lost.set(True, socket=str(self._path), error=self.error)
             finally:
+                if self._welcome is not None:
+                    since_s = loop.time()
                 self._drop()
-            await asyncio.sleep(RETRY_S)
+            await asyncio.sleep(RETRY_S if loop.time() - since_s < LATE_S else RETRY_LATE_S)
 
     def perform(self, effect: PermitEffect) -> None:
         """Send one effect; lost when there is no link (the core grants anew when it is back)."""
