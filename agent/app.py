@@ -59,7 +59,6 @@ if TYPE_CHECKING:
     from agent.runtime.guard_link import GuardLink
     from agent.runtime.headline import Headline
     from agent.runtime.meters import MeterPoll
-    from agent.runtime.readers import ReaderWatch
     from agent.store import StoredState, StoreThread
 
 JOURNAL: Final = "journal.sqlite"
@@ -108,9 +107,7 @@ class Application:
         self._booted = asyncio.Event()
         self._early: list[Input] = []
         self._core: CoreLoop | None = None
-        self._polls: list[MeterPoll] = []
         self._poll_of: dict[int, MeterPoll] = {}
-        self._watches: list[ReaderWatch] = []
         self._supervisor = Supervisor(time.monotonic)
         self._store: StoreThread | None = None
         self._store_trouble = ""
@@ -403,14 +400,15 @@ class Application:
                 time.monotonic,
                 self._deliver,
             )
-            self._polls.append(poll)
             for evse in evses:
                 self._poll_of[evse.id] = poll
             self._supervisor.add(f"meters.{bus}", poll.run)
         for reader in self._settings.readers:
             watch = ReaderWatch(reader.name, self._reader_of(reader), _token_kind(reader), self._deliver)
-            self._watches.append(watch)
-            self._supervisor.add(f"reader.{reader.name}", watch.run)
+            self._supervisor.add(f"reader.{reader.name}", watch.run, on_failure=self._reader_failed)
+
+    def _reader_failed(self, error: str, raised: bool) -> None:
+        self._deliver(FaultChanged(code=FaultCode.READER_LOST, raised=raised, text=error))
 
     def _meters_of(
         self, bus: str | None, evses: Sequence[EvseSettings]

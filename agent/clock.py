@@ -116,7 +116,3 @@ class Clock:
             if utc_s is not None:
                 self._anchors[self.boot_id] = utc_s - self._monotonic()
                 self._unsaved = True
-
-    def knows(self, stamp: Stamp) -> bool:
-        """Return whether ``resolve`` gives a known time rather than a bound."""
-        return stamp.utc_s is not None or stamp.boot_id in self._anchors

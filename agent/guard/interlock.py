@@ -1,4 +1,4 @@
-"""May the contactor be closed? A pure function of all permissions, asked anew in every scan.
+"""May the contactor be closed? A pure function of all permissions, asked anew when anything may differ.
 
 There is no state here and no way around: whatever the scan remembers, it closes or keeps closed only what
 ``missing`` has nothing against. The reasons are the strings of ``Report.waiting_for``, in this order.

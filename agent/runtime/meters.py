@@ -9,7 +9,7 @@ import msgspec
 
 from agent.log import Condition, get_logger
 from agent.model.inputs import Input, ReadingFailed, ReadingTaken
-from drivers.api import DriverError, Meter, MeterReading
+from drivers.api import DriverError, Meter
 
 
 class _Place(msgspec.Struct):
@@ -48,7 +48,6 @@ class MeterPoll:
         self._wake = asyncio.Event()
         self._log = get_logger("meters")
         self._places: dict[int, _Place] = {}
-        self.newest: dict[int, MeterReading] = {}
 
     def ask(self, evse_id: int) -> None:
         """Read this EVSE's meter before anything else."""
@@ -103,5 +102,4 @@ class MeterPoll:
             self._deliver(ReadingFailed(evse_id=place.evse_id, error=str(error)))
             return
         place.silent.set(False, evse_id=place.evse_id, bus=self.bus, failures=place.failures)
-        self.newest[place.evse_id] = reading
         self._deliver(ReadingTaken(evse_id=place.evse_id, reading=reading))
