@@ -230,7 +230,7 @@ class Application:
             station=self._station,
             storage=store,
             clock=self._clock,
-            desk=self._desk(store),
+            desks=(self._desk(store),),
             csms=self._csms,
             perform_permit=lambda effect: self._guard.perform(effect),
             ask_reading=self._ask_reading,

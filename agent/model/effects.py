@@ -43,6 +43,24 @@ class ForgetTokens(msgspec.Struct, frozen=True, kw_only=True):
     """Durable: empty the authorization cache."""
 
 
+class SaveDocument(msgspec.Struct, frozen=True, kw_only=True):
+    """Durable: keep ``body`` (JSON of the room that owns ``kind``) under ``key``; ``None`` removes it.
+
+    Saying the same again writes nothing.
+    """
+
+    kind: str
+    key: str
+    body: bytes | None
+
+
+class ReplaceDocuments(msgspec.Struct, frozen=True, kw_only=True):
+    """Durable: ``bodies`` are the documents of ``kind`` from now on, all at once; what is equal is not written again."""
+
+    kind: str
+    bodies: dict[str, bytes]
+
+
 class GrantPermit(msgspec.Struct, frozen=True, kw_only=True):
     """Send (or renew) a permit to the guard."""
 
@@ -115,13 +133,15 @@ class Notice(msgspec.Struct, frozen=True, kw_only=True):
     fields: dict[str, str | int | float | bool | None] = msgspec.field(default_factory=dict)
 
 
-Durable = Record | SaveTransaction | SaveAvailability | CacheToken | ForgetTokens
+Durable = Record | SaveTransaction | SaveAvailability | CacheToken | ForgetTokens | SaveDocument | ReplaceDocuments
 Effect = (
     Record
     | SaveTransaction
     | SaveAvailability
     | CacheToken
     | ForgetTokens
+    | SaveDocument
+    | ReplaceDocuments
     | GrantPermit
     | WithdrawPermit
     | HoldCable

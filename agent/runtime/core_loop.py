@@ -15,7 +15,7 @@ from agent.charging.station import Station
 from agent.clock import Clock
 from agent.errors import StoreError
 from agent.log import Condition, get_logger
-from agent.model.commands import Answered, AnyOutcome, Outcome, ResetKind
+from agent.model.commands import Answered, AnyOutcome, Command, Outcome, ResetKind
 from agent.model.effects import (
     Answer,
     AskAuthorization,
@@ -28,8 +28,10 @@ from agent.model.effects import (
     HoldCable,
     Notice,
     Record,
+    ReplaceDocuments,
     Restart,
     SaveAvailability,
+    SaveDocument,
     SaveTransaction,
     ShowState,
     StatusChanged,
@@ -39,7 +41,6 @@ from agent.model.facts import TransactionStarted
 from agent.model.faults import FaultCode
 from agent.model.ids import IdToken
 from agent.model.inputs import CommandReceived, FaultChanged, Input, TimePassed
-from agent.runtime.desk import CommandDesk
 from agent.runtime.guard_link import PermitEffect
 
 STORE_RETRY_S: Final = 2.0  # pause between attempts to write what a failing store refused
@@ -75,10 +76,21 @@ class Csms(Protocol):
         """The journal has something new."""
 
 
+class Desk(Protocol):
+    """Answers commands that need no charging decision."""
+
+    def takes(self, command: Command) -> bool:
+        """Return whether this desk answers the command."""
+
+    async def handle(self, command: Command) -> AnyOutcome:
+        """Return the outcome; what it changed is durable by then. Bounded: other inputs wait meanwhile."""
+
+
 class CoreLoop:
     """Owns the station.
 
     Args:
+        desks: answer what needs no charging decision; the first that takes a command answers it.
         perform_permit: sends a permit effect to the guard.
         ask_reading: has a meter read now.
         restart: ends the process so that its supervisor starts it again.
@@ -90,7 +102,7 @@ class CoreLoop:
         station: Station,
         storage: Storage,
         clock: Clock,
-        desk: CommandDesk,
+        desks: Sequence[Desk],
         csms: Csms,
         perform_permit: Callable[[PermitEffect], None],
         ask_reading: Callable[[int], None],
@@ -100,7 +112,7 @@ class CoreLoop:
         self.station = station
         self._storage = storage
         self._clock = clock
-        self._desk = desk
+        self._desks = desks
         self._perform_permit = perform_permit
         self._ask_reading = ask_reading
         self._restart = restart
@@ -146,10 +158,11 @@ class CoreLoop:
     async def _step(self, item: Input) -> None:
         if self._retry_at_s is not None and self._clock.mono_s() >= self._retry_at_s:
             await self._commit(())
-        if isinstance(item, CommandReceived) and self._desk.takes(item.command):
-            outcome = await self._desk.handle(item.command)
-            self._answer(item.command_id, outcome)
-            return
+        if isinstance(item, CommandReceived):
+            for desk in self._desks:
+                if desk.takes(item.command):
+                    self._answer(item.command_id, await desk.handle(item.command))
+                    return
         await self._perform(self.station.handle(item, self._clock.now()))
 
     async def _perform(self, effects: Sequence[Effect]) -> None:
@@ -159,7 +172,16 @@ class CoreLoop:
         durables: list[Durable] = [
             effect
             for effect in effects
-            if isinstance(effect, Record | SaveTransaction | SaveAvailability | CacheToken | ForgetTokens)
+            if isinstance(
+                effect,
+                Record
+                | SaveTransaction
+                | SaveAvailability
+                | CacheToken
+                | ForgetTokens
+                | SaveDocument
+                | ReplaceDocuments,
+            )
         ]
         kept = await self._commit(durables)
         for effect in effects:

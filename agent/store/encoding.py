@@ -46,6 +46,11 @@ def fact_checksum(transaction_id: str, kind: str, fact: bytes) -> int:
     return zlib.crc32(fact, zlib.crc32(f"{transaction_id}\0{kind}\0".encode()))
 
 
+def document_checksum(kind: str, name: str, body: bytes) -> int:
+    """Return the check sum of a document."""
+    return zlib.crc32(body, zlib.crc32(f"{kind}\0{name}\0".encode()))
+
+
 def decode_fact(transaction_id: str, kind: str, fact: bytes, checksum: int) -> Fact:
     """Return the fact of a journal row.
 

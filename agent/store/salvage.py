@@ -19,7 +19,7 @@ from typing import Any, Final
 import msgspec
 
 from agent.store.connection import PRAGMAS, Connect, Connection
-from agent.store.encoding import Unreadable
+from agent.store.encoding import Unreadable, document_checksum
 from agent.store.journal import StoredRow, fact_of
 from agent.store.schema import Migration, migrate, version_of
 
@@ -34,6 +34,7 @@ _NUMBERED: Final = {
     "transactions": "rowid",
     "authorizations": "number",
     "boots": "number",
+    "documents": "number",
 }
 _KEYED: Final = {"variables": "key", "availability": "evse_id, connector_id", "meta": "key"}
 
@@ -123,6 +124,8 @@ def _copy_tables(
     old = _open_source(source, connect)
     try:
         for table in (*_NUMBERED, *_KEYED):
+            if _never_had(old, table):
+                continue
             columns = [str(row[1]) for row in fresh.execute(f"PRAGMA table_info({table})").fetchall()]
             reading = _Reading(old, table, columns)
             rows[table], lost[table] = _insert(fresh, table, columns, reading.rows())
@@ -167,7 +170,20 @@ def _always(_values: Sequence[Any]) -> bool:
     return True
 
 
-_INTACT: Final[dict[str, Callable[[Sequence[Any]], bool]]] = {"facts": _intact_fact}
+def _intact_document(values: Sequence[Any]) -> bool:
+    _number, kind, name, body, checksum = values
+    return isinstance(body, bytes) and document_checksum(str(kind), str(name), body) == checksum
+
+
+_INTACT: Final[dict[str, Callable[[Sequence[Any]], bool]]] = {"facts": _intact_fact, "documents": _intact_document}
+
+
+def _never_had(old: Connection, table: str) -> bool:
+    """Return whether the damaged file is of a release before ``table``."""
+    try:
+        return old.execute("SELECT 1 FROM sqlite_master WHERE name = ?", (table,)).fetchone() is None
+    except sqlite3.Error:
+        return False
 
 
 def _keep_sequence(old: Connection, fresh: Connection) -> None:

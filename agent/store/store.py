@@ -8,7 +8,16 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Final, Self, assert_never
 
-from agent.model.effects import CacheToken, Durable, ForgetTokens, Record, SaveAvailability, SaveTransaction
+from agent.model.effects import (
+    CacheToken,
+    Durable,
+    ForgetTokens,
+    Record,
+    ReplaceDocuments,
+    SaveAvailability,
+    SaveDocument,
+    SaveTransaction,
+)
 from agent.model.facts import Fact
 from agent.model.journal import JournalRow
 from agent.model.moment import Stamp
@@ -252,6 +261,10 @@ class Store:
         if held is not None and held.utc_s is None:
             held.utc_s = utc_s
 
+    def documents(self, kind: str) -> dict[str, bytes]:
+        """Return the documents of ``kind`` by key, in order of arrival; damaged ones are left out."""
+        return self._database.read(lambda connection: tables.documents(connection, kind, [])).get(kind, {})
+
     def queue(self, limit: int = 100, offset: int = 0) -> tuple[QueueRow, ...]:
         """Return undelivered facts for people: waiting ones in order of delivery, then dead letters, oldest first."""
         hidden = self._lane.unsettled  # delivered, still in the file, and at its front
@@ -427,6 +440,10 @@ def _save(connection: Connection, durable: Durable) -> None:
             tables.cache_token(connection, durable)
         case ForgetTokens():
             tables.forget_tokens(connection)
+        case SaveDocument():
+            tables.save_document(connection, durable.kind, durable.key, durable.body)
+        case ReplaceDocuments():
+            tables.replace_documents(connection, durable.kind, durable.bodies)
         case Record():
             raise AssertionError("facts are appended by commit")
         case _:

@@ -12,7 +12,7 @@ from agent.model.effects import CacheToken, SaveAvailability
 from agent.model.facts import TransactionRecord
 from agent.model.variables import StoredValue, ValueSource
 from agent.store.connection import Connection
-from agent.store.encoding import Unreadable, decode_record, decode_token, encode
+from agent.store.encoding import Unreadable, decode_record, decode_token, document_checksum, encode
 from agent.store.values import StoredState
 
 CACHE_LIMIT = 1000  # authorizations kept; the one learned first goes first
@@ -109,6 +109,41 @@ def forget_tokens(connection: Connection) -> None:
     connection.execute("DELETE FROM authorizations")
 
 
+def save_document(connection: Connection, kind: str, name: str, body: bytes | None) -> None:
+    """Keep a document, or remove it. Saying the same again writes nothing."""
+    if body is None:
+        connection.execute("DELETE FROM documents WHERE kind = ? AND name = ?", (kind, name))
+        return
+    connection.execute(
+        "INSERT INTO documents (kind, name, body, crc32) VALUES (?, ?, ?, ?) ON CONFLICT (kind, name) DO UPDATE"
+        " SET body = excluded.body, crc32 = excluded.crc32 WHERE body <> excluded.body OR crc32 <> excluded.crc32",
+        (kind, name, body, document_checksum(kind, name, body)),
+    )
+
+
+def replace_documents(connection: Connection, kind: str, bodies: Mapping[str, bytes]) -> None:
+    """Make ``bodies`` the documents of ``kind``; what is equal is not written again."""
+    for (name,) in connection.execute("SELECT name FROM documents WHERE kind = ?", (kind,)).fetchall():
+        if name not in bodies:
+            save_document(connection, kind, name, None)
+    for name, body in bodies.items():
+        save_document(connection, kind, name, body)
+
+
+def documents(connection: Connection, kind: str | None, problems: list[str]) -> dict[str, dict[str, bytes]]:
+    """Return the documents of ``kind``, or all, by kind and key; damaged ones are left out and named."""
+    found: dict[str, dict[str, bytes]] = {}
+    rows = connection.execute(
+        "SELECT kind, name, body, crc32 FROM documents WHERE ? IS NULL OR kind = ? ORDER BY number", (kind, kind)
+    )
+    for of_kind, name, body, checksum in rows:
+        if document_checksum(of_kind, name, body) == checksum:
+            found.setdefault(of_kind, {})[name] = body
+        else:
+            problems.append(f"{of_kind} {name}: the stored text was damaged")
+    return found
+
+
 def save_values(connection: Connection, values: Iterable[StoredValue]) -> None:
     """Keep values of variables."""
     for each in values:
@@ -186,6 +221,7 @@ def load(connection: Connection, *, waiting: int) -> StoredState:
         last_good_utc_s=_number(meta.get(_LAST_GOOD_UTC), problems),
         station_id=meta.get(_STATION_ID, ""),
         notes={key.removeprefix(_NOTE): value for key, value in meta.items() if key.startswith(_NOTE)},
+        documents=documents(connection, None, problems),
         problems=tuple(problems),
     )
 

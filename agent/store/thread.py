@@ -193,6 +193,10 @@ class StoreThread:
         """See ``Store.fix_utc``."""
         await self._call(lambda store: store.fix_utc(seq, utc_s))
 
+    async def documents(self, kind: str) -> dict[str, bytes]:
+        """See ``Store.documents``."""
+        return await self._call(lambda store: store.documents(kind), changes=False)
+
     async def queue(self, limit: int = 100, offset: int = 0) -> tuple[QueueRow, ...]:
         """See ``Store.queue``."""
         return await self._call(lambda store: store.queue(limit, offset), changes=False)

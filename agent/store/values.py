@@ -25,6 +25,7 @@ class StoredState(msgspec.Struct, frozen=True, kw_only=True):
         station_id: a UUID made when the file was made.
         notes: small texts that others keep here, by name.
         problems: stored values that could not be read and were left out, in words.
+        documents: small values of other rooms: kind -> key -> JSON, in order of arrival.
     """
 
     transactions: tuple[TransactionRecord, ...] = ()
@@ -39,6 +40,7 @@ class StoredState(msgspec.Struct, frozen=True, kw_only=True):
     station_id: str = ""
     notes: Mapping[str, str] = msgspec.field(default_factory=dict)
     problems: tuple[str, ...] = ()
+    documents: Mapping[str, Mapping[str, bytes]] = msgspec.field(default_factory=dict)
 
 
 class RowState(Enum):

@@ -8,7 +8,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from agent.model.commands import TokenVerdict, Verdict
-from agent.model.effects import CacheToken, SaveAvailability, SaveTransaction
+from agent.model.effects import CacheToken, SaveAvailability, SaveDocument, SaveTransaction
 from agent.model.variables import StoredValue, ValueSource
 from agent.store import Store
 from agent.store.schema import released_migrations
@@ -22,7 +22,11 @@ def make(path: Path) -> None:
     store, _report = Store.open(path, boot_id=BOOT)
     verdict = TokenVerdict(verdict=Verdict.ACCEPTED, group="fleet", expires_utc_s=1.8e9)
     store.commit(
-        [CacheToken(token=CARD, verdict=verdict), SaveAvailability(operative=False, evse_id=2)],
+        [
+            CacheToken(token=CARD, verdict=verdict),
+            SaveAvailability(operative=False, evse_id=2),
+            SaveDocument(kind="colour", key="led", body=b'"blue"'),
+        ],
         values=[StoredValue(key="samplectrlr.interval", value="30", source=ValueSource.CSMS, file_value="60")],
         anchor_utc_minus_mono_s=1.7e9,
         last_good_utc_s=1.7e9,

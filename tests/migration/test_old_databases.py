@@ -19,7 +19,16 @@ NEXT = Migration(
     version=released_migrations()[-1].version + 1,
     sql="\n".join(
         f"ALTER TABLE {table} ADD COLUMN colour TEXT NOT NULL DEFAULT 'grey'; -- a later release"
-        for table in ("facts", "dead_letters", "transactions", "variables", "authorizations", "availability", "boots")
+        for table in (
+            "facts",
+            "dead_letters",
+            "transactions",
+            "variables",
+            "authorizations",
+            "availability",
+            "boots",
+            "documents",
+        )  # fmt: skip
     ),
     oldest_reader=1,
 )
@@ -29,6 +38,12 @@ def copied(old: Path, directory: Path) -> Path:
     path = directory / "journal.sqlite"
     shutil.copyfile(old, path)
     return path
+
+
+def test_documents_of_a_database_that_knew_them_come_back(tmp_path: Path) -> None:
+    store, _report = Store.open(copied(OLD[-1], tmp_path), boot_id=BOOT)
+    assert store.load().documents == {"colour": {"led": b'"blue"'}}
+    store.close()
 
 
 def check(store: Store) -> None:

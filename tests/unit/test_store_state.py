@@ -7,7 +7,16 @@ from pathlib import Path
 import pytest
 
 from agent.model.commands import TokenVerdict, Verdict
-from agent.model.effects import CacheToken, Durable, ForgetTokens, Record, SaveAvailability, SaveTransaction
+from agent.model.effects import (
+    CacheToken,
+    Durable,
+    ForgetTokens,
+    Record,
+    ReplaceDocuments,
+    SaveAvailability,
+    SaveDocument,
+    SaveTransaction,
+)
 from agent.model.ids import IdToken
 from agent.model.variables import StoredValue, ValueSource
 from agent.store import Opened, Store, StoredState
@@ -137,4 +146,38 @@ def test_sizes_are_those_of_the_files(tmp_path: Path) -> None:
     assert sizes.used_bytes > 10 * 4096
     assert sizes.wal_bytes > 0
     assert sizes.disk_free_bytes > 0
+    store.close()
+
+
+def test_documents_come_back_by_kind_and_key(tmp_path: Path) -> None:
+    state = after_restart(
+        tmp_path,
+        [
+            SaveDocument(kind="profile", key="7", body=b"{}"),
+            SaveDocument(kind="profile", key="8", body=b"[]"),
+            SaveDocument(kind="profile", key="7", body=b"[1]"),
+            SaveDocument(kind="profile", key="8", body=None),
+            ReplaceDocuments(kind="list", bodies={"a": b"1", "b": b"2"}),
+            ReplaceDocuments(kind="list", bodies={"b": b"3", "c": b"4"}),
+        ],
+    )
+    assert state.documents == {"profile": {"7": b"[1]"}, "list": {"b": b"3", "c": b"4"}}
+
+
+def test_the_documents_of_one_kind_can_be_read_while_running(tmp_path: Path) -> None:
+    store = opened(tmp_path)
+    store.commit([SaveDocument(kind="a", key="1", body=b"x"), SaveDocument(kind="b", key="1", body=b"y")])
+    assert (store.documents("a"), store.documents("c")) == ({"1": b"x"}, {})
+    store.close()
+
+
+def test_an_equal_document_is_not_written_again(tmp_path: Path) -> None:
+    store = opened(tmp_path)
+    same = [SaveDocument(kind="a", key="1", body=b"x" * 3000), ReplaceDocuments(kind="b", bodies={"1": b"y" * 3000})]
+    store.commit(same)
+    wal = journal_path(tmp_path).with_name(f"{journal_path(tmp_path).name}-wal")
+    before = wal.stat().st_size
+    for _ in range(5):
+        store.commit(same)
+    assert wal.stat().st_size == before
     store.close()
