@@ -55,7 +55,7 @@ class SaveDocument(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ReplaceDocuments(msgspec.Struct, frozen=True, kw_only=True):
-    """Durable: ``bodies`` are the documents of ``kind`` from now on, all at once; what is equal is not written again."""
+    """Durable: ``bodies`` are the documents of ``kind`` from now on, all at once; equal ones are not written again."""
 
     kind: str
     bodies: dict[str, bytes]

@@ -28,7 +28,7 @@ NEXT = Migration(
             "availability",
             "boots",
             "documents",
-        )  # fmt: skip
+        )
     ),
     oldest_reader=1,
 )
