@@ -32,6 +32,7 @@ from drivers.api import MeterReading
 ENDING_FAULTS: Final = {
     FaultCode.EMERGENCY_STOP: StopReason.EMERGENCY_STOP,
     FaultCode.RCD_TRIPPED: StopReason.GROUND_FAULT,
+    FaultCode.RCM_TRIPPED: StopReason.GROUND_FAULT,
     FaultCode.CONTACTOR_WELDED: StopReason.OTHER,
 }
 

@@ -21,6 +21,12 @@ _REASON_OF: Final = {  # the guard's word for what is a fault here
     FaultCode.DIODE_MISSING: "diode_missing",
     FaultCode.INPUT_UNKNOWN: "input_unknown",
     FaultCode.VENTILATION_MISSING: "ventilation",
+    FaultCode.RCM_TRIPPED: "rcm",
+    FaultCode.GROUND_MISSING: "ground",
+    FaultCode.DOOR_OPEN: "door",
+    FaultCode.TILTED: "tilt",
+    FaultCode.RCD_TEST_FAILED: "rcd_test",
+    FaultCode.OVER_TEMPERATURE: "temperature",
 }
 MIN_CURRENT_A: Final = 6.0  # least current that a pilot can offer. IEC 61851-1:2017 Annex A
 

@@ -297,7 +297,7 @@ class Cycle:
         if True not in found:
             self.faults = NO_FAULTS
         else:
-            self.faults = tuple(fault for fault, is_there in zip(GuardFault, found, strict=True) if is_there)
+            self.faults = tuple(fault for fault, is_there in zip(_JUDGED_HERE, found, strict=True) if is_there)
         return known
 
     def _pilot_wrong(self, state: PilotState, now_s: float) -> bool:
@@ -409,6 +409,19 @@ class Cycle:
         )
 
 
+_JUDGED_HERE: Final = (
+    GuardFault.RCD_TRIPPED,
+    GuardFault.EMERGENCY_STOP,
+    GuardFault.PILOT_ERROR,
+    GuardFault.DIODE_MISSING,
+    GuardFault.CONTACTOR_WELDED,
+    GuardFault.CONTACTOR_STUCK_OPEN,
+    GuardFault.LOCK_FAILED,
+    GuardFault.VENTILATION_MISSING,
+    GuardFault.PROXIMITY_ERROR,
+    GuardFault.INPUT_UNKNOWN,
+    GuardFault.POWER_PATH_LOST,
+)
 _ONLY_VENTILATION: Final = (GuardFault.VENTILATION_MISSING,)
 _VEHICLE: Final = frozenset({Reason.NO_VEHICLE, Reason.VEHICLE_NOT_READY})
 _VEHICLE_OR_PERMIT: Final = _VEHICLE | {

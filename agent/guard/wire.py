@@ -76,6 +76,12 @@ class GuardFault(Enum):
     PROXIMITY_ERROR = "proximity_error"  # no cable coding while a vehicle is there
     INPUT_UNKNOWN = "input_unknown"  # an input without a fresh value
     POWER_PATH_LOST = "power_path_lost"  # the pilot's driver reports an error
+    RCM_TRIPPED = "rcm_tripped"  # residual direct current
+    GROUND_MISSING = "ground_missing"  # no protective earth
+    DOOR_OPEN = "door_open"
+    TILTED = "tilted"
+    RCD_TEST_FAILED = "rcd_test_failed"  # until the next test that passes
+    OVER_TEMPERATURE = "over_temperature"
 
 
 class OpenReason(Enum):

@@ -28,6 +28,12 @@ class FaultCode(Enum):
     STORE_FAILED = "store_failed"
     SETTINGS_LAST_GOOD = "settings_last_good"
     OVER_CURRENT = "over_current"
+    RCM_TRIPPED = "rcm_tripped"
+    GROUND_MISSING = "ground_missing"
+    DOOR_OPEN = "door_open"
+    TILTED = "tilted"
+    RCD_TEST_FAILED = "rcd_test_failed"
+    OVER_TEMPERATURE = "over_temperature"
 
 
 class Fault(msgspec.Struct, frozen=True, kw_only=True):

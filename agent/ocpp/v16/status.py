@@ -53,6 +53,12 @@ _ERROR_OF: Final[Mapping[FaultCode, Error]] = MappingProxyType(
         FaultCode.STORE_FAILED: Error.INTERNAL_ERROR,
         FaultCode.SETTINGS_LAST_GOOD: Error.OTHER_ERROR,
         FaultCode.OVER_CURRENT: Error.OVER_CURRENT_FAILURE,
+        FaultCode.RCM_TRIPPED: Error.GROUND_FAILURE,
+        FaultCode.GROUND_MISSING: Error.GROUND_FAILURE,
+        FaultCode.DOOR_OPEN: Error.OTHER_ERROR,
+        FaultCode.TILTED: Error.OTHER_ERROR,
+        FaultCode.RCD_TEST_FAILED: Error.GROUND_FAILURE,
+        FaultCode.OVER_TEMPERATURE: Error.HIGH_TEMPERATURE,
     }
 )
 _EV_ERROR_FITS: Final = frozenset({Status.PREPARING, Status.SUSPENDED_EV, Status.SUSPENDED_EVSE, Status.FINISHING})
