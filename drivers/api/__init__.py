@@ -5,7 +5,8 @@ What must not: any implementation, any import beyond the standard library (the g
 Who may import it: everybody.
 
 A driver is found by ``driver = "name"`` in the station file, through the entry-point group of its kind
-(``charge_agent.power_path``, ``.lines``, ``.meter``, ``.reader``, ``.clock``); the entry point is a ``DriverSpec``.
+(``charge_agent.power_path``, ``.controller``, ``.lines``, ``.meter``, ``.reader``, ``.clock``); the entry point is a
+``DriverSpec``. The contract of bought charge controllers is ``drivers.api.controllers``, imported by those who have one.
 """
 
 from drivers.api.contracts import (

@@ -12,6 +12,7 @@ class DriverKind(Enum):
     """The kinds of driver; the value ends the name of the entry-point group ``charge_agent.<value>``."""
 
     POWER_PATH = "power_path"
+    CONTROLLER = "controller"
     LINES = "lines"
     METER = "meter"
     READER = "reader"
