@@ -7,25 +7,17 @@ from enum import Enum
 import msgspec
 
 from agent.model.ids import IdToken
-
-
-class Verdict(Enum):
-    """The CSMS's, the cache's or the list's word on an id token."""
-
-    ACCEPTED = "accepted"
-    BLOCKED = "blocked"
-    EXPIRED = "expired"
-    INVALID = "invalid"
-    CONCURRENT = "concurrent"
-    OTHER = "other"  # no credit, not at this time or location, unknown ...
-
-
-class TokenVerdict(msgspec.Struct, frozen=True, kw_only=True):
-    """An answer about a token. ``group`` is the parent id (1.6) or group id token (2.0.1); expiry in UTC seconds."""
-
-    verdict: Verdict
-    group: str | None = None
-    expires_utc_s: float | None = None
+from agent.model.local_list import (
+    GetLocalListVersion,
+    LearnCards,
+    LocalListOutcome,
+    LocalListVersionOutcome,
+    PutCards,
+    RemoveCard,
+    SendLocalList,
+)
+from agent.model.verdicts import TokenVerdict as TokenVerdict
+from agent.model.verdicts import Verdict as Verdict
 
 
 class RequestStart(msgspec.Struct, frozen=True, kw_only=True):
@@ -33,6 +25,7 @@ class RequestStart(msgspec.Struct, frozen=True, kw_only=True):
 
     token: IdToken
     evse_id: int | None = None
+    connector_id: int | None = None
     remote_start_id: int | None = None
     group: str | None = None
 
@@ -88,6 +81,7 @@ class TriggerKind(Enum):
     TRANSACTION_EVENT = "transaction_event"
     LOG_STATUS = "log_status"
     FIRMWARE_STATUS = "firmware_status"
+    SIGN_CERTIFICATE = "sign_certificate"  # ask for a certificate of the station's own
 
 
 class TriggerMessage(msgspec.Struct, frozen=True, kw_only=True):
@@ -172,6 +166,11 @@ Command = (
     | ReportVariables
     | VendorMessage
     | GetTransactionStatus
+    | SendLocalList
+    | GetLocalListVersion
+    | PutCards
+    | RemoveCard
+    | LearnCards
 )
 
 
@@ -253,4 +252,12 @@ class TransactionStatusOutcome(msgspec.Struct, frozen=True, kw_only=True):
     messages_in_queue: bool
 
 
-AnyOutcome = Outcome | UnlockOutcome | VariablesOutcome | VendorOutcome | TransactionStatusOutcome
+AnyOutcome = (
+    Outcome
+    | UnlockOutcome
+    | VariablesOutcome
+    | VendorOutcome
+    | TransactionStatusOutcome
+    | LocalListOutcome
+    | LocalListVersionOutcome
+)
