@@ -16,18 +16,22 @@ from agent.model.local_list import (
     RemoveCard,
     SendLocalList,
 )
+from agent.model.profiles import ClearProfiles, CompositeOutcome, GetComposite, Profile, ProfilesCleared, SetProfile
+from agent.model.reservations import CancelReservation, Reserve, ReserveOutcome
+from agent.model.security import SecurityCommand, SecurityOutcome
 from agent.model.verdicts import TokenVerdict as TokenVerdict
 from agent.model.verdicts import Verdict as Verdict
 
 
 class RequestStart(msgspec.Struct, frozen=True, kw_only=True):
-    """Start charging for ``token``. ``evse_id`` ``None``: the station chooses."""
+    """Start charging for ``token``. ``evse_id`` ``None``: the station chooses. ``profile`` limits that transaction."""
 
     token: IdToken
     evse_id: int | None = None
     connector_id: int | None = None
     remote_start_id: int | None = None
     group: str | None = None
+    profile: Profile | None = None
 
 
 class RequestStop(msgspec.Struct, frozen=True, kw_only=True):
@@ -166,11 +170,17 @@ Command = (
     | ReportVariables
     | VendorMessage
     | GetTransactionStatus
+    | SetProfile
+    | ClearProfiles
+    | GetComposite
+    | Reserve
+    | CancelReservation
     | SendLocalList
     | GetLocalListVersion
     | PutCards
     | RemoveCard
     | LearnCards
+    | SecurityCommand
 )
 
 
@@ -258,6 +268,10 @@ AnyOutcome = (
     | VariablesOutcome
     | VendorOutcome
     | TransactionStatusOutcome
+    | ProfilesCleared
+    | CompositeOutcome
+    | ReserveOutcome
     | LocalListOutcome
     | LocalListVersionOutcome
+    | SecurityOutcome
 )
