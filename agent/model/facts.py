@@ -13,6 +13,7 @@ import msgspec
 from agent.model.ids import IdToken
 from agent.model.moment import Stamp
 from agent.model.sample import Sample
+from agent.model.security import SecurityEventKind
 
 
 class ChargingState(Enum):
@@ -129,7 +130,21 @@ class TransactionEnded(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     offline: bool = False
 
 
-Fact = TransactionStarted | TransactionUpdated | TransactionEnded
+class SecurityEvent(msgspec.Struct, frozen=True, kw_only=True, tag=True):
+    """Something that concerns the station's security. ``text`` holds no secret, at most 255 characters of it are told."""
+
+    event: SecurityEventKind
+    at: Stamp
+    text: str = ""
+
+    @property
+    def transaction_id(self) -> str:
+        """Return nothing: it belongs to no transaction."""
+        return ""
+
+
+Fact = TransactionStarted | TransactionUpdated | TransactionEnded | SecurityEvent
+TransactionFact = TransactionStarted | TransactionUpdated | TransactionEnded
 
 
 class TransactionRecord(msgspec.Struct, frozen=True, kw_only=True):

@@ -12,10 +12,11 @@ from __future__ import annotations
 
 from agent.model.journal import JournalRow
 from agent.model.variables import VariableBook
-from agent.ocpp.session_outputs import Failed, GiveUp
+from agent.ocpp.session_outputs import Acknowledged, Failed, GiveUp
 
 _CONTROLLER = "OCPPCommCtrlr"
 _INSTANCE = "TransactionEvent"
+_UNKNOWN_THERE = ("NotImplemented", "NotSupported")
 
 
 class Delivery:
@@ -53,6 +54,16 @@ class Delivery:
         interval_s = self._variables.integer(_CONTROLLER, "MessageAttemptInterval", _INSTANCE)
         self._not_before_s = now_s + interval_s * transmissions
         return Failed(seq=row.seq, error=error, new_message_id=new_message_id)
+
+    def event_refused(self, row: JournalRow, error: str) -> Acknowledged | GiveUp:
+        """Decide what becomes of a security event that was answered with a CALLERROR: it never holds up transactions.
+
+        A CSMS without the security extension has nothing to lose by it; any other refusal is kept as a dead letter.
+        """
+        self._not_before_s = None
+        if error.partition(":")[0] in _UNKNOWN_THERE:
+            return Acknowledged(seq=row.seq, csms_id=None)
+        return GiveUp(seq=row.seq, error=error)
 
     def hopeless(self, row: JournalRow, error: str) -> GiveUp:
         """Give up a fact that can never be sent."""

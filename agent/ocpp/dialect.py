@@ -16,6 +16,7 @@ from agent.model.ids import IdToken
 from agent.model.journal import JournalRow
 from agent.model.moment import Stamp
 from agent.model.sample import Sample
+from agent.model.security import SecurityEventKind
 from agent.model.variables import Variable, VariableEntry
 from agent.ocpp.errors import Violation
 
@@ -119,6 +120,12 @@ class Dialect(Protocol):
 
     def meter_values(self, view: EvseView, sample: Sample, resolve: Resolve) -> Message:
         """Return meter values outside the journal (asked for by a trigger)."""
+
+    def security_event(self, event: SecurityEventKind, at_utc_s: float, text: str) -> Message | None:
+        """Return a security event outside the journal; ``None`` where this version cannot say it."""
+
+    def sign_certificate(self, csr_pem: str) -> Message | None:
+        """Return the request to sign a certificate; ``None`` where this version of ours has none."""
 
     def report(self, request_id: int, entries: Sequence[VariableEntry], generated_utc_s: float) -> Sequence[Message]:
         """Return the parts of a variable report; empty where the version has none."""

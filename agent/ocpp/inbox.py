@@ -21,13 +21,16 @@ from agent.ocpp import rpc
 from agent.ocpp.dialect import Dialect
 from agent.ocpp.errors import LocalProtocolError, RemoteProtocolError, Violation
 from agent.ocpp.registration import Standing
-from agent.ocpp.session_outputs import LogLine, Output, Send, ToCore
+from agent.ocpp.session_outputs import LogLine, Output, Send, Suspicious, ToCore
 
 ANSWER_WITHIN_S: Final = 20.0
 REMEMBERED_FOR_S: Final = 60.0
 REMEMBERED: Final = 16
 UNREADABLE_ID: Final = "-1"  # what stands for an id that could not be read. OCPP 2.0.1 part 4 §4.2.3, errata
 _SHOWN_CHARS: Final = 36
+_MALFORMED: Final = frozenset(
+    {Violation.FRAME, Violation.FORMAT, Violation.PROTOCOL, Violation.OCCURRENCE, Violation.TYPE}
+)  # messages that no implementation of the standard sends: the security event InvalidMessages
 
 
 class _Waiting(msgspec.Struct, frozen=True, kw_only=True):
@@ -106,6 +109,8 @@ class Inbox:
     def refuse_frame(self, error: RemoteProtocolError, standing: Standing) -> None:
         """Answer something that is no frame, where this version does."""
         self._log("frame.unreadable", "warning", error=error.description)
+        if error.violation in _MALFORMED:
+            self._emit(Suspicious(text=f"a frame that cannot be read: {error.violation.name.lower()}"))
         silent = standing is Standing.REJECTED and self._dialect.silent_when_rejected
         unknown_type = error.violation is Violation.MESSAGE_TYPE and not self._dialect.answers_unknown_types
         no_id = error.message_id is None and not self._dialect.answers_unreadable_ids
@@ -135,6 +140,8 @@ class Inbox:
 
     def _refuse(self, call: rpc.Call, violation: Violation, why: str, now_s: float) -> None:
         self._log("call.denied", "warning", action=call.action[:_SHOWN_CHARS], violation=violation.name, why=why)
+        if violation in _MALFORMED:
+            self._emit(Suspicious(text=f"{call.action[:_SHOWN_CHARS]} is malformed: {violation.name.lower()}"))
         self._send(call, self._error_text(call.message_id, violation, why), now_s)
 
     def _send(self, call: rpc.Call, text: str, now_s: float) -> None:

@@ -97,6 +97,12 @@ class Triggered(msgspec.Struct, frozen=True, kw_only=True):
     evse_id: int | None
 
 
+class Suspicious(msgspec.Struct, frozen=True, kw_only=True):
+    """The CSMS sent something that no CSMS should send. ``text`` holds nothing of its content that could be secret."""
+
+    text: str
+
+
 class LogLine(msgspec.Struct, frozen=True, kw_only=True):
     """One log line: ``event`` is ``noun.past_verb``; no id tokens in the fields."""
 
@@ -106,5 +112,16 @@ class LogLine(msgspec.Struct, frozen=True, kw_only=True):
 
 
 Output = (
-    Send | Drop | ToCore | MarkSent | Acknowledged | Failed | GiveUp | ClockHeard | Registered | Triggered | LogLine
+    Send
+    | Drop
+    | ToCore
+    | MarkSent
+    | Acknowledged
+    | Failed
+    | GiveUp
+    | ClockHeard
+    | Registered
+    | Triggered
+    | Suspicious
+    | LogLine
 )

@@ -157,7 +157,7 @@ def queue_row(row: QueueRow) -> Answer:
     """Return one undelivered fact for people and programs."""
     return {
         "seq": row.seq,
-        "kind": row.kind,
+        "kind": row.kind if row.transaction_id else "security_event",
         "transaction": row.transaction_id,
         "csms_id": row.csms_id,
         "message_id": row.message_id,

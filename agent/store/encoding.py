@@ -7,7 +7,15 @@ from typing import Final
 
 import msgspec
 
-from agent.model.facts import Fact, TransactionEnded, TransactionRecord, TransactionStarted, TransactionUpdated, Trigger
+from agent.model.facts import (
+    Fact,
+    SecurityEvent,
+    TransactionEnded,
+    TransactionRecord,
+    TransactionStarted,
+    TransactionUpdated,
+    Trigger,
+)
 from agent.model.ids import IdToken
 
 STARTED: Final = "started"
@@ -34,6 +42,8 @@ def kind_of(fact: Fact) -> str:
             return PERIODIC if fact.trigger is Trigger.METER_PERIODIC else UPDATED
         case TransactionEnded():
             return ENDED
+        case SecurityEvent():
+            return UPDATED  # one more of those that are kept and change nothing else
 
 
 def encode(value: Fact | TransactionRecord | IdToken) -> bytes:

@@ -16,9 +16,10 @@ from agent.model.commands import (
     VariableStatus,
     VendorOutcome,
 )
+from agent.model.security import CertificateOutcome, RootsOutcome
 from agent.ocpp.codec import Payload
 from agent.ocpp.errors import LocalProtocolError
-from agent.ocpp.v16 import enums, keys, messages, types
+from agent.ocpp.v16 import enums, keys, messages, security, types
 
 _CONFIGURATION_OF: Final[Mapping[VariableStatus, enums.ConfigurationStatus]] = MappingProxyType(
     {
@@ -81,6 +82,8 @@ def response(action: str, outcome: AnyOutcome) -> Payload:
             return messages.ChangeConfigurationResponse(status=_CONFIGURATION_OF[result.status])
         case "DataTransfer", VendorOutcome():
             return messages.DataTransferResponse(status=_vendor(outcome))
+        case _, (CertificateOutcome() | RootsOutcome() | Outcome()):
+            return security.response(action, outcome)
     raise LocalProtocolError(f"{type(outcome).__name__} is no outcome of {action}")
 
 

@@ -11,12 +11,13 @@ from agent.model.evse import EvseView
 from agent.model.ids import IdToken
 from agent.model.journal import JournalRow
 from agent.model.sample import Sample
+from agent.model.security import SecurityEventKind
 from agent.model.station import EvseLayout
 from agent.model.variables import Variable, VariableEntry
 from agent.ocpp.dialect import FactAnswer, Message, Registration, Resolve, StationIdentity
 from agent.ocpp.errors import Violation
 from agent.ocpp.lenient import whole_of
-from agent.ocpp.v16 import answers, incoming, keys, messages, outgoing, status
+from agent.ocpp.v16 import answers, incoming, keys, messages, outgoing, security, status
 from agent.ocpp.v16.codes import CODE_OF
 from agent.ocpp.v16.places import STATION, Connectors, Place
 from agent.ocpp.wire_time import format_utc
@@ -130,6 +131,14 @@ class Dialect16:
         named = view.transaction_id is not None and view.csms_id is not None
         transaction = whole_of({"id": view.csms_id}, "id") if named else None
         return outgoing.meter_values(number, transaction, sample, resolve)
+
+    def security_event(self, event: SecurityEventKind, at_utc_s: float, text: str) -> Message | None:
+        """Return a SecurityEventNotification outside the journal."""
+        return security.live_security_event(event, at_utc_s, text)
+
+    def sign_certificate(self, csr_pem: str) -> Message | None:
+        """Return a SignCertificate."""
+        return security.sign_certificate(csr_pem)
 
     def report(self, request_id: int, entries: Sequence[VariableEntry], generated_utc_s: float) -> Sequence[Message]:
         """1.6 has no reports."""

@@ -36,7 +36,7 @@ from agent.ocpp.codec import Direction, members_of
 from agent.ocpp.dialect import FactAnswer, Registration
 from agent.ocpp.errors import RemoteProtocolError, Violation
 from agent.ocpp.lenient import text_of, utc_of, whole_of
-from agent.ocpp.v16 import enums, keys, messages
+from agent.ocpp.v16 import enums, keys, messages, security
 from agent.ocpp.v16.places import STATION, Connectors
 
 _VERDICT_OF: Final[Mapping[str, Verdict]] = MappingProxyType(
@@ -127,7 +127,8 @@ def command(action: str, payload: bytes, connectors: Connectors) -> Command:
     pair = messages.ACTIONS.get(action)
     if pair is not None and pair.direction is Direction.TO_CSMS:
         raise RemoteProtocolError(Violation.NOT_SUPPORTED, f"{action} is not for a station")
-    match messages.CODEC.decode_request(action, payload):
+    request = messages.CODEC.decode_request(action, payload)
+    match request:
         case messages.RemoteStartTransactionRequest() as request:
             token = IdToken(value=request.id_tag)
             if request.connector_id is None:
@@ -154,6 +155,9 @@ def command(action: str, payload: bytes, connectors: Connectors) -> Command:
             return _trigger(request, connectors)
         case messages.DataTransferRequest() as request:
             return VendorMessage(vendor=request.vendor_id, message=request.message_id, content=request.data)
+    secured = security.command(request, connectors)
+    if secured is not None:
+        return secured
     raise RemoteProtocolError(Violation.NOT_SUPPORTED, f"{action} is not for a station")
 
 

@@ -16,6 +16,7 @@ from typing import Final
 from agent.ocpp.codec import Codec, Direction, MessagePair, Payload
 from agent.ocpp.fields import Integer, String20, String25, String50, String255, String500
 from agent.ocpp.v16 import enums, types
+from agent.ocpp.v16.security_messages import SECURITY_ACTIONS
 from agent.ocpp.wire_time import WireTime, check_times
 
 # From the station to the CSMS
@@ -309,6 +310,7 @@ ACTIONS: Final[Mapping[str, MessagePair]] = MappingProxyType(
         "ClearCache": _pair(ClearCacheRequest, ClearCacheResponse, _TO_STATION),
         "UnlockConnector": _pair(UnlockConnectorRequest, UnlockConnectorResponse, _TO_STATION),
         "TriggerMessage": _pair(TriggerMessageRequest, TriggerMessageResponse, _TO_STATION),
+        **SECURITY_ACTIONS,
     }
 )
 
@@ -319,9 +321,7 @@ _NOT_SPOKEN: Final = frozenset(
         "GetLocalListVersion", "SendLocalList", "CancelReservation", "ReserveNow",
         "ClearChargingProfile", "GetCompositeSchedule", "SetChargingProfile",
         # Security whitepaper
-        "CertificateSigned", "DeleteCertificate", "ExtendedTriggerMessage", "GetInstalledCertificateIds", "GetLog",
-        "InstallCertificate", "LogStatusNotification", "SecurityEventNotification", "SignCertificate",
-        "SignedFirmwareStatusNotification", "SignedUpdateFirmware",
+        "GetLog", "LogStatusNotification", "SignedFirmwareStatusNotification", "SignedUpdateFirmware",
     }
 )  # fmt: skip
 

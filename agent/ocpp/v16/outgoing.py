@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Final
 
-from agent.model.facts import StopReason, TransactionEnded, TransactionStarted, TransactionUpdated
+from agent.model.facts import SecurityEvent, StopReason, TransactionEnded, TransactionStarted, TransactionUpdated
 from agent.model.ids import IdToken, IdTokenKind
 from agent.model.journal import JournalRow
 from agent.model.sample import Measurand, Phase, Sample, SampleContext
@@ -19,7 +19,7 @@ from agent.ocpp.dialect import Message, Resolve
 from agent.ocpp.errors import LocalProtocolError
 from agent.ocpp.fact_time import fact_time, sample_time
 from agent.ocpp.numbers import decimal_text
-from agent.ocpp.v16 import enums, messages, types
+from agent.ocpp.v16 import enums, messages, security, types
 from agent.ocpp.v16.places import Connectors
 from agent.ocpp.wire_time import WireTime, format_utc
 
@@ -95,6 +95,8 @@ def render(row: JournalRow, connectors: Connectors, resolve: Resolve) -> Message
                 transaction_data=_in_fact(row, fact.samples, resolve) or None,
             )
             return Message(action="StopTransaction", payload=stop)
+        case SecurityEvent() as fact:
+            return security.security_event(row, fact, resolve)
 
 
 def id_tag(token: IdToken) -> str:

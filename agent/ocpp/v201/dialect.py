@@ -13,11 +13,12 @@ from agent.model.evse import EvseView
 from agent.model.ids import IdToken
 from agent.model.journal import JournalRow
 from agent.model.sample import Sample
+from agent.model.security import SecurityEventKind
 from agent.model.station import EvseLayout
 from agent.model.variables import Variable, VariableEntry
 from agent.ocpp.dialect import FactAnswer, Message, Registration, Resolve, StationIdentity
 from agent.ocpp.errors import LocalProtocolError, Violation
-from agent.ocpp.v201 import answers, enums, incoming, messages, outgoing, status, types, variables
+from agent.ocpp.v201 import answers, enums, incoming, messages, outgoing, security, status, types, variables
 from agent.ocpp.v201.codes import CODE_OF
 from agent.ocpp.wire_time import format_utc
 
@@ -126,6 +127,14 @@ class Dialect201:
     def meter_values(self, view: EvseView, sample: Sample, resolve: Resolve) -> Message:
         """Return MeterValues outside the journal."""
         return outgoing.meter_values(view.evse_id, sample, resolve)
+
+    def security_event(self, event: SecurityEventKind, at_utc_s: float, text: str) -> Message | None:
+        """Return a SecurityEventNotification outside the journal."""
+        return security.live_security_event(event, at_utc_s, text)
+
+    def sign_certificate(self, csr_pem: str) -> Message | None:
+        """Return nothing: certificates of 2.0.1 are not asked for."""
+        return None
 
     def report(self, request_id: int, entries: Sequence[VariableEntry], generated_utc_s: float) -> Sequence[Message]:
         """Return the parts of a NotifyReport."""

@@ -316,6 +316,21 @@ class TriggerMessageResponse(Payload, frozen=True, kw_only=True):
     status_info: types.StatusInfo | None = None
 
 
+class SecurityEventNotificationRequest(Payload, frozen=True, kw_only=True):
+    """Something that concerns security has happened."""
+
+    type: String50
+    timestamp: WireTime
+    tech_info: String255 | None = None
+
+    def __post_init__(self) -> None:
+        check_times(self.timestamp)
+
+
+class SecurityEventNotificationResponse(Payload, frozen=True, kw_only=True):
+    """Received."""
+
+
 def _pair(request: type[Payload], response: type[Payload], direction: Direction) -> MessagePair:
     return MessagePair(request=request, response=response, direction=direction)
 
@@ -344,6 +359,9 @@ ACTIONS: Final[Mapping[str, MessagePair]] = MappingProxyType(
         "ClearCache": _pair(ClearCacheRequest, ClearCacheResponse, _TO_STATION),
         "UnlockConnector": _pair(UnlockConnectorRequest, UnlockConnectorResponse, _TO_STATION),
         "TriggerMessage": _pair(TriggerMessageRequest, TriggerMessageResponse, _TO_STATION),
+        "SecurityEventNotification": _pair(
+            SecurityEventNotificationRequest, SecurityEventNotificationResponse, _TO_CSMS
+        ),
     }
 )
 
@@ -356,7 +374,7 @@ _NOT_SPOKEN: Final = frozenset(
         "GetMonitoringReport", "GetReport", "InstallCertificate", "LogStatusNotification", "NotifyChargingLimit",
         "NotifyCustomerInformation", "NotifyDisplayMessages", "NotifyEVChargingNeeds", "NotifyEVChargingSchedule",
         "NotifyEvent", "NotifyMonitoringReport", "PublishFirmware", "PublishFirmwareStatusNotification",
-        "ReportChargingProfiles", "ReservationStatusUpdate", "ReserveNow", "SecurityEventNotification",
+        "ReportChargingProfiles", "ReservationStatusUpdate", "ReserveNow",
         "SendLocalList", "SetChargingProfile", "SetDisplayMessage", "SetMonitoringBase", "SetMonitoringLevel",
         "SetNetworkProfile", "SetVariableMonitoring", "SignCertificate", "UnpublishFirmware", "UpdateFirmware",
     }

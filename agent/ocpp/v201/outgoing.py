@@ -13,6 +13,7 @@ from typing import Final
 
 from agent.model.facts import (
     ChargingState,
+    SecurityEvent,
     StopReason,
     TransactionEnded,
     TransactionStarted,
@@ -25,7 +26,7 @@ from agent.model.moment import Stamp
 from agent.model.sample import Measurand, Phase, Sample, SampleContext, SampledValue
 from agent.ocpp.dialect import Message, Resolve
 from agent.ocpp.fact_time import fact_time, sample_time
-from agent.ocpp.v201 import enums, messages, types
+from agent.ocpp.v201 import enums, messages, security, types
 from agent.ocpp.wire_time import WireTime, format_utc
 
 _DIGITS: Final = 3  # after the point; floating point has no place on the wire
@@ -104,6 +105,8 @@ def render(row: JournalRow, resolve: Resolve) -> Message:
             event = _updated(row, fact, resolve)
         case TransactionEnded() as fact:
             event = _ended(row, fact, resolve)
+        case SecurityEvent() as fact:
+            return security.security_event(row, fact, resolve)
     return Message(action="TransactionEvent", payload=event)
 
 
