@@ -11,6 +11,9 @@ IMAGES ?= 100000
 KILLS ?= 200
 EXAMPLES ?= 150
 
+# Byte code is kept: without it every process of a test compiles the whole house anew.
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: run test check format lint types layers units soak-kill powercut fuzz bench wheel clean
 
 define install
@@ -18,6 +21,7 @@ define install
 	@echo "Installing $(1) into $(VENV) (up to a minute, the first time only) ..."
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[$(2)]'
+	@$(BIN)/python -m compileall -q agent drivers hil
 	@touch $@
 endef
 
