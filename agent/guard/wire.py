@@ -84,6 +84,15 @@ class GuardFault(Enum):
     OVER_TEMPERATURE = "over_temperature"
 
 
+class SelfTest(Enum):
+    """The residual current sensor's self-test."""
+
+    NONE = "none"  # it has no test line
+    DUE = "due"  # not tested since the guard started
+    PASSED = "passed"
+    FAILED = "failed"
+
+
 class OpenReason(Enum):
     """Why the contactor was last opened."""
 
@@ -208,6 +217,9 @@ class Report:
         permit_a, permit_phases: what it allows.
         open_reason: why the contactor was last opened.
         closings: how often it closed since the guard started.
+        reduced_a: most that the temperatures allow, A; ``None``: no reduction. reduced_why: which sensor.
+        temperature_c: of every sensor, in the station file's order; ``None`` unknown.
+        rcd_test: result of the last self-test; ``rcd_tested_s`` when it ended; ``rcd_test_why`` what failed.
     """
 
     evse_id: int
@@ -231,6 +243,12 @@ class Report:
     permit_phases: int | None
     open_reason: OpenReason
     closings: int
+    reduced_a: float | None = None
+    reduced_why: str = ""
+    temperature_c: tuple[float | None, ...] = ()
+    rcd_test: SelfTest = SelfTest.NONE
+    rcd_tested_s: float | None = None
+    rcd_test_why: str = ""
 
 
 Message = Hello | Welcome | Refused | Permit | Withdraw | HoldCable | ShowState | BusRead | BusAnswer | Report
@@ -371,6 +389,12 @@ _CHECKS: Final[dict[str, dict[str, Check]]] = {
         "permit_phases": optional(one_of(1, 3)),
         "open_reason": member(OpenReason),
         "closings": _COUNT,
+        "reduced_a": optional(_CURRENT_A),
+        "reduced_why": text(100),
+        "temperature_c": several(optional(number(-1000.0, 1000.0)), 16),
+        "rcd_test": member(SelfTest),
+        "rcd_tested_s": optional(_TIME_S),
+        "rcd_test_why": text(100),
     },
 }
 
