@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from gpiozero.pins import Factory
 
 _PULL_UP: Final = {"none": None, "up": True, "down": False}
-FACTORIES: Final = ("lgpio", "native", "rpigpio", "pigpio", "mock")
+FACTORIES: Final = ("lgpio", "gpiod", "native", "rpigpio", "pigpio", "mock")
 
 
 class GpiozeroLines:
@@ -131,7 +131,8 @@ def open_lines(*, factory: str, chip: int | None = None) -> GpiozeroLines:
     """Open the board's lines with the named gpiozero factory.
 
     Args:
-        factory: ``lgpio`` (any Raspberry Pi), ``native`` (not on a Pi 5), ``rpigpio``, ``pigpio``, or ``mock``.
+        factory: ``lgpio`` (any Raspberry Pi), ``gpiod`` (any board, lines by name), ``native`` (not on a Pi 5),
+            ``rpigpio``, ``pigpio``, or ``mock``.
         chip: number of the gpiochip, for ``lgpio``; ``None`` lets gpiozero choose by the board's model.
 
     Raises:
@@ -156,6 +157,10 @@ def _open_factory(factory: str, chip: int | None) -> tuple[Any, tuple[type[Excep
                     return SteadyLgpioFactory(chip), (PIN_ERROR,)
                 except PIN_ERROR as exc:
                     raise DriverUnavailable(f"lgpio cannot open gpiochip {chip}: {exc}") from exc
+            case "gpiod":
+                from drivers.gpio.gpiod_factory import GpiodFactory
+
+                return GpiodFactory(), ()
             case "native":
                 from gpiozero.pins.native import NativeFactory
 
@@ -193,5 +198,5 @@ SPEC = DriverSpec(
         Option(name="factory", type=str, default="lgpio", choices=FACTORIES, help="gpiozero pin factory"),
         Option(name="chip", type=int, minimum=0, maximum=64, help="gpiochip number, lgpio only; default by model"),
     ),
-    summary="On/off lines of a Raspberry Pi's header, through gpiozero",
+    summary="On/off lines through gpiozero, with a pin factory that is named",
 )

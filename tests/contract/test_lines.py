@@ -17,9 +17,14 @@ from gpiozero.pins.mock import MockFactory
 from drivers.api import DriverUnavailable, Lines
 from drivers.bench.lines import SPEC as BENCH_SPEC
 from drivers.bench.lines import open_lines as open_bench_lines
+from drivers.gpio.chips import Chips
+from drivers.gpio.gpiod_factory import GpiodFactory
+from drivers.gpio.gpiod_lines import SPEC as GPIOD_SPEC
+from drivers.gpio.gpiod_lines import GpiodLines
 from drivers.gpio.lines import SPEC as GPIO_SPEC
 from drivers.gpio.lines import GpiozeroLines, open_lines
 from hil.client import OwnBench
+from tests.contract.kernel_gpio import GpioKernel
 
 DELIVERY_S = 5.0
 
@@ -70,7 +75,48 @@ class MockBoard:
         self.factory.reset()
 
 
-@pytest.fixture(scope="module", params=[BenchBoard, MockBoard])
+class KernelBoard:
+    """Two GPIO chips of a kernel, whose lines are taken straight over libgpiod."""
+
+    output, other_output, input = "RELAY", "gpio-b:LED", "gpio-a:2"
+
+    def __init__(self, directory: Path) -> None:
+        self.kernel = self.boot()
+
+    def boot(self) -> GpioKernel:
+        return GpioKernel(
+            {
+                "/dev/gpiochip0": ("gpio-a", ["", "RELAY", "RCD", "LED"]),
+                "/dev/gpiochip1": ("gpio-b", ["LED", "", ""]),
+            }
+        )
+
+    def open(self) -> Lines:
+        self.kernel = self.boot()
+        return self.lines_over(Chips(self.kernel.module, self.kernel.paths))
+
+    def lines_over(self, chips: Chips) -> Lines:
+        return GpiodLines(chips)
+
+    def drive(self, level: bool) -> None:
+        self.kernel.drive("RCD", level)
+
+    def expect(self, line: str, level: bool) -> None:
+        box = self.kernel.chips["/dev/gpiochip1" if line == self.other_output else "/dev/gpiochip0"]
+        assert box.wires[1 if line == self.output else 0].level is level
+
+    def stop(self) -> None:
+        assert (self.kernel.open_requests, self.kernel.open_chips) == (0, 0), "closing released everything"
+
+
+class FactoryBoard(KernelBoard):
+    """The same chips behind our gpiozero factory."""
+
+    def lines_over(self, chips: Chips) -> Lines:
+        return GpiozeroLines(factory=GpiodFactory(chips))
+
+
+@pytest.fixture(scope="module", params=[BenchBoard, MockBoard, KernelBoard, FactoryBoard])
 def board(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     opened = request.param(tmp_path_factory.mktemp("lines"))
     yield opened
@@ -170,8 +216,8 @@ def test_the_global_pin_factory_is_never_touched(board: Any, lines: Lines) -> No
 
 
 def test_a_factory_must_be_known_and_present() -> None:
-    with pytest.raises(DriverUnavailable, match="gpiozero factory 'gpiod': expected one of lgpio"):
-        open_lines(factory="gpiod")
+    with pytest.raises(DriverUnavailable, match="gpiozero factory 'wiring': expected one of lgpio, gpiod"):
+        open_lines(factory="wiring")
     with pytest.raises(DriverUnavailable, match="gpiozero factory 'pigpio' cannot be opened"):
         open_lines(factory="pigpio")
     open_lines(factory="mock").close()
@@ -188,8 +234,8 @@ def test_a_machine_without_gpio_is_unavailable_not_broken(tmp_path: Path) -> Non
     assert "lgpio" in ran.stdout
 
 
-def test_both_drivers_describe_themselves() -> None:
-    assert (BENCH_SPEC.name, GPIO_SPEC.name) == ("bench", "gpio")
+def test_every_driver_describes_itself() -> None:
+    assert (BENCH_SPEC.name, GPIO_SPEC.name, GPIOD_SPEC.name) == ("bench", "gpio", "gpiod")
     assert "mock" in GPIO_SPEC.options[0].choices
 
 
