@@ -35,7 +35,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     unknown = [name for name in options.names if name not in BENCHES]
     if unknown:
         parser.error(f"{unknown[0]!r} is not one of {', '.join(BENCHES)}")
-    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # an installed agent has its byte code; this clone shall have it too
+    # An installed agent has its byte code; this clone shall have it too.
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
     load = os.getloadavg()[0]
     print(f"{os.cpu_count()} cores, {platform.machine()}, Python {platform.python_version()}, load {load:.1f} before")
     verdicts: list[Verdict] = []
