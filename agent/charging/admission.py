@@ -7,18 +7,21 @@ from enum import Enum
 
 import msgspec
 
-from agent.charging.authorization import Authorization, Say, TokenCache, judge
+from agent.charging.authorization import Authorization, Say, judge, may_use_known
 from agent.charging.cards import Choice, Deed, Place, choose
 from agent.charging.evse import Evse
+from agent.charging.known_tokens import KnownTokens
 from agent.charging.session import SessionState
 from agent.charging.surroundings import Surroundings
 from agent.charging.transaction import Transaction
 from agent.charging.turn import Turn
-from agent.model.commands import RequestStart, TokenVerdict, Verdict
+from agent.model.commands import RequestStart
 from agent.model.effects import AskAuthorization
 from agent.model.facts import StopReason
+from agent.model.faults import Fault, FaultCode
 from agent.model.ids import IdToken
 from agent.model.inputs import AuthorizationAnswered, CardPresented, FactAnswered
+from agent.model.verdicts import TokenVerdict, Verdict
 
 _TAKES: frozenset[SessionState] = frozenset(
     {SessionState.FREE, SessionState.AUTHORIZED, SessionState.PLUGGED, SessionState.FINISHED}
@@ -45,11 +48,11 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
 class Admission:
     """Decides about tokens; the EVSEs carry the decisions out."""
 
-    def __init__(self, around: Surroundings, evses: Mapping[int, Evse], cache: TokenCache) -> None:
+    def __init__(self, around: Surroundings, evses: Mapping[int, Evse], known: KnownTokens) -> None:
         """Begin with nothing asked and nothing remembered."""
         self._around = around
         self._evses = evses
-        self._cache = cache
+        self._known = known
         self._asked: dict[int, Asked] = {}
         self._last_request = 0
         self._remembered: dict[str, Authorization] = {}
@@ -61,6 +64,9 @@ class Admission:
 
     def card(self, given: CardPresented, turn: Turn) -> None:
         """Decide what one presentation of a card does."""
+        if self._known.cards.learning(turn.now_s):
+            self._known.cards.learn(given.token, turn)
+            return
         evse_ids = self._around.layout.readers.get(given.reader, ())
         if given.evse_id is not None:
             evse_ids = (given.evse_id,)
@@ -70,7 +76,13 @@ class Admission:
                 "card.ignored", token=given.token, level="warning", reason=f"reader {given.reader} serves no EVSE"
             )
             return
-        self._do(choose(given.token, places), given.token, given.reader, tuple(each.evse_id for each in places), turn)
+        evse_ids = tuple(each.evse_id for each in places)
+        known = self._known.find(given.token, turn.now.utc_s)
+        usable = known is not None and known.accepted and may_use_known(self._known.rules, online=self._around.online)
+        if known is not None and usable and self._known.rules.is_master(known.verdict.group):
+            self._master(given.token, evse_ids, turn)
+            return
+        self._do(choose(given.token, places, master=self._has_master), given.token, given.reader, evse_ids, turn)
 
     def request(self, command: RequestStart, evse_id: int, turn: Turn) -> None:
         """Start on an EVSE for the CSMS, which was found able to take it (OCPP 1.6 §5.11)."""
@@ -89,14 +101,19 @@ class Admission:
             self._evses[asked.evse_id].asking = any(each.evse_id == asked.evse_id for each in self._asked.values())
         verdict = given.verdict
         if verdict is not None:
-            self._cache.learn(asked.token, verdict, turn)
+            self._learn(asked.token, verdict, turn)
         elif asked.purpose is Purpose.START:
-            word = judge(asked.token, self._cache, self._around.variables, online=False, utc_s=turn.now.utc_s)
+            word = judge(self._known.find(asked.token, turn.now.utc_s), self._known.rules, online=False)
             turn.note("authorization.unanswered", asked.evse_id, token=asked.token, reason=word.why)
             accepted = word.say is Say.YES
             verdict = TokenVerdict(verdict=Verdict.ACCEPTED if accepted else Verdict.INVALID, group=word.group)
         else:
-            verdict = self._cache.verdict(asked.token, turn.now.utc_s)
+            known = self._known.find(asked.token, turn.now.utc_s)
+            verdict = None if known is None else known.verdict
+        if verdict is not None and verdict.verdict is Verdict.ACCEPTED and self._known.rules.is_master(verdict.group):
+            evse_ids = self._around.layout.readers.get(asked.reader or "", ())
+            self._master(asked.token, evse_ids if asked.evse_id is None or evse_ids else (asked.evse_id,), turn)
+            return
         if asked.purpose is Purpose.GROUP:
             self._group(asked, verdict, turn)
         elif verdict is not None and verdict.verdict is Verdict.ACCEPTED:
@@ -112,8 +129,10 @@ class Admission:
         own = None if transaction is None else transaction.record.token
         token = given.token or own
         verdict = given.verdict
-        if verdict is not None and token is not None:
-            self._cache.learn(token, verdict, turn)
+        # ConcurrentTx to a message that was sent twice is about the message, not about the token.
+        doubled = verdict is not None and verdict.verdict is Verdict.CONCURRENT and given.retransmitted
+        if verdict is not None and token is not None and not doubled:
+            self._learn(token, verdict, turn)
         if evse is None or transaction is None:
             return
         record = transaction.record
@@ -165,7 +184,7 @@ class Admission:
                 evse.cancel(turn, "the same card again")
             case Deed.RELEASE if evse is not None:
                 turn.note("cable.released", evse.evse_id, token=token)
-                evse.held_for = None
+                evse.release_cable()
             case Deed.START if evse is not None:
                 self._judge(Asked(purpose=Purpose.START, token=token, evse_id=evse.evse_id, reader=reader), turn)
             case Deed.ASK_GROUP if evse is not None:
@@ -199,11 +218,10 @@ class Admission:
 
     def _ask_group(self, evse: Evse, token: IdToken, reader: str, evse_ids: tuple[int, ...], turn: Turn) -> None:
         asked = Asked(purpose=Purpose.GROUP, token=token, evse_id=evse.evse_id, reader=reader)
-        variables = self._around.variables
-        name = "LocalPreAuthorize" if self._around.online else "LocalAuthorizeOffline"
-        known = self._cache.verdict(token, turn.now.utc_s) if variables.flag("AuthCtrlr", name) else None
-        if known is not None and known.verdict is Verdict.ACCEPTED:
-            self._group(asked, known, turn)
+        usable = may_use_known(self._known.rules, online=self._around.online)
+        known = self._known.find(token, turn.now.utc_s) if usable else None
+        if known is not None and known.accepted:
+            self._group(asked, known.verdict, turn)
         elif self._around.online:
             self._ask(asked, turn)
         else:
@@ -215,9 +233,11 @@ class Admission:
         if evse is None or verdict is None or verdict.verdict is not Verdict.ACCEPTED:
             turn.note("authorization.refused", asked.evse_id, token=asked.token)
             return
-        group = None if evse.transaction is None else evse.transaction.record.group
+        group = evse.held_group if evse.transaction is None else evse.transaction.record.group
         if verdict.group is not None and verdict.group == group:
-            evse.stop(StopReason.LOCAL, asked.token, turn)
+            if not evse.stop(StopReason.LOCAL, asked.token, turn):
+                turn.note("cable.released", evse.evse_id, token=asked.token)
+                evse.release_cable()
             return
         reader = asked.reader or ""
         evse_ids = self._around.layout.readers.get(reader, (evse.evse_id,))
@@ -235,7 +255,8 @@ class Admission:
     def _judge(self, asked: Asked, turn: Turn) -> None:
         if not self._welcome(asked, turn):
             return
-        word = judge(asked.token, self._cache, self._around.variables, online=self._around.online, utc_s=turn.now.utc_s)
+        known = self._known.find(asked.token, turn.now.utc_s)
+        word = judge(known, self._known.rules, online=self._around.online)
         match word.say:
             case Say.YES:
                 self._accept(asked, word.group, turn)
@@ -243,6 +264,27 @@ class Admission:
                 self._ask(asked, turn)
             case Say.NO:
                 turn.note("authorization.refused", asked.evse_id, token=asked.token, reason=word.why)
+
+    def _learn(self, token: IdToken, verdict: TokenVerdict, turn: Turn) -> None:
+        """Take the CSMS's word on a token; where it contradicts its own list, say so (OCPP 1.6 §3.5.3)."""
+        if self._known.learn(token, verdict, turn):
+            code = FaultCode.LOCAL_LIST_CONFLICT
+            if code not in self._around.faults:
+                text = "the CSMS refuses a token that its list accepts"
+                self._around.faults[code] = Fault(code=code, blocking=False, since_s=turn.now_s, text=text)
+            turn.note("local_list.contradicted", level="warning", token=token, verdict=verdict.verdict.value)
+
+    @property
+    def _has_master(self) -> bool:
+        return bool(self._known.rules.master_group)
+
+    def _master(self, token: IdToken, evse_ids: tuple[int, ...], turn: Turn) -> None:
+        """End every transaction of the reader (OCPP 2.0.1 C16.FR.02: a station without a display ends them all)."""
+        running = [self._evses[each] for each in evse_ids if each in self._evses]
+        ended = [evse.evse_id for evse in running if evse.stop(StopReason.MASTER_PASS, token, turn)]
+        for evse in running:
+            evse.release_cable()
+        turn.note("card.master_pass", token=token, ended=len(ended))
 
     def _welcome(self, asked: Asked, turn: Turn) -> bool:
         """Return whether any EVSE could take the token at all; nobody is asked for nothing."""
@@ -275,10 +317,10 @@ class Admission:
 
     def _admit(self, evse: Evse, authorization: Authorization, turn: Turn) -> None:
         takes = evse.session.state in _TAKES or (authorization.remote and evse.session.state is SessionState.LAPSED)
-        if takes and evse.refusal is None:
+        if takes and evse.closed is None:
             evse.authorize(authorization, turn)
         else:
-            why = evse.refusal or f"the EVSE is {evse.session.state.value}"
+            why = evse.closed or f"the EVSE is {evse.session.state.value}"
             turn.note("authorization.unused", evse.evse_id, token=authorization.token, reason=why)
 
     def _review(
@@ -316,6 +358,7 @@ class Admission:
             group=group,
             remote=True,
             remote_start_id=command.remote_start_id,
+            connector_id=command.connector_id,
         )
 
     def _until_s(self, authorization: Authorization) -> float | None:
@@ -335,5 +378,7 @@ class Admission:
             group=None if record is None else record.group,
             last_token=evse.last_token,
             held_for=evse.held_for,
+            held_group=evse.held_group,
+            plugged=evse.plugged is not False,
             asking=evse.asking,
         )

@@ -1,21 +1,19 @@
-"""Who may charge: the authorization cache and the rules of asking.
+"""Who may charge: what is decided about a token, as pure functions of what is known of it and of the rules in force.
 
-Sources: OCPP 1.6 §3.5 and §4.1, OCPP 2.0.1 C01, C10-C15. Tokens compare without regard to case.
+The same functions decide, and answer ``charge-agent auth explain``. Nothing here remembers anything; what is known of a
+token comes from ``known_tokens``. Sources: OCPP 1.6 §3.5 and §4.1, OCPP 2.0.1 C01, C10-C16.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from enum import Enum
 
 import msgspec
 
-from agent.charging.turn import Turn
-from agent.model.commands import TokenVerdict, Verdict
-from agent.model.effects import CacheToken, ForgetTokens
 from agent.model.facts import Trigger
-from agent.model.ids import IdToken, IdTokenKind
+from agent.model.ids import IdToken
 from agent.model.variables import VariableBook
+from agent.model.verdicts import TokenVerdict, Verdict
 
 
 class Authorization(msgspec.Struct, frozen=True, kw_only=True):
@@ -24,6 +22,7 @@ class Authorization(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         at_s: monotonic time at which it was given; with the connection time-out it lapses.
         remote: the CSMS asked for it.
+        connector_id: the connector that the CSMS named.
         free_vend: nobody in particular; it lives as long as the cable is in.
     """
 
@@ -32,6 +31,7 @@ class Authorization(msgspec.Struct, frozen=True, kw_only=True):
     group: str | None = None
     remote: bool = False
     remote_start_id: int | None = None
+    connector_id: int | None = None
     free_vend: bool = False
 
     def trigger(self, plugged_s: float) -> Trigger:
@@ -41,6 +41,57 @@ class Authorization(msgspec.Struct, frozen=True, kw_only=True):
         if self.free_vend or plugged_s > self.at_s:
             return Trigger.CABLE_PLUGGED_IN
         return Trigger.AUTHORIZED
+
+
+class Source(Enum):
+    """Who said something about a token; the earlier one wins over the later ones."""
+
+    LIST = "local list"  # of the CSMS. It wins over the cache: OCPP 1.6 §3.5.3
+    CARD = "local card"  # of the station's own
+    CACHE = "cache"  # what the CSMS last answered
+
+
+class Known(msgspec.Struct, frozen=True, kw_only=True):
+    """What is known of a token, by whom; an expired verdict is already ``EXPIRED``."""
+
+    source: Source
+    verdict: TokenVerdict
+
+    @property
+    def accepted(self) -> bool:
+        """Return whether it may charge as far as this source knows."""
+        return self.verdict.verdict is Verdict.ACCEPTED
+
+
+class Rules(msgspec.Struct, frozen=True, kw_only=True):
+    """The variables that decide, by their names of OCPP 1.6.
+
+    Attributes:
+        master_group: tokens of this group end transactions and start none; "": there is no such group.
+    """
+
+    local_pre_authorize: bool
+    local_authorize_offline: bool
+    allow_offline_unknown: bool
+    stop_on_invalid: bool
+    max_energy_wh: int
+    master_group: str
+
+    @classmethod
+    def of(cls, variables: VariableBook) -> Rules:
+        """Read them."""
+        return cls(
+            local_pre_authorize=variables.flag("AuthCtrlr", "LocalPreAuthorize"),
+            local_authorize_offline=variables.flag("AuthCtrlr", "LocalAuthorizeOffline"),
+            allow_offline_unknown=variables.flag("AuthCtrlr", "OfflineTxForUnknownIdEnabled"),
+            stop_on_invalid=variables.flag("TxCtrlr", "StopTxOnInvalidId"),
+            max_energy_wh=max(0, variables.integer("TxCtrlr", "MaxEnergyOnInvalidId")),
+            master_group=variables.text("AuthCtrlr", "MasterPassGroupId"),
+        )
+
+    def is_master(self, group: str | None) -> bool:
+        """Return whether tokens of ``group`` end transactions and start none (OCPP 2.0.1 C16)."""
+        return bool(self.master_group) and group is not None and group.casefold() == self.master_group.casefold()
 
 
 class Say(Enum):
@@ -59,67 +110,50 @@ class Word(msgspec.Struct, frozen=True, kw_only=True):
     group: str | None = None
 
 
-class TokenCache:
-    """What the CSMS said about tokens. Every change is an effect; this is the copy in memory."""
-
-    def __init__(self, variables: VariableBook) -> None:
-        """Begin empty."""
-        self._variables = variables
-        self._verdicts: dict[str, TokenVerdict] = {}
-
-    def restore(self, cache: Mapping[str, TokenVerdict]) -> None:
-        """Take over what the store kept, by case-folded token."""
-        self._verdicts = dict(cache)
-
-    @property
-    def enabled(self) -> bool:
-        """Return whether the cache is in use."""
-        return self._variables.flag("AuthCacheCtrlr", "Enabled")
-
-    def learn(self, token: IdToken, verdict: TokenVerdict, turn: Turn) -> None:
-        """Remember a verdict, good or bad (OCPP 1.6 §3.5.1)."""
-        key = token.value.casefold()
-        if not self.enabled or token.kind is IdTokenKind.NO_AUTHORIZATION or self._verdicts.get(key) == verdict:
-            return
-        self._verdicts[key] = verdict
-        turn.add(CacheToken(token=token, verdict=verdict))
-
-    def forget_all(self, turn: Turn) -> bool:
-        """Empty the cache; return whether there is one."""
-        if not self.enabled:
-            return False
-        self._verdicts.clear()
-        turn.add(ForgetTokens())
-        return True
-
-    def verdict(self, token: IdToken, utc_s: float | None) -> TokenVerdict | None:
-        """Return what is known; an expired one is ``EXPIRED`` (without a clock nothing is known to be)."""
-        if not self.enabled:
-            return None
-        known = self._verdicts.get(token.value.casefold())
-        if known is None or known.expires_utc_s is None or utc_s is None or utc_s < known.expires_utc_s:
-            return known
-        return TokenVerdict(verdict=Verdict.EXPIRED, group=known.group, expires_utc_s=known.expires_utc_s)
-
-
-def judge(token: IdToken, cache: TokenCache, variables: VariableBook, *, online: bool, utc_s: float | None) -> Word:
+def judge(known: Known | None, rules: Rules, *, online: bool) -> Word:
     """Return what to do about a token that wants to charge.
 
-    Online: from the cache at once where LocalPreAuthorize is set, else ask (a cached refusal is asked again, OCPP 1.6
-    §3.5.1). Offline: the cache where LocalAuthorizeOffline is set; an unknown token where OfflineTxForUnknownIdEnabled
-    is set; a token known to be refused or expired never.
+    Online: what is known as accepted starts at once where LocalPreAuthorize is set; everything else is asked, a known
+    refusal too (OCPP 1.6 §3.5.1). Offline: what is known as accepted, where LocalAuthorizeOffline is set; what is not
+    explicitly authorised, where AllowOfflineTxForUnknownId is set; a token known to be refused or expired never (§3.5.4).
     """
-    known = cache.verdict(token, utc_s)
-    accepted = known is not None and known.verdict is Verdict.ACCEPTED
-    group = known.group if known is not None else None
+    group = None if known is None else known.verdict.group
+    accepted = known is not None and known.accepted
+    if accepted and rules.is_master(group):
+        return Word(say=Say.NO, why="a master pass ends transactions and starts none", group=group)
     if online:
-        if accepted and variables.flag("AuthCtrlr", "LocalPreAuthorize"):
-            return Word(say=Say.YES, why="cache", group=group)
-        return Word(say=Say.ASK, why="online")
+        return _online(known, rules)
     if known is not None and not accepted:
-        return Word(say=Say.NO, why=f"offline and {known.verdict.value} in the cache")
-    if accepted and variables.flag("AuthCtrlr", "LocalAuthorizeOffline"):
-        return Word(say=Say.YES, why="offline, cache", group=group)
-    if known is None and variables.flag("AuthCtrlr", "OfflineTxForUnknownIdEnabled"):
-        return Word(say=Say.YES, why="offline, unknown tokens allowed")
-    return Word(say=Say.NO, why="offline and unknown" if known is None else "offline and the cache may not be used")
+        return Word(say=Say.NO, why=f"{known.verdict.verdict.value} in the {known.source.value}", group=group)
+    if known is not None and rules.local_authorize_offline:
+        return Word(say=Say.YES, why=f"accepted in the {known.source.value} (LocalAuthorizeOffline)", group=group)
+    if rules.allow_offline_unknown:
+        return Word(say=Say.YES, why="unknown tokens are allowed (AllowOfflineTxForUnknownId)", group=group)
+    if known is None:
+        return Word(say=Say.NO, why="unknown, and unknown tokens are not allowed (AllowOfflineTxForUnknownId)")
+    why = f"accepted in the {known.source.value}, which may not be used (LocalAuthorizeOffline)"
+    return Word(say=Say.NO, why=why, group=group)
+
+
+def _online(known: Known | None, rules: Rules) -> Word:
+    if known is None:
+        return Word(say=Say.ASK, why="unknown here")
+    place = known.source.value
+    if not known.accepted:
+        return Word(say=Say.ASK, why=f"{known.verdict.verdict.value} in the {place}; the CSMS may know better")
+    if not rules.local_pre_authorize:
+        why = f"accepted in the {place}, and the CSMS is asked all the same (LocalPreAuthorize)"
+        return Word(say=Say.ASK, why=why)
+    return Word(say=Say.YES, why=f"accepted in the {place} (LocalPreAuthorize)", group=known.verdict.group)
+
+
+def usable_group(known: Known | None, rules: Rules, *, online: bool) -> str | None:
+    """Return the group of a token as far as it may be used without asking: it ends transactions of that group."""
+    if known is None or not known.accepted:
+        return None
+    return known.verdict.group if may_use_known(rules, online=online) else None
+
+
+def may_use_known(rules: Rules, *, online: bool) -> bool:
+    """Return whether what is known here may be used without the CSMS."""
+    return rules.local_pre_authorize if online else rules.local_authorize_offline

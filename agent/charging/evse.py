@@ -105,6 +105,10 @@ class Evse(EvseState):
         if self.session.state in (SessionState.AUTHORIZED, SessionState.STARTING):
             self.session.take(Step.FORGET, turn)
 
+    def release_cable(self) -> None:
+        """Let the cable go that waited for its owner."""
+        self.held_for, self.held_group = None, None
+
     def stop(self, reason: StopReason, token: IdToken | None, turn: Turn) -> bool:
         """End the running transaction; return whether there was one to end."""
         if self.transaction is None or self.session.state not in (SessionState.CHARGING, SessionState.RECOVERING):
@@ -160,8 +164,9 @@ class Evse(EvseState):
 
     def _arrive(self, turn: Turn) -> None:
         state, plugged = self.session.state, self.plugged
-        if self.authorization is not None and not self._open_to_sessions and not self.authorization.free_vend:
-            self.cancel(turn, "the EVSE takes no new session")
+        if self.authorization is not None and self.closed is not None and not self.authorization.free_vend:
+            # A fault only delays: what a single scan saw must not send the driver away. The time-out bounds it.
+            self.cancel(turn, self.closed)
         elif state is SessionState.FREE and plugged is True:
             if not self.around.layout.authorization_required and self.authorization is None:
                 self._free_vend(turn)
@@ -202,7 +207,8 @@ class Evse(EvseState):
             )
             self.flow = Flow()
             self.sampling = Sampling(turn.now_s, self.around.variables)
-            self.authorization, self.held_for, self.last_token = None, None, None
+            self.authorization, self.last_token = None, None
+            self.release_cable()
             turn.note("transaction.started", self.evse_id, token=authorization.token, transaction_id=self.name)
             self.session.take(Step.BEGIN, turn)
         elif not authorization.free_vend and self._over(self._starting_until_s, turn):
@@ -286,7 +292,7 @@ class Evse(EvseState):
         )
         self.last_token = transaction.record.token
         if self.layout.lockable and self._keeps_cable(fact.reason):
-            self.held_for = transaction.record.token
+            self.held_for, self.held_group = transaction.record.token, transaction.record.group
         self.transaction, self.ending, self.sampling = None, None, None
         self.session.take(Step.END, turn)
 
@@ -297,7 +303,7 @@ class Evse(EvseState):
         return reason is StopReason.DEAUTHORIZED
 
     def _finished(self, turn: Turn) -> None:
-        if self.plugged is False:
+        if self.plugged is False and self.held_for is None:
             self.last_token, self.authorization, self.free_vend_again = None, None, False
             self.session.take(Step.UNPLUG, turn)
         elif self.free_vend_again and self.plugged is True:

@@ -49,7 +49,7 @@ class EvseState:
         authorization: who may charge here next; kept until the transaction has begun.
         transaction: the one that runs, is ending or recovering.
         last_token: who charged here last, while the cable stays in.
-        held_for: whom the locked cable waits for after the end.
+        held_for: whom the locked cable waits for after the end; ``held_group``: or anybody of this group.
         asking: the CSMS is being asked about a card for this EVSE.
         share_a: share of the station's supply, A per phase; ``None``: no such limit.
     """
@@ -67,6 +67,7 @@ class EvseState:
         self.transaction: Transaction | None = None
         self.last_token: IdToken | None = None
         self.held_for: IdToken | None = None
+        self.held_group: str | None = None
         self.asking = False
         self.share_a: float | None = None
         self.flow = Flow()
@@ -115,6 +116,12 @@ class EvseState:
         left = None if self.transaction is None else self.transaction.energy_left_wh(self.meter.newest)
         return left is not None and left <= 0
 
+    @property
+    def closed(self) -> str | None:
+        """Return whose decision keeps new sessions out; a fault does not decide, it delays."""
+        reasons = self._ours_for_new(lasting_only=True)
+        return reasons[0][1] if reasons else None
+
     def circumstances(self) -> Circumstances:
         """Return everything that decides about a permit."""
         return Circumstances(
@@ -155,9 +162,9 @@ class EvseState:
                 missing = [] if known else [("authorization", "nobody is authorised")]
                 return [*self._ours_for_new(), *missing]
 
-    def _ours_for_new(self) -> list[tuple[str, str]]:
+    def _ours_for_new(self, *, lasting_only: bool = False) -> list[tuple[str, str]]:
         reasons = []
-        if self.around.store_failed:
+        if self.around.store_failed and not lasting_only:
             reasons.append(("store", "the store cannot keep a transaction"))
         if not self.operative:
             reasons.append(("inoperative", "made inoperative by the CSMS"))

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from agent.charging.evse import Evse
 from agent.charging.session import SessionState
 from agent.model.evse import EvseView
 from agent.model.facts import ChargingState
 from agent.model.faults import FaultCode
+
+_BEHIND_A_PLUG: Final = frozenset({SessionState.CHARGING, SessionState.ENDING, SessionState.FINISHED})
 
 
 def view_of(evse: Evse) -> EvseView:
@@ -59,7 +63,7 @@ def charging_state(evse: Evse) -> ChargingState:
 
 def side_info(evse: Evse) -> str:
     """Return the short text that goes with a status."""
-    if evse.session.state is SessionState.CHARGING and evse.plugged is False:
+    if evse.plugged is False and evse.session.state in _BEHIND_A_PLUG:
         return "EV side disconnected"
     if evse.session.state is SessionState.LAPSED:
         return "not authorised in time"

@@ -7,14 +7,16 @@ from typing import Final
 
 import msgspec
 
+from agent.charging import token_orders
 from agent.charging.admission import Admission
-from agent.charging.authorization import TokenCache
 from agent.charging.evse import Evse
+from agent.charging.known_tokens import KnownTokens
 from agent.charging.session import SessionState
 from agent.charging.surroundings import Surroundings
 from agent.charging.turn import Turn
 from agent.model.commands import (
     Answered,
+    AnyOutcome,
     ChangeAvailability,
     ClearCache,
     Outcome,
@@ -30,6 +32,7 @@ from agent.model.effects import Answer, Restart, SaveAvailability
 from agent.model.facts import StopReason
 from agent.model.faults import FaultCode
 from agent.model.inputs import CommandReceived
+from agent.model.local_list import GetLocalListVersion, LearnCards, PutCards, RemoveCard, SendLocalList
 
 RESET_WAIT_S: Final = 30.0  # a transaction that cannot be ended in this time is ended after the restart
 UNLOCK_WAIT_S: Final = 10.0  # a lock's motor needs about a second
@@ -56,12 +59,12 @@ class Orders:
     """Carries out commands."""
 
     def __init__(
-        self, around: Surroundings, evses: Mapping[int, Evse], cache: TokenCache, admission: Admission
+        self, around: Surroundings, evses: Mapping[int, Evse], known: KnownTokens, admission: Admission
     ) -> None:
         """Begin with nothing ordered."""
         self._around = around
         self._evses = evses
-        self._cache = cache
+        self._known = known
         self._admission = admission
         self._unlocking: list[Unlocking] = []
         self._restart_until_s: float | None = None
@@ -87,20 +90,32 @@ class Orders:
                 outcome = self._change(command, turn)
             case Reset() as command:
                 outcome = self._reset(command, turn)
-            case ClearCache():
-                done = self._cache.forget_all(turn)
-                outcome = _accepted() if done else _rejected("the authorization cache is not in use")
             case UnlockConnector() as command:
                 self._unlock(given.command_id, command, turn)
                 return
+            case (
+                ClearCache()
+                | SendLocalList()
+                | GetLocalListVersion()
+                | PutCards()
+                | RemoveCard()
+                | LearnCards() as order
+            ):
+                self._answer(given, token_orders.take(order, self._known, self._around, turn), turn)
+                return
             case other:
                 raise ValueError(f"{type(other).__name__} is not a command of the charging core")
+        self._answer(given, outcome, turn)
+
+    @staticmethod
+    def _answer(given: CommandReceived, outcome: AnyOutcome, turn: Turn) -> None:
+        told = outcome if isinstance(outcome, Outcome) else None
         turn.note(
             "command.answered",
             level="info",
             command=type(given.command).__name__,
-            answered=outcome.answered.value,
-            reason=outcome.why,
+            answered="told" if told is None else told.answered.value,
+            reason="" if told is None else told.why,
         )
         turn.add(Answer(command_id=given.command_id, outcome=outcome))
 
@@ -222,7 +237,7 @@ class Orders:
         else:
             running = evse.transaction is not None
             evse.stop(StopReason.UNLOCK_COMMAND, None, turn)
-            evse.held_for = None
+            evse.release_cable()
             if not running:
                 evse.outputs.hold(turn, False, again=True)
             wait_s = UNLOCK_ENDING_WAIT_S if running else UNLOCK_WAIT_S
@@ -231,7 +246,7 @@ class Orders:
     def _unlocked(self, pending: Unlocking, turn: Turn) -> bool:
         """Answer a pending unlock if its outcome is known; return whether it was."""
         evse = self._evses[pending.evse_id]
-        evse.held_for = None
+        evse.release_cable()
         condition = evse.condition
         failed = condition is not None and FaultCode.LOCK_FAILED in condition.faults
         if evse.transaction is None and condition is not None and condition.cable_locked is False:

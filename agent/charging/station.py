@@ -10,21 +10,24 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import assert_never
 
 from agent.charging.admission import Admission
-from agent.charging.authorization import TokenCache
 from agent.charging.availability import Availability
 from agent.charging.evse import Evse
 from agent.charging.evse_view import view_of
+from agent.charging.known_tokens import KnownTokens
 from agent.charging.limits import shares_a
+from agent.charging.local_cards import LocalCards
 from agent.charging.orders import Orders
 from agent.charging.session import SessionState
 from agent.charging.surroundings import Surroundings
 from agent.charging.transaction import abandon
 from agent.charging.turn import Turn
+from agent.model.authorization import TokenReport
 from agent.model.commands import TokenVerdict
 from agent.model.effects import Effect, StatusChanged
 from agent.model.evse import EvseView, Limit
 from agent.model.facts import TransactionRecord
 from agent.model.faults import Fault, FaultCode
+from agent.model.ids import IdToken
 from agent.model.inputs import (
     AuthorizationAnswered,
     CardPresented,
@@ -63,9 +66,9 @@ class Station:
             layout=layout, variables=variables, new_id=new_id, boot_id=boot_id, availability=Availability()
         )
         self._evses = {each.evse_id: Evse(each, self._around) for each in layout.evses}
-        self._cache = TokenCache(variables)
-        self._admission = Admission(self._around, self._evses, self._cache)
-        self._orders = Orders(self._around, self._evses, self._cache, self._admission)
+        self._known = KnownTokens(variables)
+        self._admission = Admission(self._around, self._evses, self._known)
+        self._orders = Orders(self._around, self._evses, self._known, self._admission)
         self._shown: dict[int | None, object] = {}
         self._now = Stamp(boot_id=boot_id, mono_s=0.0)
 
@@ -75,6 +78,7 @@ class Station:
         availability: Mapping[tuple[int | None, int | None], bool],
         cache: Mapping[str, TokenVerdict],
         now: Stamp,
+        documents: Mapping[str, Mapping[str, bytes]] | None = None,
     ) -> tuple[Effect, ...]:
         """Take over what the store kept, before the first input.
 
@@ -83,13 +87,14 @@ class Station:
                 one of an EVSE tells that its cable was in already). One whose EVSE is gone is ended.
             availability: settings by (EVSE, connector); ``None`` is the level above.
             cache: verdicts by case-folded token.
+            documents: what else the rooms of the core kept, by kind and key.
             now: the moment; the guard and the CSMS count as not connected yet.
         """
         turn = Turn(now=now)
         self._now = now
         self._around.guard_lost_s = now.mono_s
         self._around.availability.restore(availability)
-        self._cache.restore(cache)
+        turn.add(*self._known.restore(cache, documents or {}))
         for evse_id, evse in self._evses.items():
             own = [each for each in transactions if each.evse_id == evse_id]
             running = [each for each in own if not each.ended]
@@ -135,6 +140,15 @@ class Station:
     def sample(self, evse_id: int, measurands: tuple[str, ...], now: Stamp) -> Sample | None:
         """Return a sample of the newest fresh reading for a trigger; ``None`` where there is none to give."""
         return self._evses[evse_id].sample(measurands, now)
+
+    def explain(self, token: IdToken, now: Stamp) -> TokenReport:
+        """Return what would happen to a token, online and offline, and why."""
+        return self._known.explain(token, now.utc_s, online=self._around.online)
+
+    @property
+    def cards(self) -> LocalCards:
+        """Return the cards of the station's own, to be read."""
+        return self._known.cards
 
     def limits(self, evse_id: int) -> tuple[Limit, ...]:
         """Return why an EVSE charges at this current or not at all, the binding limit first."""

@@ -45,6 +45,7 @@ TRIGGER_OF: Final = {
     StopReason.REBOOT: Trigger.RESET_COMMAND,
     StopReason.UNLOCK_COMMAND: Trigger.UNLOCK_COMMAND,
     StopReason.TIMEOUT: Trigger.EV_CONNECT_TIMEOUT,
+    StopReason.MASTER_PASS: Trigger.STOP_AUTHORIZED,
     StopReason.OTHER: Trigger.ABNORMAL_CONDITION,
 }
 

@@ -37,6 +37,7 @@ class CacheToken(msgspec.Struct, frozen=True, kw_only=True):
 
     token: IdToken
     verdict: TokenVerdict
+    instead_of: str | None = None  # case-folded token that is forgotten for it, where the cache is full
 
 
 class ForgetTokens(msgspec.Struct, frozen=True, kw_only=True):

@@ -63,6 +63,7 @@ class StopReason(Enum):
     REBOOT = "reboot"
     UNLOCK_COMMAND = "unlock_command"
     TIMEOUT = "timeout"
+    MASTER_PASS = "master_pass"
     OTHER = "other"
 
 

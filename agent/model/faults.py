@@ -34,6 +34,8 @@ class FaultCode(Enum):
     TILTED = "tilted"
     RCD_TEST_FAILED = "rcd_test_failed"
     OVER_TEMPERATURE = "over_temperature"
+    LOCAL_LIST_CONFLICT = "local_list_conflict"  # the CSMS refuses what its own list accepts
+    WEAK_SIGNAL = "weak_signal"  # told by whoever drives the modem
 
 
 class Fault(msgspec.Struct, frozen=True, kw_only=True):

@@ -92,7 +92,7 @@ def cache_token(connection: Connection, cached: CacheToken) -> None:
     ).fetchone()
     if known is not None and tuple(known) == news:
         return
-    connection.execute("DELETE FROM authorizations WHERE token_key = ?", (key,))
+    connection.execute("DELETE FROM authorizations WHERE token_key IN (?, ?)", (key, cached.instead_of))
     connection.execute(
         "INSERT INTO authorizations (token_key, token, verdict, group_id, expires_utc_s) VALUES (?, ?, ?, ?, ?)",
         (key, *news),

@@ -41,6 +41,7 @@ _REASON_OF: Final[Mapping[StopReason, enums.StopReason]] = MappingProxyType(
         StopReason.REBOOT: enums.StopReason.REBOOT,
         StopReason.UNLOCK_COMMAND: enums.StopReason.UNLOCK_COMMAND,
         StopReason.TIMEOUT: enums.StopReason.OTHER,
+        StopReason.MASTER_PASS: enums.StopReason.LOCAL,
         StopReason.OTHER: enums.StopReason.OTHER,
     }
 )

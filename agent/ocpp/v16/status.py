@@ -59,6 +59,8 @@ _ERROR_OF: Final[Mapping[FaultCode, Error]] = MappingProxyType(
         FaultCode.TILTED: Error.OTHER_ERROR,
         FaultCode.RCD_TEST_FAILED: Error.GROUND_FAILURE,
         FaultCode.OVER_TEMPERATURE: Error.HIGH_TEMPERATURE,
+        FaultCode.LOCAL_LIST_CONFLICT: Error.LOCAL_LIST_CONFLICT,
+        FaultCode.WEAK_SIGNAL: Error.WEAK_SIGNAL,
     }
 )
 _EV_ERROR_FITS: Final = frozenset({Status.PREPARING, Status.SUSPENDED_EV, Status.SUSPENDED_EVSE, Status.FINISHING})

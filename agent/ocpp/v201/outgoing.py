@@ -66,6 +66,7 @@ _REASON_OF: Final[Mapping[StopReason, enums.StopReason]] = MappingProxyType(
         StopReason.REBOOT: enums.StopReason.REBOOT,
         StopReason.UNLOCK_COMMAND: enums.StopReason.OTHER,
         StopReason.TIMEOUT: enums.StopReason.TIMEOUT,
+        StopReason.MASTER_PASS: enums.StopReason.MASTER_PASS,
         StopReason.OTHER: enums.StopReason.OTHER,
     }
 )
