@@ -18,4 +18,12 @@ class DriverProtocolError(DriverError):
 
 
 class DriverRejected(DriverError):
-    """The device understood and refused (a Modbus exception answer, for example)."""
+    """The device understood and refused (a Modbus exception answer, for example).
+
+    Attributes:
+        code: the protocol's own number for why, 0 where it has none.
+    """
+
+    def __init__(self, text: str, code: int = 0) -> None:
+        super().__init__(text)
+        self.code = code

@@ -68,6 +68,12 @@ class MeterReading:
         power_w: total active power, W, import positive.
         current_a, voltage_v: per phase L1, L2, L3.
         frequency_hz: mains frequency, Hz.
+        apparent_power_va, reactive_power_var: totals, VA and var.
+        power_factor: of the total, -1 to 1.
+        energy_phase_wh: imported energy per phase L1, L2, L3, Wh.
+        current_neutral_a: in the neutral conductor, A.
+        energy_modulus_wh: where the import register starts again at 0, Wh; ``None`` unknown.
+        energy_step_wh: least difference that the import register can show, Wh.
     """
 
     taken_s: float
@@ -78,6 +84,13 @@ class MeterReading:
     voltage_v: tuple[float | None, float | None, float | None] = (None, None, None)
     power_phase_w: tuple[float | None, float | None, float | None] = (None, None, None)
     frequency_hz: float | None = None
+    apparent_power_va: float | None = None
+    reactive_power_var: float | None = None
+    power_factor: float | None = None
+    energy_phase_wh: tuple[float | None, float | None, float | None] = (None, None, None)
+    current_neutral_a: float | None = None
+    energy_modulus_wh: float | None = None
+    energy_step_wh: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

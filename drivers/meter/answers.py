@@ -12,8 +12,11 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from typing import Final
 
+from drivers.meter.counters import Trouble
+
 _READS: Final = (3, 4)
 _EXCEPTION: Final = 0x80
+_SMALLEST_ANSWER_B: Final = 5  # RTU exception answer
 
 
 class AnswerGate(ABC):
@@ -24,12 +27,17 @@ class AnswerGate(ABC):
 
     def __init__(self) -> None:
         self._request: bytes | None = None
-        self.received_bytes = 0
+        self._received = b""
+
+    @property
+    def received_bytes(self) -> int:
+        """Return how much came since the request."""
+        return len(self._received)
 
     def sent(self, request: bytes) -> None:
         """Note the request that the next answer must belong to."""
         self._request = bytes(request)
-        self.received_bytes = 0
+        self._received = b""
 
     def gave_up(self) -> None:
         """Note that nobody waits for an answer any more."""
@@ -37,11 +45,28 @@ class AnswerGate(ABC):
 
     def pick(self, received: bytes) -> bytes:
         """Return the frame that answers the request, ``b""`` while there is none."""
-        self.received_bytes = len(received)
+        self._received = bytes(received)
         return b"" if self._request is None else self._find(self._request, received)
+
+    def trouble(self, request: bytes) -> Trouble:
+        """Return what came since ``request``, which got no answer."""
+        return self._judge(request, self._received) if self._received else Trouble.SILENCE
+
+    def heard_from(self, unit: int) -> bool:
+        """Return whether ``unit`` said something since the request, or something so broken that it may have."""
+        if len(self._received) < _SMALLEST_ANSWER_B:
+            return False
+        return self.count_answers(unit, self._received) > 0 or not self._whole(self._received)
+
+    @abstractmethod
+    def _whole(self, received: bytes) -> bool:
+        """Return whether there is a whole frame of anybody in ``received``."""
 
     @abstractmethod
     def _find(self, request: bytes, received: bytes) -> bytes: ...
+
+    @abstractmethod
+    def _judge(self, request: bytes, received: bytes) -> Trouble: ...
 
     @abstractmethod
     def count_answers(self, unit: int, received: bytes) -> int:
@@ -66,6 +91,17 @@ class RtuGate(AnswerGate):
                     return frame
         return b""
 
+    def _judge(self, request: bytes, received: bytes) -> Trouble:
+        if self._whole(received):
+            return Trouble.FOREIGN
+        if received[0] != request[0]:
+            return Trouble.NOISE
+        size = 2 * int.from_bytes(request[4:6], "big") + 5 if received[1:2] == bytes((request[1],)) else 5
+        return Trouble.SHORT if len(received) < size else Trouble.CHECKSUM
+
+    def _whole(self, received: bytes) -> bool:
+        return crc16(received) == 0 or any(self._frame_size(received, start) for start in range(len(received)))
+
     def count_answers(self, unit: int, received: bytes) -> int:
         """Return the number of frames of ``unit`` with a right checksum."""
         found = start = 0
@@ -75,12 +111,15 @@ class RtuGate(AnswerGate):
             start += size or 1
         return found
 
+    @classmethod
+    def _answer_size(cls, unit: int, received: bytes, start: int) -> int:
+        return cls._frame_size(received, start) if received[start] == unit else 0
+
     @staticmethod
-    def _answer_size(unit: int, received: bytes, start: int) -> int:
-        function = received[start + 1]
-        if received[start] != unit or (function & ~_EXCEPTION) not in _READS:
+    def _frame_size(received: bytes, start: int) -> int:
+        if len(received) < start + 5 or (received[start + 1] & ~_EXCEPTION) not in _READS:
             return 0
-        size = 5 if function & _EXCEPTION else received[start + 2] + 5
+        size = 5 if received[start + 1] & _EXCEPTION else received[start + 2] + 5
         frame = received[start : start + size]
         return size if len(frame) == size and crc16(frame) == 0 else 0
 
@@ -100,9 +139,22 @@ class TcpGate(AnswerGate):
                 return received[start : start + 9]
         return b""
 
+    def _judge(self, request: bytes, received: bytes) -> Trouble:
+        if len(received) < 8 or received[2:4] != b"\0\0":
+            return Trouble.SHORT if request.startswith(received[:2]) else Trouble.NOISE
+        return Trouble.FOREIGN if self._whole(received) else Trouble.SHORT
+
+    def _whole(self, received: bytes) -> bool:
+        return len(received) >= 8 and len(received) >= 6 + int.from_bytes(received[4:6], "big")
+
     def count_answers(self, unit: int, received: bytes) -> int:
-        """Return 0: the transaction number tells a late answer from ours, nobody needs to wait for it."""
-        return 0
+        """Return the number of whole frames of ``unit``."""
+        found = start = 0
+        while start + 9 <= len(received) and received[start + 2 : start + 4] == b"\0\0":
+            size = 6 + int.from_bytes(received[start + 4 : start + 6], "big")
+            found += received[start + 6] == unit and start + size <= len(received)
+            start += size
+        return found
 
 
 def crc16(frame: bytes) -> int:

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from drivers.api import DriverProtocolError, DriverRejected, DriverTimeout, DriverUnavailable, RegisterKind
 from drivers.meter.answers import AnswerGate, RtuGate, TcpGate
+from drivers.meter.counters import Debts, Tally, Trouble, UnitCounters
 
 if TYPE_CHECKING:
     from pymodbus.client.base import ModbusBaseClient
@@ -27,8 +28,8 @@ _OPEN_TIMEOUT_S: Final = 3.0
 _LIBRARY_TIMEOUT_S: Final = 60.0  # never reached: our own time-outs end every request first
 _REOPEN_FIRST_S: Final = 1.0
 _REOPEN_MOST_S: Final = 8.0
-_SMALLEST_ANSWER_B: Final = 5  # RTU exception answer
 _SILENT_BEFORE_RECONNECT: Final = 3
+_BABBLE_S: Final = 2.0  # longer than the longest answer at 1200 baud takes
 _EXCEPTIONS: Final = {  # MODBUS Application Protocol V1.1b3 §7
     1: "illegal function",
     2: "illegal data address",
@@ -61,14 +62,6 @@ class _Read:
         return f"{self.kind.name.lower()} registers {self.address}-{last} of unit {self.unit}"
 
 
-@dataclass(slots=True, kw_only=True)
-class _Owed:
-    """Answers of a unit that may still come."""
-
-    answers: int
-    until_s: float
-
-
 class ModbusBus(ABC):
     """One Modbus line. Opens at the first read, reopens by itself with pauses of 1, 2, 4 and then 8 s."""
 
@@ -83,7 +76,11 @@ class ModbusBus(ABC):
         self._turn = asyncio.Lock()
         self._client: ModbusBaseClient | None = None
         self._lost: asyncio.Future[None] | None = None
-        self._owed: dict[int, _Owed] = {}
+        self._debts = Debts()
+        self._tallies: dict[int, Tally] = {}
+        self._asking: int | None = None
+        self._request = b""
+        self._late_seen: dict[int, int] = {}
         self._arrived = asyncio.Event()
         self._heard_at_s = 0.0
         self._reopen_at_s = 0.0
@@ -107,9 +104,17 @@ class ModbusBus(ABC):
         while True:
             await self._settle(unit, patience_s)  # without the turn: the other units may be read meanwhile
             async with self._turn:
-                if unit not in self._owed:
+                if self._debts.due_s(unit, self._now_s()) is None:
                     await self._open()
                     return await self._try(read, self._now_s() + timeout_s)
+
+    def counters(self, unit: int) -> UnitCounters:
+        """Return how the requests to ``unit`` fared since this bus was made."""
+        return self._tallies[unit].snapshot() if unit in self._tallies else UnitCounters()
+
+    def keep_gap(self, gap_s: float) -> None:
+        """Keep the line silent for at least so long before each request, for a meter that wants it."""
+        self._gap_s = max(self._gap_s, gap_s)
 
     async def close(self) -> None:
         """Release the port. Later reads raise ``DriverUnavailable``."""
@@ -126,30 +131,37 @@ class ModbusBus(ABC):
         return 0.0
 
     async def _try(self, read: _Read, deadline_s: float) -> tuple[int, ...]:
+        first_s = self._now_s()
+        trouble = Trouble.SILENCE
         for attempts_left in range(self._attempts, 0, -1):
-            await self._pause()
+            await self._quiet()
             remaining_s = deadline_s - self._now_s()
             least_s = self._wire_s(read) + TURNAROUND_S
             if attempts_left > 1:
                 remaining_s = min(remaining_s, max(remaining_s / attempts_left, least_s))
             answer = await self._ask(read, max(remaining_s, 0.0))
-            if answer is not None:
+            if not isinstance(answer, Trouble):
                 self._silent = 0
+                # A slave answers in order: what it owes of the attempts before comes as fast as this, or never.
+                self._debts.shorten(read.unit, 2 * self._now_s() - first_s)
                 return self._registers(read, answer)
+            trouble = answer
             if deadline_s - self._now_s() <= self._wire_s(read):
                 break
-        return self._no_answer(read)
+        return self._no_answer(read, trouble)
 
-    def _no_answer(self, read: _Read) -> tuple[int, ...]:
+    def _no_answer(self, read: _Read, trouble: Trouble) -> tuple[int, ...]:
         heard = self._gate.received_bytes
         if heard:
-            raise DriverProtocolError(f"{self._place}: {heard} bytes came that are no answer to {read}")
+            raise DriverProtocolError(
+                f"{self._place}: {heard} bytes came that are no answer to {read} ({trouble.value})"
+            )
         self._silent += 1
         if self.answers_carry_numbers and self._silent >= _SILENT_BEFORE_RECONNECT:
             self._hang_up()  # perhaps half-open: only a new connection tells
         raise DriverTimeout(f"{self._place}: no answer to {read}")
 
-    async def _ask(self, read: _Read, timeout_s: float) -> ModbusPDU | None:
+    async def _ask(self, read: _Read, timeout_s: float) -> ModbusPDU | Trouble:
         from pymodbus.exceptions import ModbusException
 
         client, lost = self._client, self._lost
@@ -161,51 +173,54 @@ class ModbusBus(ABC):
         )
         waited: set[asyncio.Future[Any]] = {request, lost}
         asked_s = self._now_s()
+        tally = self._tallies.setdefault(read.unit, Tally())
+        tally.requests += 1
+        self._asking = read.unit
         try:
             await asyncio.wait(waited, timeout=timeout_s, return_when=asyncio.FIRST_COMPLETED)
             if request.done():
-                return request.result()
+                answer = request.result()
+                tally.answered(self._now_s() - asked_s, refused=answer.isError())
+                return answer
             if lost.done():
                 raise DriverUnavailable(f"{self._place} is gone")
-            return None
+            trouble = self._gate.trouble(self._request)
+            tally.failed(trouble)
+            return trouble
         except (ModbusException, OSError) as exc:
             self._hang_up()
             raise DriverUnavailable(f"{self._place}: {exc}") from exc
         finally:
             self._gate.gave_up()
+            self._asking = None
             if not request.done():
                 self._owe(read.unit, asked_s)
                 request.cancel()
                 await asyncio.wait({request})
 
     def _owe(self, unit: int, asked_s: float) -> None:
-        if self.answers_carry_numbers or self._gate.received_bytes >= _SMALLEST_ANSWER_B:
-            return  # an answer cannot be mistaken, or something as long as an answer has come, broken
-        owed = self._owed.get(unit)
-        answers = 1 if owed is None or owed.until_s <= asked_s else owed.answers + 1
-        self._owed[unit] = _Owed(answers=answers, until_s=asked_s + self._late_s)
+        if self.answers_carry_numbers or self._gate.heard_from(unit):
+            return  # an answer cannot be mistaken, or this one has come, broken
+        self._debts.owe(unit, asked_s + self._late_s, asked_s)
 
     async def _settle(self, unit: int, patience_s: float) -> None:
         """Wait until no late answer of ``unit`` can be taken for the next one."""
-        while (owed := self._owed.get(unit)) is not None:
+        while (due_s := self._debts.due_s(unit, self._now_s())) is not None:
             now_s = self._now_s()
-            if now_s >= owed.until_s:
-                del self._owed[unit]
-            elif now_s >= patience_s:
+            if now_s >= patience_s:
                 raise DriverTimeout(f"{self._place}: unit {unit} still owes an answer to an earlier read")
-            else:
-                self._arrived.clear()
-                try:
-                    async with asyncio.timeout(min(owed.until_s, patience_s) - now_s):
-                        await self._arrived.wait()
-                except TimeoutError:
-                    continue
+            self._arrived.clear()
+            try:
+                async with asyncio.timeout(min(due_s, patience_s) - now_s):
+                    await self._arrived.wait()
+            except TimeoutError:
+                continue
 
     def _registers(self, read: _Read, answer: ModbusPDU) -> tuple[int, ...]:
         if answer.isError():
             code = getattr(answer, "exception_code", 0)
             raise DriverRejected(
-                f"{self._place}: {read} refused with exception {code} ({_EXCEPTIONS.get(code, 'unknown')})"
+                f"{self._place}: {read} refused with exception {code} ({_EXCEPTIONS.get(code, 'unknown')})", code
             )
         registers = tuple(answer.registers)
         if answer.dev_id != read.unit or answer.function_code != read.kind.value or len(registers) != read.count:
@@ -215,9 +230,14 @@ class ModbusBus(ABC):
             )
         return registers
 
-    async def _pause(self) -> None:
-        wait_s = self._heard_at_s + self._gap_s - self._now_s()
-        if wait_s > 0:
+    async def _quiet(self) -> None:
+        """Listen until the line was silent for the gap; whatever comes meanwhile belongs to nobody."""
+        since_s = self._now_s()
+        while (wait_s := self._heard_at_s + self._gap_s - self._now_s()) > 0:
+            if self._now_s() > since_s + _BABBLE_S:
+                raise DriverProtocolError(
+                    f"{self._place}: the line is never silent, somebody talks without being asked"
+                )
             await asyncio.sleep(wait_s)
 
     async def _open(self) -> None:
@@ -254,13 +274,24 @@ class ModbusBus(ABC):
         """See every byte, before the library does (its ``trace_packet``)."""
         self._heard_at_s = self._now_s()
         if sending:
+            self._request = bytes(packet)
+            self._late_seen.clear()
             self._gate.sent(packet)
             return packet
-        for unit, owed in self._owed.items():
-            if self._gate.count_answers(unit, packet) >= owed.answers:
-                owed.until_s = 0.0
-                self._arrived.set()
-        return self._gate.pick(packet)
+        picked = self._gate.pick(packet)
+        suspects = self._debts.units() if self._asking is None else (*self._debts.units(), self._asking)
+        for unit in dict.fromkeys(suspects):
+            self._take_late(unit, self._gate.count_answers(unit, packet) - (unit == self._asking and bool(picked)))
+        return picked
+
+    def _take_late(self, unit: int, answers: int) -> None:
+        """Take answers of ``unit`` that are not the one waited for."""
+        owing = unit in self._debts.units()
+        if owing or self.answers_carry_numbers:
+            self._tallies.setdefault(unit, Tally()).late += max(0, answers - self._late_seen.get(unit, 0))
+            self._late_seen[unit] = answers
+        if owing and self._debts.paid(unit, answers):
+            self._arrived.set()
 
     def _on_connection(self, connected: bool) -> None:
         if not connected:

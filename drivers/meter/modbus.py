@@ -7,111 +7,207 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from drivers.api import DriverKind, DriverRejected, DriverSpec, MeterReading, Option, OptionProblem, RegisterBus
-from drivers.meter.profile import NARROW_GAP, Block, Profile, ProfileError, Register, load_profile
+from drivers.meter.counters import CountingBus, UnitCounters
+from drivers.meter.profile import NARROW_GAP, Block, Profile, ProfileError, Register, RegisterType, exponent_name
+from drivers.meter.profile_file import load_profile
+from drivers.meter.reading import reading_of
 
 _PHASES: Final = ("l1", "l2", "l3")
-_READ: Final = frozenset(
-    (
-        *("energy_import", "energy_export", "power", "frequency"),
-        *(f"{quantity}_{phase}" for quantity in ("voltage", "current", "power") for phase in _PHASES),
-    )
+WANTED: Final = (
+    *("energy_import", "energy_export", "power", "frequency"),
+    *(f"{quantity}_{phase}" for quantity in ("voltage", "current", "power") for phase in _PHASES),
 )
-FREQUENCY_TIMES_TEN_HZ: Final = (450.0, 650.0)  # SDM630 and EM3x0 sometimes count tenths; openWB divides there too
-FREQUENCY_HZ: Final = (45.0, 65.0)  # mains; outside it the register holds something else
-VOLTAGE_MOST_V: Final = 500.0
-CURRENT_MOST_A: Final = 10_000.0  # behind current transformers
-POWER_MOST_W: Final = 10_000_000.0
+MORE: Final = (  # OCPP measurands that cost requests of their own in many meters
+    *("apparent_power", "reactive_power", "pf", "current_n"),
+    *(f"energy_import_{phase}" for phase in _PHASES),
+)
+SPARE_GAP_S: Final = 0.1  # silence that every bus keeps unless its owner says otherwise
+REFUSALS_BELIEVED: Final = 3
+ASK_AGAIN_S: Final = 600.0
+_ILLEGAL: Final = (0, 1, 2, 3)  # exceptions that a narrower read may avoid; the others are the device's or a gateway's
 
 
 class ModbusMeter:
     """One meter on a bus. The bus belongs to the caller."""
 
-    def __init__(self, *, profile: Profile, unit: int, bus: RegisterBus, timeout_s: float = 1.0) -> None:
-        """Describe the meter; nothing is read yet. ``timeout_s`` holds for each block."""
+    def __init__(
+        self,
+        *,
+        profile: Profile,
+        unit: int,
+        bus: RegisterBus,
+        timeout_s: float = 1.0,
+        extras: bool = False,
+        invert: bool = False,
+        ct_ratio: float = 1.0,
+    ) -> None:
+        """Describe the meter; nothing is read yet. ``timeout_s`` holds for each block.
+
+        Args:
+            extras: read also what needs requests of its own (``MORE``); otherwise only what lies between the rest.
+            invert: the load is wired to the meter's supply side, so import and export change places.
+            ct_ratio: primary to secondary current of transformers that the meter does not know of.
+        """
         self._profile = profile
         self._unit = unit
         self._bus = bus
         self._timeout_s = timeout_s
-        self._blocks = profile.blocks(_READ)
-        self._narrow = profile.max_gap <= NARROW_GAP
+        self._invert = invert
+        self._ct_ratio = ct_ratio
+        self._wanted = profile.needs((*WANTED, *MORE) if extras else WANTED)
+        self._blocks = tuple(self._filled(each) for each in profile.blocks(self._wanted))
+        self._refusals: dict[Block, int] = {}
+        self._skip_until_s: dict[Block, float] = {}
 
     async def read(self) -> MeterReading:
         """Read one set of values.
 
         A value that cannot be (a voltage of 900 V, an energy below 0) is ``None``, like one the meter does not have.
-        A meter that refuses one block still gives the others; the energy block must answer. One that refuses to read
-        through wide gaps (some of a model allow 80 registers, some 50: openWB, sdm.py) is read in narrower blocks from
-        then on.
+        A block that the meter refuses is read in narrower ones from then on (some of a model allow 80 registers, some
+        50: openWB, sdm.py), at last value by value; a value that is refused even so is ``None`` and is left out for
+        ten minutes after three refusals. The energy must be answered.
 
         Raises:
             DriverError: see ``RegisterBus.read_registers``.
         """
-        if not self._narrow:
-            try:
-                return await self._read(self._blocks)
-            except DriverRejected:
-                self._blocks, self._narrow = self._profile.blocks(_READ, max_gap=NARROW_GAP), True
-        return await self._read(self._blocks)
-
-    async def _read(self, blocks: tuple[Block, ...]) -> MeterReading:
         values: dict[str, float | None] = {}
-        for block in blocks:
+        exponents: dict[int, float | None] = {}
+        todo = list(self._blocks)
+        while todo:
+            block = todo.pop(0)
+            words: tuple[int, ...] = ()
+            if time.monotonic() >= self._skip_until_s.get(block, 0.0):
+                try:
+                    words = await self._registers(block)
+                except DriverRejected as refusal:
+                    narrower = self._narrower(block) if refusal.code in _ILLEGAL else ()
+                    if narrower:
+                        todo[:0] = self._replace(block, narrower)
+                        continue
+                    if any(each.name == "energy_import" for each in block.registers):
+                        raise
+                    self._note_refusal(block)
+            for register in block.registers:
+                self._decode(register, words, block.address, values, exponents)
+        found = self._profile.values(values, exponents)
+        return reading_of(
+            found,
+            self._profile.registers,
+            taken_s=time.monotonic(),
+            invert=self._invert,
+            ct_ratio=self._ct_ratio,
+        )
+
+    async def read_everything(self) -> dict[str, float | str | None]:
+        """Return every value of the profile by name, as the meter gives it; ``None`` where it refuses or has none."""
+        values: dict[str, float | None] = {}
+        texts: dict[str, float | str | None] = {}
+        exponents: dict[int, float | None] = {}
+        todo = list(self._profile.blocks(frozenset(self._profile.registers)))
+        while todo:
+            block = todo.pop(0)
             try:
-                words = await self._bus.read_registers(
-                    unit=self._unit,
-                    kind=block.kind,
-                    address=block.address,
-                    count=block.count,
-                    timeout_s=self._timeout_s,
-                )
+                words = await self._registers(block)
             except DriverRejected:
-                if not self._narrow or any(register.name == "energy_import" for register in block.registers):
-                    raise
+                narrower = self._narrower(block)
+                todo[:0] = narrower
+                texts |= {} if narrower else {each.name: None for each in block.registers}
                 continue
             for register in block.registers:
-                values[register.name] = self._value(register, words, block.address)
-        return _reading(values)
+                if register.type is RegisterType.STRING:
+                    texts[register.name] = self._profile.text(register, _part(register, words, block.address))
+                else:
+                    self._decode(register, words, block.address, values, exponents)
+        found = {**texts, **self._profile.values(values, exponents)}
+        order = (*self._profile.registers, *self._profile.sums)
+        return {name: found[name] for name in order if name in found}
+
+    def counters(self) -> UnitCounters | None:
+        """Return how the requests to this meter fared, ``None`` where the bus does not count."""
+        return self._bus.counters(self._unit) if isinstance(self._bus, CountingBus) else None
 
     async def close(self) -> None:
         """Release the meter; the bus stays open, others may use it."""
 
-    def _value(self, register: Register, words: tuple[int, ...], start: int) -> float | None:
-        return self._profile.decode(register, words[register.address - start : register.end - start])
+    def _note_refusal(self, block: Block) -> None:
+        self._refusals[block] = self._refusals.get(block, 0) + 1
+        if self._refusals[block] >= REFUSALS_BELIEVED:
+            self._refusals[block] = 0
+            self._skip_until_s[block] = time.monotonic() + ASK_AGAIN_S
+
+    def _replace(self, block: Block, narrower: tuple[Block, ...]) -> tuple[Block, ...]:
+        filled = tuple(self._filled(each) for each in narrower)
+        place = self._blocks.index(block)
+        self._blocks = (*self._blocks[:place], *filled, *self._blocks[place + 1 :])
+        return filled
+
+    def _narrower(self, block: Block) -> tuple[Block, ...]:
+        """Return the reads to try instead of ``block``; nothing where it holds one value."""
+        every = frozenset(each.name for each in block.registers if each.name in self._profile.registers)
+        names = every & self._wanted or every
+        for max_gap, max_block in ((NARROW_GAP, None), (0, None), (0, 1)):
+            blocks = self._profile.blocks(names, max_gap=max_gap, max_block=max_block)
+            if len(blocks) > 1 or (blocks and blocks[0].count < block.count):
+                return blocks
+        return ()
+
+    def _filled(self, block: Block) -> Block:
+        """Return the block with every value that lies in it anyway."""
+        known = {each.name for each in block.registers}
+        free = tuple(
+            each
+            for each in self._profile.registers.values()
+            if each.kind is block.kind
+            and block.address <= each.address
+            and each.end <= block.address + block.count
+            and each.name not in known
+            and each.type is not RegisterType.STRING
+            and (each.exponent_at is None or exponent_name(each.exponent_at) in known)
+        )
+        return Block(kind=block.kind, address=block.address, count=block.count, registers=(*block.registers, *free))
+
+    async def _registers(self, block: Block) -> tuple[int, ...]:
+        return await self._bus.read_registers(
+            unit=self._unit, kind=block.kind, address=block.address, count=block.count, timeout_s=self._timeout_s
+        )
+
+    def _decode(
+        self,
+        register: Register,
+        words: tuple[int, ...],
+        start: int,
+        values: dict[str, float | None],
+        exponents: dict[int, float | None],
+    ) -> None:
+        value = self._profile.decode(register, _part(register, words, start)) if words else None
+        if register.name in self._profile.registers:
+            values[register.name] = value
+        else:
+            exponents[register.address] = value
 
 
-def _reading(values: Mapping[str, float | None]) -> MeterReading:
-    def within(name: str, low: float, high: float) -> float | None:
-        value = values.get(name)
-        return value if value is not None and low <= value <= high else None
-
-    def phases(quantity: str, low: float, high: float) -> tuple[float | None, float | None, float | None]:
-        first, second, third = (within(f"{quantity}_{phase}", low, high) for phase in _PHASES)
-        return first, second, third
-
-    power_w = within("power", -POWER_MOST_W, POWER_MOST_W)
-    return MeterReading(
-        taken_s=time.monotonic(),
-        energy_import_wh=within("energy_import", 0.0, 1e12),
-        energy_export_wh=within("energy_export", 0.0, 1e12),
-        power_w=power_w,
-        current_a=phases("current", -CURRENT_MOST_A, CURRENT_MOST_A),
-        voltage_v=phases("voltage", 0.0, VOLTAGE_MOST_V),
-        power_phase_w=phases("power", -POWER_MOST_W, POWER_MOST_W),
-        frequency_hz=_frequency_hz(values.get("frequency")),
-    )
+def _part(register: Register, words: tuple[int, ...], start: int) -> tuple[int, ...]:
+    return words[register.address - start : register.end - start]
 
 
-def _frequency_hz(frequency_hz: float | None) -> float | None:
-    if frequency_hz is None:
-        return None
-    if FREQUENCY_TIMES_TEN_HZ[0] <= frequency_hz <= FREQUENCY_TIMES_TEN_HZ[1]:
-        frequency_hz /= 10
-    return frequency_hz if FREQUENCY_HZ[0] <= frequency_hz <= FREQUENCY_HZ[1] else None
-
-
-def open_meter(*, profile: str, unit: int, bus: RegisterBus, timeout_s: float = 1.0) -> ModbusMeter:
+def open_meter(
+    *,
+    profile: str,
+    unit: int,
+    bus: RegisterBus,
+    timeout_s: float = 1.0,
+    extras: bool = False,
+    invert: bool = False,
+    ct_ratio: float = 1.0,
+) -> ModbusMeter:
     """Open the meter with the profile of that name. Raises ``ProfileError`` for options that were not checked."""
-    return ModbusMeter(profile=load_profile(profile), unit=unit, bus=bus, timeout_s=timeout_s)
+    loaded = load_profile(profile)
+    keep_gap = getattr(bus, "keep_gap", None)
+    if keep_gap is not None and loaded.gap_s > SPARE_GAP_S:
+        keep_gap(loaded.gap_s)
+    return ModbusMeter(
+        profile=loaded, unit=unit, bus=bus, timeout_s=timeout_s, extras=extras, invert=invert, ct_ratio=ct_ratio
+    )
 
 
 def _check(options: Mapping[str, Any]) -> list[OptionProblem]:
@@ -131,7 +227,7 @@ SPEC = DriverSpec(
             name="profile",
             type=str,
             required=True,
-            help="a profile of config/meters, or the path of one (with a slash)",
+            help="a profile of config/meters or /etc/charge-agent/meters, or the path of one (with a slash)",
         ),
         Option(name="bus", type=str, required=True, help="name of the bus, one of the [bus.NAME] tables"),
         Option(
@@ -139,6 +235,11 @@ SPEC = DriverSpec(
         ),
         Option(
             name="timeout_s", type=float, default=1.0, unit="s", minimum=0.1, maximum=10.0, help="for each block read"
+        ),
+        Option(name="extras", type=bool, default=False, help="also read what needs requests of its own"),
+        Option(name="invert", type=bool, default=False, help="wired upside down: import and export change places"),
+        Option(
+            name="ct_ratio", type=float, default=1.0, minimum=0.001, maximum=10000.0, help="of current transformers"
         ),
     ),
     summary="Energy meter over Modbus RTU or TCP, by register profile",

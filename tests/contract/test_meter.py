@@ -87,6 +87,10 @@ async def test_a_reading_holds_what_the_meter_shows(bus: SerialBus | TcpBus, sdm
         voltage_v=(230.5, 231.0, 229.5),
         power_phase_w=(3688.0, 3580.5, 0.0),
         frequency_hz=50.0,
+        apparent_power_va=0.0,
+        reactive_power_var=0.0,
+        power_factor=0.0,
+        energy_step_wh=pytest.approx(1000 * 2**-13),
     )
 
 

@@ -43,7 +43,7 @@ BROKEN = [
     ('{ line = "GPIO17" }', '"GPIO17"', ["13: evse[1].contactor is text, expected contactor = { ... }"]),
     ("GPIO27", "GPIO17", ["14: evse[1].mirror.line 'GPIO17' is used by evse[1].contactor already"]),
     ('bus = "rs485"', 'bus = "rs458"', ["15: evse[1].meter.bus 'rs458' is no bus of this file, there are rs485; did you mean 'rs485'?"]),
-    ('"eastron_sdm630"', '"eastron_sdm360"', ["15: evse[1].meter.profile no meter profile 'eastron_sdm360', expected a file or one of eastron_sdm630"]),
+    ('"eastron_sdm630"', '"eastron_sdm360"', ["15: evse[1].meter.profile no meter profile 'eastron_sdm360'; did you mean 'eastron_sdm630'?"]),
     ("port = \"/dev/serial/by-id/usb-FTDI_RS485-if00\"", "baud = 9600", ["17: bus.rs485 has neither a port (serial) nor a host (TCP)"]),
     ("[bus.rs485]", '[bus.rs485]\nhost = "x"', ["17: bus.rs485 has a port and a host, expected one of them"]),
     ("[bus.rs485]\nport", "[bus]\nrs485", ["18: bus.rs485 is text, expected a table [bus.rs485]"]),

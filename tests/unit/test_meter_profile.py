@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from drivers.meter.profile import Profile, ProfileError, load_profile, profile_names
+from drivers.meter.profile import Profile, ProfileError
+from drivers.meter.profile_file import load_profile, profile_names
 
 GOOD = """\
 id = "test"
@@ -124,13 +125,16 @@ def test_the_meters_own_pattern_for_not_available_is_unknown(tmp_path: Path) -> 
         ('"big"\nword', '"middle"\nword', "byte_order 'middle' is not big or little"),
         ("max_block = 20", "max_block = 1", "registers.energy_import takes 2 registers, max_block is 1"),
         ("addr = 100", "addr = 65535", "addr 65535 is not a whole number in 0-65534"),
-        ("addr = 100", "addr = true", "addr True is not a whole number in 0-65534"),
+        ("addr = 100", "addr = true", "addr True is not a whole number in 0-65535"),
         ('type = "uint32"', 'type = "bcd"', "registers.energy_import.type 'bcd' is not one of uint16, "),
         ("scale = 10.0", "scale = 0", "registers.energy_import.scale 0 is not a finite number other than 0"),
         ("scale = 10.0", "scale = nan", "registers.energy_import.scale nan is not a finite number other than 0"),
         ("registers.energy_import", "registers.energy", "registers.energy_import is missing"),
         ('id = "test"', "id = 1", "id 1 is no text"),
-        ("[registers.power]", "[registers]\npower = 1\n[x]", "power 1 is no table"),
+        ('[registers.power]\naddr = 106\ntype = "int32"\nscale = 0.1', "[registers]\npower = 1", "power 1 is no table"),
+        ("max_block", "max_blok", "max_blok is no key of a profile, expected 'max_block'"),
+        ("uint32 = 4294967295", "uint31 = 1", "nan.uint31 is no key of a profile, expected 'uint32'"),
+        ("fc = 4", "count = 2", "registers.frequency.count belongs to a register of type string"),
         ("[nan]", "[nan", "at line"),
     ],
 )
