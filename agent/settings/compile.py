@@ -57,10 +57,17 @@ def plan_of(settings: Settings) -> dict[str, Any]:
 
 
 def write_plan(settings: Settings, out: Path) -> str:
-    """Put the plan into ``out``, atomically and durably; return its id. Raises ``OSError``."""
+    """Put the plan into ``out`` and the safe actions beside it, atomically and durably; return its id.
+
+    Raises:
+        OSError: one of them cannot be written.
+    """
+    from agent.settings.safe_actions import write_safe_plan  # the agent wants ``plan_of`` at its start, and not this
+
     plan = plan_of(settings)
     out.parent.mkdir(parents=True, exist_ok=True)
     replace_file(out, json.dumps(plan, indent=1).encode() + b"\n")
+    write_safe_plan(settings, out)
     return str(plan["plan_id"])
 
 

@@ -5,8 +5,9 @@ What must not: any implementation, any import beyond the standard library (the g
 Who may import it: everybody.
 
 A driver is found by ``driver = "name"`` in the station file, through the entry-point group of its kind
-(``charge_agent.power_path``, ``.controller``, ``.lines``, ``.meter``, ``.reader``, ``.clock``); the entry point is a
-``DriverSpec``. The contract of bought charge controllers is ``drivers.api.controllers``, imported by those who have one.
+(``charge_agent.power_path``, ``.controller``, ``.lines``, ``.meter``, ``.reader``, ``.clock``, ``.temperature``); the
+entry point is a ``DriverSpec``. ``drivers.api.controllers`` (bought charge controllers) and ``drivers.api.safe`` (what
+makes a device safe without its driver) are imported by those who have one.
 """
 
 from drivers.api.contracts import (
@@ -18,6 +19,7 @@ from drivers.api.contracts import (
     OutputLine,
     PowerPath,
     RegisterBus,
+    TemperatureSensor,
 )
 from drivers.api.errors import (
     DriverError,
@@ -62,4 +64,5 @@ __all__ = [
     "Pull",
     "RegisterBus",
     "RegisterKind",
+    "TemperatureSensor",
 ]

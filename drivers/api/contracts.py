@@ -109,6 +109,16 @@ class CardReader(Protocol):
         """Release the reader."""
 
 
+class TemperatureSensor(Protocol):
+    """A temperature; read on a thread of its own, so it may take its time (a 1-wire conversion: 0.75 s)."""
+
+    def read(self) -> float:
+        """Return the temperature now, degC. Raises ``DriverError``; never invents or repeats a value."""
+
+    def close(self) -> None:
+        """Release the sensor."""
+
+
 class ClockSource(Protocol):
     """Where the time of day and the identity of this boot come from."""
 

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from drivers.api.safe import SafeAction, SafeOutput
 
 
 class DriverKind(Enum):
@@ -17,6 +20,7 @@ class DriverKind(Enum):
     METER = "meter"
     READER = "reader"
     CLOCK = "clock"
+    TEMPERATURE = "temperature"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,6 +62,9 @@ class DriverSpec:
             that meets the contract of ``kind``. It is imported only when the driver is opened, so that a guard never
             pays for a meter library.
         check: optional deeper check of the options, called after types and ranges are right.
+        safe: optional; what makes the outputs of a device with these checked options safe without this driver: pilot
+            at F, currents at zero. Only names things; opens nothing.
+        safe_lines: the same for a board's on/off lines, for those outputs that the station file uses.
     """
 
     name: str
@@ -66,3 +73,5 @@ class DriverSpec:
     options: tuple[Option, ...]
     summary: str
     check: Callable[[Mapping[str, Any]], list[OptionProblem]] | None = None
+    safe: Callable[[Mapping[str, Any]], list[SafeAction]] | None = None
+    safe_lines: Callable[[Mapping[str, Any], Sequence[SafeOutput]], list[SafeAction]] | None = None

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import math
 import time
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
 from drivers.api import (
     DriverKind,
@@ -16,6 +19,12 @@ from drivers.api import (
     PowerPathReading,
 )
 from drivers.bench.connection import acquire, release
+from drivers.bench.wire import WIRE_VERSION
+
+if TYPE_CHECKING:
+    from drivers.api.safe import SafeAction
+
+HELLO = {"hello": WIRE_VERSION, "client": "outputs-safe"}
 
 
 class BenchPowerPath:
@@ -64,6 +73,14 @@ class BenchPowerPath:
             release(self._connection)
 
 
+def safe(options: Mapping[str, Any]) -> list[SafeAction]:
+    """Return what puts the pilot of these options to F."""
+    from drivers.api.safe import SafeSocket
+
+    line = {"pilot": options["evse"], "mode": PilotMode.STEADY_LOW.value, "duty_pct": 100.0}
+    return [SafeSocket(path=str(options["socket"]), lines=(json.dumps(HELLO), json.dumps(line)))]
+
+
 SPEC = DriverSpec(
     name="bench",
     kind=DriverKind.POWER_PATH,
@@ -73,4 +90,5 @@ SPEC = DriverSpec(
         Option(name="evse", type=int, required=True, minimum=1, maximum=64, help="which EVSE of the bench"),
     ),
     summary="Pilot and proximity of a simulated EVSE (charge-bench)",
+    safe=safe,
 )

@@ -9,11 +9,14 @@ of the scan; an output starts anew as inactive.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
-from typing import Any, Final
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Final
 
 from drivers.api import DriverError, DriverKind, DriverSpec, DriverUnavailable, Option, OptionProblem
 from drivers.gpio.chips import Chips, Place, load_gpiod
+
+if TYPE_CHECKING:
+    from drivers.api.safe import SafeAction, SafeOutput
 
 FIRST_RETRY_S: Final = 0.5  # then twice as long each time; house rule
 LONGEST_RETRY_S: Final = 8.0
@@ -219,6 +222,13 @@ def look(lines: tuple[str, ...], *, edge_detection: bool = True, chips: Chips | 
     return problems
 
 
+def safe_lines(_options: Mapping[str, Any], outputs: Sequence[SafeOutput]) -> list[SafeAction]:
+    """Return what drives ``outputs`` to their safe levels."""
+    from drivers.gpio.lines import named_lines
+
+    return named_lines(outputs)
+
+
 SPEC = DriverSpec(
     name="gpiod",
     kind=DriverKind.LINES,
@@ -232,4 +242,5 @@ SPEC = DriverSpec(
         ),
     ),
     summary="On/off lines of any Linux board by chip label and line name, through libgpiod 2",
+    safe_lines=safe_lines,
 )

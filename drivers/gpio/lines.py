@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final
 
@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from gpiozero.input_devices import DigitalInputDevice
     from gpiozero.output_devices import OutputDevice
     from gpiozero.pins import Factory
+
+    from drivers.api.safe import SafeAction, SafeOutput
 
 _PULL_UP: Final = {"none": None, "up": True, "down": False}
 FACTORIES: Final = ("lgpio", "gpiod", "native", "rpigpio", "pigpio", "mock")
@@ -190,6 +192,56 @@ def _driver_errors(errors: tuple[type[Exception], ...], line: str) -> Iterator[N
         raise DriverUnavailable(f"line {line}: {exc}") from exc
 
 
+# Labels of the chip with a Raspberry Pi's header: models 0 to 3, 4, 5. Source: raspberrypi/linux device trees.
+HEADER_CHIPS: Final = ("pinctrl-rp1", "pinctrl-bcm2711", "pinctrl-bcm2835")
+# BCM number of each pin of the 40-pin header, in order; 0 for supply, earth and ID pins. Source: Raspberry Pi header.
+_HEADER_BCM: Final = (0, 0, 2, 0, 3, 0, 4, 14, 0, 15, 17, 18, 27, 0, 22, 23, 0, 24, 10, 0, 9, 25, 11, 8, 0, 7, 0, 0, 5, 0, 6, 12, 13, 0, 19, 16, 26, 20, 0, 21)  # fmt: skip  # noqa: E501
+
+
+def bcm_number(line: str) -> int | None:
+    """Return the BCM number of ``GPIO17``, ``BCM17``, ``17``, ``J8:11`` or ``BOARD11``; ``None`` for other names."""
+    name = line.upper()
+    for prefix in ("GPIO", "BCM", ""):
+        if name.startswith(prefix) and name[len(prefix) :].isdecimal():
+            return int(name[len(prefix) :])
+    for prefix in ("J8:", "BOARD"):
+        pin = name.removeprefix(prefix)
+        if pin != name and pin.isdecimal() and 1 <= int(pin) <= len(_HEADER_BCM):
+            return _HEADER_BCM[int(pin) - 1] or None
+    return None
+
+
+def named_lines(outputs: Sequence[SafeOutput]) -> list[SafeAction]:
+    """Return the same for lines named as libgpiod's driver names them: ``LABEL:NAME``, ``LABEL:OFFSET`` or ``NAME``."""
+    from drivers.api.safe import SafeLine
+
+    parts = [each.line.rpartition(":") for each in outputs]
+    return [
+        SafeLine(chips=(chip or "*",), line=name, high=each.active is each.active_high)
+        for each, (chip, _, name) in zip(outputs, parts, strict=True)
+    ]
+
+
+def safe_lines(options: Mapping[str, Any], outputs: Sequence[SafeOutput]) -> list[SafeAction]:
+    """Return what drives ``outputs`` to their safe levels; of the factory ``mock`` there is nothing to drive."""
+    from drivers.api.safe import NoSafeAction, SafeLine
+
+    if options.get("factory") == "mock":
+        return []
+    if options.get("factory") == "gpiod":
+        return named_lines(outputs)
+    chip = options.get("chip")
+    chips = HEADER_CHIPS if chip is None else (f"gpiochip{chip}",)
+    actions: list[SafeAction] = []
+    for each in outputs:
+        number = bcm_number(each.line)
+        if number is None:
+            actions.append(NoSafeAction(what=f"line {each.line}"))
+        else:
+            actions.append(SafeLine(chips=chips, line=str(number), high=each.active is each.active_high))
+    return actions
+
+
 SPEC = DriverSpec(
     name="gpio",
     kind=DriverKind.LINES,
@@ -199,4 +251,5 @@ SPEC = DriverSpec(
         Option(name="chip", type=int, minimum=0, maximum=64, help="gpiochip number, lgpio only; default by model"),
     ),
     summary="On/off lines through gpiozero, with a pin factory that is named",
+    safe_lines=safe_lines,
 )

@@ -1,0 +1,60 @@
+"""``outputs-safe.plan``: what makes every output of a station safe without an interpreter, in the drivers' own words."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Final
+
+from agent.settings.atomic import replace_file
+from agent.settings.station import DriverSettings, EvseSettings, LineSettings, LockSettings, Settings
+from drivers.api.safe import NoSafeAction, SafeAction, SafeOutput, plan_text
+from drivers.registry import find
+
+PLAN_NAME: Final = "outputs-safe.plan"
+
+
+def safe_actions(settings: Settings) -> list[SafeAction]:
+    """Return the safe actions of a station: contactors first, then pilots, then whatever else it drives.
+
+    Where a driver does not say what is safe, ``NoSafeAction`` does, and the program reports it at every start.
+    """
+    contactors = [_off(evse.contactor) for evse in settings.evses]
+    actions = _of_lines(settings, contactors)
+    for device in _devices(settings.evses):
+        spec = find(device.kind, device.driver)
+        if spec.safe is None:
+            actions.append(NoSafeAction(what=f"{device.kind.value} driver {device.driver}"))
+        else:
+            actions += spec.safe(device.options)
+    return actions + _of_lines(settings, [output for evse in settings.evses for output in _others(evse)])
+
+
+def write_safe_plan(settings: Settings, plan: Path) -> Path:
+    """Put the safe actions beside the guard's ``plan``, atomically and durably; return where. Raises ``OSError``."""
+    out = plan.with_name(PLAN_NAME)
+    replace_file(out, plan_text(safe_actions(settings)).encode())
+    return out
+
+
+def _of_lines(settings: Settings, outputs: list[SafeOutput]) -> list[SafeAction]:
+    spec = find(settings.lines.kind, settings.lines.driver)
+    if not outputs:
+        return []
+    if spec.safe_lines is None:
+        return [NoSafeAction(what=f"line {each.line} of lines driver {spec.name}") for each in outputs]
+    return spec.safe_lines(settings.lines.options, outputs)
+
+
+def _devices(evses: Iterable[EvseSettings]) -> Iterator[DriverSettings]:
+    for evse in evses:
+        yield evse.pilot
+
+
+def _others(evse: EvseSettings) -> Iterator[SafeOutput]:
+    """Yield outputs that would do harm or lie when left on; a held lock stays as it is, a cable may be in it."""
+    yield from ()
+
+
+def _off(line: LineSettings | LockSettings) -> SafeOutput:
+    return SafeOutput(line=line.line, active_high=line.active_high)
