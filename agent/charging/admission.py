@@ -358,6 +358,7 @@ class Admission:
             group=group,
             remote=True,
             remote_start_id=command.remote_start_id,
+            profile=command.profile,
             connector_id=command.connector_id,
         )
 

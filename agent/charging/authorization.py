@@ -12,6 +12,7 @@ import msgspec
 
 from agent.model.facts import Trigger
 from agent.model.ids import IdToken
+from agent.model.profiles import Profile
 from agent.model.variables import VariableBook
 from agent.model.verdicts import TokenVerdict, Verdict
 
@@ -24,6 +25,7 @@ class Authorization(msgspec.Struct, frozen=True, kw_only=True):
         remote: the CSMS asked for it.
         connector_id: the connector that the CSMS named.
         free_vend: nobody in particular; it lives as long as the cable is in.
+        profile: the transaction's own charging profile. reservation_id: the reservation that it uses.
     """
 
     token: IdToken
@@ -33,6 +35,8 @@ class Authorization(msgspec.Struct, frozen=True, kw_only=True):
     remote_start_id: int | None = None
     connector_id: int | None = None
     free_vend: bool = False
+    profile: Profile | None = None
+    reservation_id: int | None = None
 
     def trigger(self, plugged_s: float) -> Trigger:
         """Return what completed the conditions of a start: the later of authorization and cable."""
@@ -115,7 +119,8 @@ def judge(known: Known | None, rules: Rules, *, online: bool) -> Word:
 
     Online: what is known as accepted starts at once where LocalPreAuthorize is set; everything else is asked, a known
     refusal too (OCPP 1.6 §3.5.1). Offline: what is known as accepted, where LocalAuthorizeOffline is set; what is not
-    explicitly authorised, where AllowOfflineTxForUnknownId is set; a token known to be refused or expired never (§3.5.4).
+    explicitly authorised, where AllowOfflineTxForUnknownId is set; a token known to be refused or expired never
+    (§3.5.4).
     """
     group = None if known is None else known.verdict.group
     accepted = known is not None and known.accepted

@@ -12,7 +12,7 @@ from agent.charging.authorization import Authorization
 from agent.charging.ending import ASK_EVERY_S, BOOT_WAIT_S, Ending
 from agent.charging.evse_state import EvseState
 from agent.charging.flow import Flow, Seen
-from agent.charging.limits import permitted_a
+from agent.charging.limits import MIN_CURRENT_A, permitted_a
 from agent.charging.readings import Belief, draws_a, greatest_wh, sample_of
 from agent.charging.sampling import Sampling
 from agent.charging.session import Session, SessionState, Step
@@ -139,10 +139,11 @@ class Evse(EvseState):
             self._sample(turn, self.transaction)
         if self.condition is None:
             return
-        why = next((limit.text for limit in self.limits() if limit.current_a is None), "nothing permits it")
+        forbids = (each for each in self.limits() if each.current_a is None or each.current_a < MIN_CURRENT_A)
+        why = next((each.text for each in forbids), "nothing permits it")
         if self.layout.lockable and (self.transaction is not None or self.held_for is not None):
             self.outputs.hold(turn, True)
-        self.outputs.permit(turn, wanted_a, self.layout.phases, self.condition, why[:60])
+        self.outputs.permit(turn, wanted_a, self.layout.phases, self.condition, why[:60], self.decrease_s)
         if self.layout.lockable and self.transaction is None and self.held_for is None:
             self.outputs.hold(turn, False)
         self.outputs.show(turn, self._light())
@@ -205,6 +206,9 @@ class Evse(EvseState):
                 remote_start_id=authorization.remote_start_id,
                 reading=reading,
             )
+            if authorization.profile is not None and self.name is not None:
+                place = self.transaction.record.connector_id
+                self.around.profiles.set_with_start(authorization.profile, self.evse_id, place, self.name, turn)
             self.flow = Flow()
             self.sampling = Sampling(turn.now_s, self.around.variables)
             self.authorization, self.last_token = None, None

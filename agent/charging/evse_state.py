@@ -10,6 +10,7 @@ from agent.charging.evse_faults import Faults
 from agent.charging.flow import Flow
 from agent.charging.limits import Circumstances, limits_of
 from agent.charging.outputs import Outputs
+from agent.charging.profile_plan import Limited
 from agent.charging.readings import Meter
 from agent.charging.sampling import Sampling
 from agent.charging.session import Session, SessionState
@@ -51,7 +52,9 @@ class EvseState:
         last_token: who charged here last, while the cable stays in.
         held_for: whom the locked cable waits for after the end; ``held_group``: or anybody of this group.
         asking: the CSMS is being asked about a card for this EVSE.
-        share_a: share of the station's supply, A per phase; ``None``: no such limit.
+        share_a: share of the station's supply, A per phase; ``None``: no such limit. share_of: who limits that supply.
+        profile_limit: what charging profiles allow now.
+        decrease_s: when less will be allowed than now, monotonic; ``None``: not within the life of a permit.
     """
 
     def __init__(self, layout: EvseLayout, around: Surroundings) -> None:
@@ -70,6 +73,9 @@ class EvseState:
         self.held_group: str | None = None
         self.asking = False
         self.share_a: float | None = None
+        self.share_of = ""
+        self.profile_limit = Limited()
+        self.decrease_s: float | None = None
         self.flow = Flow()
         self.sampling: Sampling | None = None
         self.ending: Ending | None = None
@@ -130,6 +136,9 @@ class EvseState:
             faults=self.faults.present(),
             evse_a=self.layout.max_current_a,
             share_a=self.share_a,
+            share_of=self.share_of,
+            profile_a=self.profile_limit.current_a,
+            profile=self.profile_limit.text,
             condition=self.condition,
             permit_a=self.outputs.permit_a,
         )

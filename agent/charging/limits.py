@@ -7,7 +7,7 @@ waits for is named too, but forbids nothing here: the guard decides that itself,
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 import msgspec
@@ -28,6 +28,7 @@ _REASON_OF: Final = {  # the guard's word for what is a fault here
     FaultCode.RCD_TEST_FAILED: "rcd_test",
     FaultCode.OVER_TEMPERATURE: "temperature",
 }
+_SHARE: Final = "station"
 MIN_CURRENT_A: Final = 6.0  # least current that a pilot can offer. IEC 61851-1:2017 Annex A
 
 
@@ -39,7 +40,8 @@ class Circumstances(msgspec.Struct, frozen=True, kw_only=True):
         ours: reasons of the core why no permit may be given, as (source, text).
         faults: present faults; the blocking ones forbid.
         evse_a: the EVSE's own maximum, per phase.
-        share_a: this EVSE's share of the station's supply; ``None``: no such limit.
+        share_a: this EVSE's share of the station's supply; ``None``: no such limit. share_of: of what it is a share.
+        profile_a: what charging profiles allow; ``None``: they say nothing. profile: which one decides.
         condition: the guard's word; ``None`` while it is lost.
     """
 
@@ -50,6 +52,9 @@ class Circumstances(msgspec.Struct, frozen=True, kw_only=True):
     share_a: float | None
     condition: EvseCondition | None
     permit_a: float | None
+    share_of: str = "the station's supply"
+    profile_a: float | None = None
+    profile: str = ""
 
 
 def permitted_a(given: Circumstances) -> float | None:
@@ -60,6 +65,11 @@ def permitted_a(given: Circumstances) -> float | None:
         return None
     current_a = min(limit.current_a for limit in _currents(given) if limit.current_a is not None)
     return current_a if current_a >= MIN_CURRENT_A else None
+
+
+def capacity_a(given: Circumstances) -> float:
+    """Return the most that the EVSE could use if the supply were endless, A per phase."""
+    return min(limit.current_a for limit in _currents(given) if limit.current_a is not None and limit.source != _SHARE)
 
 
 def stops_energy(fault: Fault) -> bool:
@@ -115,24 +125,39 @@ def _currents(given: Circumstances) -> list[Limit]:
     cable_a = None if given.condition is None else given.condition.cable_a
     if cable_a is not None:
         limits.append(Limit(source="cable", current_a=cable_a, text=f"cable coded for {amperes(cable_a)}"))
+    if given.profile_a is not None:
+        limits.append(
+            Limit(source="profile", current_a=given.profile_a, text=given.profile + _too_little(given.profile_a))
+        )
     if given.share_a is not None:
-        text = f"share of the station's supply {amperes(given.share_a)}"
-        if given.share_a < MIN_CURRENT_A:
-            text += ", less than the 6 A that can be offered"
-        limits.append(Limit(source="station", current_a=given.share_a, text=text))
+        text = f"share of {given.share_of}: {amperes(given.share_a)}{_too_little(given.share_a)}"
+        limits.append(Limit(source=_SHARE, current_a=given.share_a, text=text))
     return limits
 
 
-def shares_a(total_a: float | None, wanting: tuple[int, ...]) -> dict[int, float]:
-    """Return each EVSE's share of the station's supply, A per phase.
+def _too_little(current_a: float) -> str:
+    return ", less than the 6 A that can be offered" if current_a < MIN_CURRENT_A else ""
+
+
+def shares_a(total_a: float | None, wanting: Mapping[int, float]) -> dict[int, float]:
+    """Return the most that each EVSE may take of the station's supply, A per phase.
 
     Args:
-        total_a: the supply's limit; ``None``: none, and the result is empty.
-        wanting: EVSEs with a running transaction, the oldest first.
+        total_a: what all EVSEs together may take; ``None``: there is no limit, and the result is empty.
+        wanting: EVSEs with a running transaction, the oldest first, and the most that each could use.
 
-    Equal shares; where these would fall below 6 A, the oldest ones are served and the others wait with 0.
+    Equal shares; what one cannot use is shared out among the others. Where shares would fall below 6 A, the oldest
+    EVSEs are served and the others wait with 0. Who could not use 6 A waits, too.
     """
     if total_a is None or not wanting:
         return {}
-    served = min(len(wanting), max(1, int(total_a // MIN_CURRENT_A)))
-    return {evse_id: total_a / served if place < served else 0.0 for place, evse_id in enumerate(wanting)}
+    able = [evse_id for evse_id, most_a in wanting.items() if most_a >= MIN_CURRENT_A]
+    served = able[: max(1, int(total_a // MIN_CURRENT_A))]
+    left_a, level_a = total_a, total_a
+    for place, most_a in enumerate(sorted(wanting[each] for each in served)):
+        level_a = left_a / (len(served) - place)
+        if most_a >= level_a:
+            break
+        left_a -= most_a
+        level_a = left_a + most_a  # the last one served is offered all that the others leave
+    return {evse_id: level_a if evse_id in served else 0.0 for evse_id in wanting}

@@ -6,27 +6,36 @@ nothing counts as sent, and everything is sent anew.
 
 from __future__ import annotations
 
+from math import inf
 from typing import Final
 
 from agent.charging.turn import Turn
 from agent.model.effects import GrantPermit, HoldCable, ShowState, WithdrawPermit
 from agent.model.evse import EvseCondition
 
+_SAME_S: Final = 0.01  # ends of permits closer than this are the same end
 RENEWALS: Final = 3  # a permit is renewed three times within its life, so that one lost renewal costs nothing
 
 
 class Outputs:
-    """Permit, cable and light of one EVSE."""
+    """Permit, cable and light of one EVSE.
+
+    Attributes:
+        permit_a: the permit that was sent; ``None``: none.
+        renew_due_s: when it must be renewed, monotonic; only meaningful while one is granted.
+    """
 
     def __init__(self, evse_id: int, valid_for_s: float) -> None:
         """Begin with nothing sent."""
         self._evse_id = evse_id
         self._valid_for_s = valid_for_s
-        self._granted_s = 0.0
+        self._expires_s = 0.0
+        self._cut = False
         self._withdrawn = False
         self._held: bool | None = None
         self._shown: str | None = None
         self.permit_a: float | None = None
+        self.renew_due_s = inf
 
     def lost(self) -> None:
         """Forget what was sent: the guard's link went."""
@@ -36,9 +45,15 @@ class Outputs:
         self._shown = None
 
     def permit(
-        self, turn: Turn, wanted_a: float | None, phases: int, condition: EvseCondition | None, why: str
+        self,
+        turn: Turn,
+        wanted_a: float | None,
+        phases: int,
+        condition: EvseCondition | None,
+        why: str,
+        until_s: float | None = None,
     ) -> None:
-        """Grant, renew or withdraw.
+        """Grant, renew or withdraw; no permit outlives ``until_s``, the moment from which less is allowed.
 
         A permit that the guard still holds from a former life of the agent is withdrawn where none is wanted.
         """
@@ -50,14 +65,28 @@ class Outputs:
                 turn.add(WithdrawPermit(evse_id=self._evse_id, reason=why))
                 turn.note("permit.withdrawn", self._evse_id, reason=why)
             return
-        if self.permit_a == wanted_a and turn.now_s < self.renew_due_s:
+        expires_s = turn.now_s + self._valid_for_s
+        cut = until_s is not None and until_s < expires_s
+        expires_s = until_s if cut and until_s is not None else expires_s
+        if self.permit_a == wanted_a and not self._again(turn.now_s, expires_s, cut=cut):
             return
         if self.permit_a != wanted_a:
             turn.note("permit.granted", self._evse_id, max_current_a=wanted_a, phases=phases)
-        self.permit_a, self._granted_s, self._withdrawn = wanted_a, turn.now_s, False
-        turn.add(
-            GrantPermit(evse_id=self._evse_id, max_current_a=wanted_a, phases=phases, valid_for_s=self._valid_for_s)
-        )
+        self.permit_a, self._withdrawn = wanted_a, False
+        self._expires_s, self._cut = expires_s, cut
+        self.renew_due_s = inf if cut else turn.now_s + self._valid_for_s / RENEWALS
+        valid_for_s = expires_s - turn.now_s
+        turn.add(GrantPermit(evse_id=self._evse_id, max_current_a=wanted_a, phases=phases, valid_for_s=valid_for_s))
+
+    def _again(self, now_s: float, expires_s: float, *, cut: bool) -> bool:
+        """Return whether an equal permit must be sent again: to end earlier, or to end later than the one before it.
+
+        One that was cut is replaced when its limit falls; until then only a moved end is a reason.
+        """
+        if cut and expires_s < self._expires_s - _SAME_S:
+            return True
+        later = expires_s > self._expires_s + _SAME_S
+        return later and (self._cut or now_s >= self.renew_due_s)
 
     def hold(self, turn: Turn, held: bool, *, again: bool = False) -> None:
         """Lock or release the cable; ``again`` sends it even if it was sent."""
@@ -70,8 +99,3 @@ class Outputs:
         if self._shown != pattern:
             self._shown = pattern
             turn.add(ShowState(evse_id=self._evse_id, pattern=pattern))
-
-    @property
-    def renew_due_s(self) -> float:
-        """Return when the permit must be renewed; only meaningful while one is granted."""
-        return self._granted_s + self._valid_for_s / RENEWALS

@@ -14,13 +14,15 @@ from agent.charging.availability import Availability
 from agent.charging.evse import Evse
 from agent.charging.evse_view import view_of
 from agent.charging.known_tokens import KnownTokens
-from agent.charging.limits import shares_a
 from agent.charging.local_cards import LocalCards
 from agent.charging.orders import Orders
-from agent.charging.session import SessionState
+from agent.charging.profile_orders import ProfileOrders
+from agent.charging.profiles import Profiles
+from agent.charging.supply import Supply
 from agent.charging.surroundings import Surroundings
 from agent.charging.transaction import abandon
 from agent.charging.turn import Turn
+from agent.model import profiles
 from agent.model.authorization import TokenReport
 from agent.model.commands import TokenVerdict
 from agent.model.effects import Effect, StatusChanged
@@ -45,6 +47,7 @@ from agent.model.inputs import (
     VariablesChanged,
 )
 from agent.model.moment import Stamp
+from agent.model.profiles import ClearProfiles, GetComposite, SetProfile
 from agent.model.sample import Sample
 from agent.model.station import StationLayout
 from agent.model.variables import VariableBook
@@ -63,9 +66,16 @@ class Station:
             boot_id: this boot of the machine; a transaction of another boot was cut off by a power loss.
         """
         self._around = Surroundings(
-            layout=layout, variables=variables, new_id=new_id, boot_id=boot_id, availability=Availability()
+            layout=layout,
+            variables=variables,
+            new_id=new_id,
+            boot_id=boot_id,
+            availability=Availability(),
+            profiles=Profiles(variables),
         )
         self._evses = {each.evse_id: Evse(each, self._around) for each in layout.evses}
+        self._supply = Supply(self._around, self._evses)
+        self._profile_orders = ProfileOrders(self._around, self._evses)
         self._known = KnownTokens(variables)
         self._admission = Admission(self._around, self._evses, self._known)
         self._orders = Orders(self._around, self._evses, self._known, self._admission)
@@ -95,6 +105,7 @@ class Station:
         self._around.guard_lost_s = now.mono_s
         self._around.availability.restore(availability)
         turn.add(*self._known.restore(cache, documents or {}))
+        self._around.profiles.restore((documents or {}).get(profiles.DOCUMENTS, {}), turn)
         for evse_id, evse in self._evses.items():
             own = [each for each in transactions if each.evse_id == evse_id]
             running = [each for each in own if not each.ended]
@@ -126,7 +137,7 @@ class Station:
     def next_deadline_s(self) -> float | None:
         """Return when ``TimePassed`` is due, monotonic; ``None``: nothing waits for time alone."""
         due = [evse.deadline_s(self._now) for evse in self._evses.values()]
-        due += [self._admission.deadline_s(), self._orders.deadline_s()]
+        due += [self._admission.deadline_s(), self._orders.deadline_s(), self._supply.deadline_s(self._now.mono_s)]
         return min((each for each in due if each is not None), default=None)
 
     def view(self, evse_id: int) -> EvseView:
@@ -197,6 +208,8 @@ class Station:
                 self._around.online = online
             case FactAnswered():
                 self._admission.fact_answered(given, turn)
+            case CommandReceived(command=SetProfile() | ClearProfiles() | GetComposite() as command):
+                self._profile_orders.take(given.command_id, command, turn)
             case CommandReceived():
                 self._orders.take(given, turn)
             case FaultChanged():
@@ -237,11 +250,8 @@ class Station:
         for evse in self._evses.values():
             evse.advance(turn)
         self._admission.hand_over(turn)
-        running = [each for each in self._evses.values() if each.session.state is SessionState.CHARGING]
-        running.sort(key=lambda each: (each.session.since_s, each.evse_id))
-        shares = shares_a(self._around.layout.max_current_a, tuple(each.evse_id for each in running))
-        for evse in self._evses.values():
-            evse.share_a = shares.get(evse.evse_id, self._around.layout.max_current_a)
+        self._around.profiles.keep_transactions({each.name for each in self._evses.values() if each.name}, turn)
+        self._supply.step(turn)
         # Lowered permits first: the supply is never promised twice.
         for evse in sorted(self._evses.values(), key=lambda each: each.outputs.permit_a is None):
             evse.settle(turn)

@@ -8,6 +8,7 @@ from typing import Final
 import msgspec
 
 from agent.charging.availability import Availability
+from agent.charging.profiles import Profiles
 from agent.model.commands import ResetKind
 from agent.model.faults import Fault, FaultCode
 from agent.model.station import StationLayout
@@ -25,6 +26,7 @@ class Surroundings(msgspec.Struct, kw_only=True):
         guard_lost_s: monotonic time since which the guard's link is down; ``None`` while it is up.
         faults: faults of the whole station, by code.
         reset: a restart is pending; no new session begins.
+        profiles: the charging profiles that are installed.
     """
 
     layout: StationLayout
@@ -32,6 +34,7 @@ class Surroundings(msgspec.Struct, kw_only=True):
     new_id: Callable[[], str]
     boot_id: str
     availability: Availability
+    profiles: Profiles
     online: bool = False
     guard_lost_s: float | None = 0.0
     faults: dict[FaultCode, Fault] = msgspec.field(default_factory=dict)

@@ -1,7 +1,7 @@
 """Charging profiles: limits over time, set by the CSMS, and the commands and outcomes around them.
 
-The shape fits OCPP 1.6 and 2.0.1: a profile has a purpose, a stack level, a validity and a schedule of periods. Times of
-day are seconds since 1970 UTC; ``start_s`` of a period counts from the start of its schedule.
+The shape fits OCPP 1.6 and 2.0.1: a profile has a purpose, a stack level, a validity and a schedule of periods. Times
+of day are seconds since 1970 UTC; ``start_s`` of a period counts from the start of its schedule.
 
 Sources: OCPP 1.6 §3.13, §5.5, §5.7, §5.16, §7.8-7.14 with errata 3.8, 3.24-3.26, 3.34, 3.42-3.45, 3.56, 3.57, 3.69;
 OCPP 2.0.1 K01, K08, K10.
@@ -118,7 +118,7 @@ class SetProfile(msgspec.Struct, frozen=True, kw_only=True):
 class ClearProfiles(msgspec.Struct, frozen=True, kw_only=True):
     """Remove the profile with this id, or every profile that fits all criteria given; none given fits all.
 
-    ``place`` is (EVSE, connector) as in ``InstalledProfile``; (``None``, ``None``): those set on the station as a whole.
+    ``place`` is (EVSE, connector) as in ``InstalledProfile``; (``None``, ``None``): those set on the station itself.
     """
 
     profile_id: int | None = None

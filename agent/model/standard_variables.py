@@ -250,6 +250,42 @@ _CLOCK_AND_SECURITY: Final = (
     ),
 )
 
+_SMART_CHARGING: Final = (
+    _whole("SmartChargingCtrlr", "ProfileStackLevel", 10, None, (0, 10), "highest stack level", access=_READ_ONLY),
+    _whole(
+        "SmartChargingCtrlr",
+        "PeriodsPerSchedule",
+        100,
+        None,
+        (0, 100),
+        "most periods in one schedule",
+        access=_READ_ONLY,
+    ),
+    _whole(
+        "SmartChargingCtrlr",
+        "Entries",
+        50,
+        None,
+        (0, 50),
+        "most charging profiles installed",
+        instance="ChargingProfiles",
+        access=_READ_ONLY,
+    ),
+    _listed("SmartChargingCtrlr", "RateUnit", "A,W", ("A", "W"), "units of limits that are taken", access=_READ_ONLY),
+    _flag(
+        "SmartChargingCtrlr",
+        "Phases3to1",
+        False,
+        "changes from three phases to one in a transaction",
+        access=_READ_ONLY,
+    ),
+)
+
+_RESERVATION: Final = (
+    _flag("ReservationCtrlr", "Enabled", True, "reservations are taken"),
+    _flag("ReservationCtrlr", "NonEvseSpecific", True, "any EVSE can be reserved, whichever", access=_READ_ONLY),
+)
+
 STANDARD_VARIABLES: Final[tuple[Variable, ...]] = (
     *_TRANSACTIONS,
     *_AUTHORIZATION,
@@ -257,5 +293,7 @@ STANDARD_VARIABLES: Final[tuple[Variable, ...]] = (
     *_LINK,
     *_DEVICE,
     *_CLOCK_AND_SECURITY,
+    *_SMART_CHARGING,
+    *_RESERVATION,
 )
 """In the order in which reports and ``status`` show them."""

@@ -167,20 +167,24 @@ def test_a_store_that_fails_is_no_reason_against_a_charge_that_goes_on() -> None
 
 
 @pytest.mark.parametrize(
-    ("total_a", "wanting", "shares"),
+    ("total_a", "wanting", "taken"),
     [
-        (None, (1, 2), {}),
-        (32.0, (), {}),
-        (32.0, (1, 2), {1: 16.0, 2: 16.0}),
-        (16.0, (3, 1, 2), {3: 8.0, 1: 8.0, 2: 0.0}),
-        (5.0, (1,), {1: 5.0}),
+        (None, {1: 16.0, 2: 16.0}, {1: 16.0, 2: 16.0}),
+        (32.0, {}, {}),
+        (32.0, {1: 32.0, 2: 32.0}, {1: 16.0, 2: 16.0}),
+        (16.0, {3: 32.0, 1: 32.0, 2: 32.0}, {3: 8.0, 1: 8.0, 2: 0.0}),
+        (5.0, {1: 16.0}, {1: 5.0}),
+        (32.0, {1: 6.0, 2: 32.0}, {1: 6.0, 2: 26.0}),  # what one cannot use goes to the others
+        (32.0, {1: 32.0, 2: 0.0}, {1: 32.0, 2: 0.0}),
+        (0.0, {1: 32.0}, {1: 0.0}),
     ],
 )
 def test_the_supply_is_shared_equally_and_never_below_six_amperes(
-    total_a: float | None, wanting: tuple[int, ...], shares: dict[int, float]
+    total_a: float | None, wanting: dict[int, float], taken: dict[int, float]
 ) -> None:
-    assert shares_a(total_a, wanting) == shares
-    assert total_a is None or sum(shares.values()) <= total_a
+    shares = shares_a(total_a, wanting)
+    assert {each: min(most_a, shares.get(each, most_a)) for each, most_a in wanting.items()} == taken
+    assert total_a is None or sum(taken.values()) <= total_a
 
 
 # Flow

@@ -1,0 +1,133 @@
+"""The composite schedule: the limits that the CSMS gets to see, in whole seconds and in tenths of the unit it asks for.
+
+The answer holds the profiles and the station's own limits (wiring, supply), not the share that other EVSEs leave, and
+not the cable. An EVSE without a transaction answers as if one started now. The station as a whole answers with what all
+its EVSEs together could take, within its maximum.
+
+Sources: OCPP 1.6 §5.7, errata 3.24 and 3.57; OCPP 2.0.1 K08.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from math import ceil, floor
+from typing import Final
+
+from agent.charging.composition import (
+    Frame,
+    Rate,
+    Segment,
+    compose,
+    concerning,
+    in_tenths,
+    station_maximum,
+)
+from agent.model.profiles import Composite, InstalledProfile, Period, RateUnit
+from agent.model.station import EvseLayout, StationLayout
+
+LONGEST_S: Final = 7 * 86_400  # a longer answer ends there: it would hardly come true, and costs time
+MOST_PERIODS: Final = 500
+
+Steps = tuple[tuple[float, float], ...]
+"""A step function of time: (start in s from now, limit), the first at 0."""
+
+
+def composite_of_evse(
+    profiles: Sequence[InstalledProfile],
+    layout: EvseLayout,
+    station: StationLayout,
+    connector_id: int | None,
+    transaction_id: str | None,
+    frame: Frame,
+    duration_s: int,
+    unit: RateUnit | None,
+) -> Composite:
+    """Return the limits of one EVSE or connector."""
+    ours = (*concerning(profiles, layout.evse_id, connector_id, transaction_id), *station_maximum(profiles))
+    unit = unit or _unit_of(ours)
+    rate = Rate(unit=unit, watts_per_ampere=layout.voltage_v * layout.phases)
+    most_a = min(layout.max_current_a, station.max_current_a or layout.max_current_a)
+    steps = _limited(compose(ours, frame, rate, _span_s(duration_s)), rate.of(most_a, RateUnit.AMPERES))
+    return _answer(steps, unit, duration_s, frame, layout.phases)
+
+
+def composite_of_station(
+    profiles: Sequence[InstalledProfile],
+    station: StationLayout,
+    transactions: Sequence[tuple[EvseLayout, str | None, Frame]],
+    frame: Frame,
+    duration_s: int,
+    unit: RateUnit | None,
+) -> Composite:
+    """Return the limits of all EVSEs together; ``transactions``: each EVSE with the transaction that runs there."""
+    unit = unit or _unit_of(profiles)
+    watts = [layout.voltage_v * layout.phases for layout, _, _ in transactions]
+    rate = Rate(unit=unit, watts_per_ampere=max(watts, default=1.0))
+    parts = []
+    for layout, transaction_id, own in transactions:
+        own_rate = Rate(unit=unit, watts_per_ampere=layout.voltage_v * layout.phases)
+        ours = concerning(profiles, layout.evse_id, None, transaction_id)
+        most = own_rate.of(layout.max_current_a, RateUnit.AMPERES)
+        parts.append(_limited(compose(ours, own, own_rate, _span_s(duration_s)), most))
+    total = _added(parts)
+    if station.max_current_a is not None:
+        most = rate.of(station.max_current_a, RateUnit.AMPERES)
+        total = tuple((start_s, min(limit, most)) for start_s, limit in total)
+    maximum = compose(station_maximum(profiles), frame, rate, _span_s(duration_s))
+    return _answer(_lower(total, maximum), unit, duration_s, frame, None)
+
+
+def _span_s(duration_s: int) -> float:
+    return float(min(duration_s, LONGEST_S))
+
+
+def _unit_of(profiles: Sequence[InstalledProfile]) -> RateUnit:
+    """Return the unit of an answer whose asker does not mind: the one of the profiles, where they agree."""
+    units = {each.profile.schedule.unit for each in profiles}
+    return units.pop() if len(units) == 1 else RateUnit.AMPERES
+
+
+def _limited(segments: Sequence[Segment], most: float) -> Steps:
+    return tuple((each.start_s, most if each.winner is None else min(most, each.winner.limit)) for each in segments)
+
+
+def _added(parts: Sequence[Steps]) -> Steps:
+    starts = sorted({start_s for part in parts for start_s, _ in part} | {0.0})
+    return tuple((start_s, sum(_at(part, start_s) for part in parts)) for start_s in starts)
+
+
+def _lower(steps: Steps, segments: Sequence[Segment]) -> Steps:
+    limits = tuple((each.start_s, float("inf") if each.winner is None else each.winner.limit) for each in segments)
+    starts = sorted({start_s for start_s, _ in (*steps, *limits)})
+    return tuple((start_s, min(_at(steps, start_s), _at(limits, start_s))) for start_s in starts)
+
+
+def _at(steps: Steps, at_s: float) -> float:
+    return next(limit for start_s, limit in reversed(steps) if start_s <= at_s)
+
+
+def _answer(steps: Steps, unit: RateUnit, duration_s: int, frame: Frame, phases: int | None) -> Composite:
+    """Round: time to whole seconds from a whole second, a decrease early and an increase late; limits to tenths."""
+    fraction_s = 0.0 if frame.now_utc_s is None else frame.now_utc_s - floor(frame.now_utc_s)
+    covered_s = min(duration_s, LONGEST_S)
+    periods: list[Period] = []
+    for start_s, exact in steps:
+        limit = in_tenths(exact)
+        if periods and periods[-1].limit == limit:
+            continue
+        at_s = start_s + fraction_s
+        whole_s = 0
+        if periods:
+            whole_s = floor(at_s + 1e-3) if limit < periods[-1].limit else ceil(at_s - 1e-3)
+        while periods and periods[-1].start_s >= whole_s:
+            periods.pop()
+        if whole_s >= covered_s:
+            break
+        if periods and periods[-1].limit == limit:
+            continue
+        if len(periods) == MOST_PERIODS:
+            covered_s = whole_s
+            break
+        periods.append(Period(start_s=whole_s if periods else 0, limit=limit))
+    start_utc_s = None if frame.now_utc_s is None else float(floor(frame.now_utc_s))
+    return Composite(unit=unit, duration_s=covered_s, periods=tuple(periods), start_utc_s=start_utc_s, phases=phases)
