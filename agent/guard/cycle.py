@@ -1,7 +1,7 @@
 """One EVSE's turn in the scan: inputs and the time in, outputs out. Pure: no clock, no device, no socket.
 
-Order within a scan: pilot, contactor and lock are judged, then the faults, then the interlock, then the offer, and last
-the coil. Nothing is decided from anything but this scan's judgement, the permit, and faults that are latched.
+Order within a scan: pilot, contactors and lock are judged, then the faults, then the interlock, then the offer, and
+last the coil. Nothing is decided from anything but this scan's judgement, the permit, and faults that are latched.
 
 The judgement is a function of what is remembered, what this scan saw, and the time. Where a judgement left all that it
 remembers as it was, the next one with the same sight gives the same answer until a time limit is reached, and is not
@@ -14,47 +14,45 @@ from typing import Final
 
 from agent.guard.cable_lock import CableLock
 from agent.guard.contactor import Contactor
-from agent.guard.cycle_values import CycleSettings, Inputs, Outputs
+from agent.guard.cycle_values import CycleSettings, Inputs, Kept, Outputs
 from agent.guard.interlock import Permissions, Reason, against_offer, missing
 from agent.guard.offer import STEADY_HIGH, STEADY_LOW, Offer
-from agent.guard.pilot import (
-    MIN_OFFER_A,
-    UNKNOWN_VIEW,
-    VEHICLE_STATES,
-    NegativePeak,
-    cable_rating,
-    step,
-)
-from agent.guard.wire import ContactorState, GuardFault, OpenReason, Permit, PilotState, Report
-
-MAX_AGE_SCANS: Final = 3  # an input older than so many scans is unknown; house rule
-GONE_S: Final = 1.0  # pilot A for so long: the vehicle has left, the cable is released; house rule
-SETTLE_S: Final = 0.02  # PWM for so long before a negative peak counts (20 periods); house rule
-PILOT_F_S: Final = 0.25  # -12 V for so long without our wish is an error; house rule
-UNCLEAR_S: Final = 0.5  # PWM without a usable negative peak for so long is an error; house rule
-START_S: Final = 1.0  # a missing input is no fault for so long after the start (it is unknown, and open, at once)
-QUIET_MAX_S: Final = 0.25  # judged wholly at least so often, whatever was seen; house rule
-CLOCK_STEP_S: Final = 0.001  # a time limit counts as reached so much earlier: judging once more is harmless
-PROXIMITY_S: Final = 0.5  # a vehicle without cable coding for so long is a fault (at once while closed); house rule
+from agent.guard.phases import PhaseSwitch
+from agent.guard.pilot import MIN_OFFER_A, UNKNOWN_VIEW, VEHICLE_STATES, step
+from agent.guard.pilot_watch import PilotWatch
+from agent.guard.timings import CLOCK_STEP_S, GONE_S, QUIET_MAX_S, SETTLE_S, START_S
+from agent.guard.vehicle import SIMPLIFIED_A, Vehicle
+from agent.guard.wake_up import WakeUp
+from agent.guard.wire import GuardFault, OpenReason, Permit, PilotState
 
 NO_FAULTS: Final[tuple[GuardFault, ...]] = ()
+NEW: Final = Kept()
 
 
 class Cycle:
     """The state of one EVSE between two scans."""
 
-    def __init__(self, settings: CycleSettings, *, welded: bool, now_s: float) -> None:
-        """Start open, without an offer, locked; ``welded`` is a latched verdict of an earlier run."""
+    def __init__(self, settings: CycleSettings, *, now_s: float, kept: Kept = NEW) -> None:
+        """Start open, without an offer, locked; ``kept`` is what outlives a run."""
         self.settings = settings
         self.view = UNKNOWN_VIEW
-        self.contactor = Contactor(has_mirror=settings.has_mirror, welded=welded, now_s=now_s)
+        self.vehicle = Vehicle(tethered=settings.tethered)
+        self.contactor = Contactor(
+            has_feedback=settings.has_mirror,
+            welded=kept.welded,
+            stuck_open=kept.failed_to_close,
+            wear=kept.wear,
+            now_s=now_s,
+        )
+        self.phases = _phase_switch(settings, kept, now_s)
         self.lock = CableLock(has_lock=settings.has_lock, has_feedback=settings.has_lock_feedback, now_s=now_s)
         self.faults = NO_FAULTS
         self.waiting_for: tuple[Reason, ...] = ()
-        self.offer = Offer(STEADY_LOW if welded else STEADY_HIGH, now_s)
-        self.cable_a: float | None = None
+        self.offer = Offer(STEADY_LOW if kept.welded else STEADY_HIGH, now_s)
         self.permit: Permit | None = None
-        self._permit_until_s = 0.0
+        self.permit_until_s = 0.0
+        self._pilot_watch = PilotWatch()
+        self._wake_up = WakeUp(enabled=settings.wake_up)
         self._permit_end = OpenReason.PERMIT_WITHDRAWN
         self._running = True
         self._started_s = now_s
@@ -62,11 +60,7 @@ class Cycle:
         self._stop_since_s: float | None = None
         self._stop_reason = OpenReason.PERMIT_WITHDRAWN
         self._taken_s: float | None = None
-        self._cable_sample: float | None = None
-        self._vehicle_there: bool | None = None
-        self._gone_since_s: float | None = None
-        self._unclear_since_s: float | None = None
-        self._uncoded_since_s: float | None = None
+        self._charged = False
         self._inputs_known_once = False
         self._rcd_latched = False
         self.outputs = Outputs(False, self.offer.signal, self.lock.drive)
@@ -79,13 +73,13 @@ class Cycle:
         """Put ``permit`` in force in place of the one before; return why not, or ``None``."""
         if not self._running:
             return "the guard is stopping"
-        if permit.phases != self.settings.phases:
+        if permit.phases != self.settings.phases and not self.settings.phase_switching:
             return f"phases {permit.phases} cannot be kept: the contactor switches {self.settings.phases} together"
         if permit.valid_for_s <= 0.0:
             return f"valid_for_s {permit.valid_for_s:g} is over on arrival"
         self._quiet_until_s = 0.0
         self.permit = permit
-        self._permit_until_s = now_s + min(permit.valid_for_s, self.settings.permit_max_s)
+        self.permit_until_s = now_s + min(permit.valid_for_s, self.settings.permit_max_s)
         return None
 
     def withdraw(self) -> None:
@@ -110,11 +104,27 @@ class Cycle:
 
     @property
     def plugged(self) -> bool | None:
-        """Return whether a vehicle is connected; ``None`` unknown."""
+        """Return whether a vehicle is connected; ``None`` unknown.
+
+        While the pilot is in F on purpose, and for a moment after, nobody can see: then what was known stands.
+        """
         state = self.view.state
         if state in VEHICLE_STATES:
             return True
-        return False if state is PilotState.A else None
+        if state is PilotState.A:
+            return False
+        on_purpose = state is PilotState.F and not self.welded and GuardFault.POWER_PATH_LOST not in self.faults
+        return self.vehicle.there if on_purpose else None
+
+    @property
+    def welded(self) -> bool:
+        """Return whether a contactor is latched as welded."""
+        return self.contactor.welded or (self.phases is not None and self.phases.contactor.welded)
+
+    @property
+    def failed_to_close(self) -> bool:
+        """Return whether a contactor is latched as stuck open."""
+        return self.contactor.stuck_open or (self.phases is not None and self.phases.contactor.stuck_open)
 
     # The scan.
 
@@ -125,9 +135,10 @@ class Cycle:
         self._judge_pilot(inputs, now_s)
         seen = (
             self.view,
-            self.cable_a,
+            self.vehicle.cable_a,
             inputs.power_path_ok,
             inputs.main_closed,
+            inputs.phases_closed,
             inputs.locked,
             inputs.rcd_tripped,
             inputs.emergency_stop,
@@ -150,30 +161,32 @@ class Cycle:
             self._permit_end,
             self._stop_since_s,
             self._stop_reason,
-            self._vehicle_there,
-            self._gone_since_s,
-            self._unclear_since_s,
-            self._uncoded_since_s,
+            self._charged,
             self._inputs_known_once,
             self._rcd_latched,
+            *self.vehicle.remembered(),
+            *self._pilot_watch.remembered(),
             *self.contactor.remembered(),
+            *(() if self.phases is None else self.phases.remembered()),
+            *self._wake_up.remembered(),
             *self.lock.remembered(),
             *self.offer.remembered(),
         )
 
     def _next_limit_s(self, now_s: float) -> float:
         """Return the moment before which time alone changes no judgement, at most ``QUIET_MAX_S`` from now."""
-        offer, settings = self.offer, self.settings
+        settings = self.settings
         limits = (
             (self._started_s, START_S),
-            (None if self.permit is None else self._permit_until_s, 0.0),
-            (self._gone_since_s, GONE_S),
-            (self._unclear_since_s, UNCLEAR_S),
-            (self._uncoded_since_s, PROXIMITY_S),
+            (None if self.permit is None else self.permit_until_s, 0.0),
+            (self.vehicle.gone_since_s, GONE_S),
             (self._stop_since_s, settings.stop_grace_s),
-            (offer.since_s, PILOT_F_S),
-            *offer.limits(),
+            *self.vehicle.limits(),
+            *self._pilot_watch.limits(self.offer),
+            *self.offer.limits(),
             *self.contactor.limits(settings.min_reclose_s),
+            *(() if self.phases is None else self.phases.limits()),
+            *self._wake_up.limits(),
             *self.lock.limits(now_s),
         )
         passed_s = now_s - CLOCK_STEP_S
@@ -184,30 +197,40 @@ class Cycle:
         return nearest_s - CLOCK_STEP_S
 
     def _judge(self, inputs: Inputs, now_s: float) -> None:
-        contactor, lock = self.contactor, self.lock
+        contactor, lock, offer = self.contactor, self.lock, self.offer
         contactor.observe(inputs.main_closed, now_s)
-        if self.permit is not None and now_s >= self._permit_until_s:
+        if self.permit is not None and now_s >= self.permit_until_s:
             self._end_permit(OpenReason.PERMIT_EXPIRED)
         self._judge_vehicle(now_s)
+        self._judge_phases(inputs, now_s)
         inputs_known = self._judge_faults(inputs, now_s)
-        confirmed_open = contactor.state is ContactorState.OPEN and not contactor.coil
+        there, permit = self.vehicle.there, self.permit
         lock.step(
             locked=inputs.locked,
-            needed=self.permit is not None and self._vehicle_there is not False,
-            may_release=confirmed_open and not contactor.welded,
+            needed=permit is not None and there is not False,
+            may_release=contactor.confirmed_open and not contactor.welded,
             now_s=now_s,
         )
-        given = self._permissions(inputs, inputs_known=inputs_known, confirmed_open=confirmed_open, now_s=now_s)
-        offer = self.offer
         offered_before = offer.current_a is not None
+        self._wake_up.step(
+            permitted=permit is not None and permit.max_current_a >= MIN_OFFER_A and bool(there),
+            offered=offered_before,
+            closed=contactor.coil,
+            state=self.view.state,
+            now_s=now_s,
+        )
+        offer.step(now_s)
+        given = self._permissions(inputs, inputs_known=inputs_known, now_s=now_s)
         self._choose_offer(given, inputs, now_s)
         self._switch(given, now_s, offer_on=offered_before and offer.current_a is not None)
-        outputs = self.outputs
-        if outputs[0] is not contactor.coil or outputs[1] is not offer.signal or outputs[2] is not lock.drive:
-            self.outputs = Outputs(contactor.coil, offer.signal, lock.drive)
+        phase_coil = self.phases is not None and self.phases.contactor.coil
+        outputs = Outputs(contactor.coil, offer.signal, lock.drive, phase_coil)
+        if outputs != self.outputs:
+            self.outputs = outputs
 
-    def _permissions(self, inputs: Inputs, *, inputs_known: bool, confirmed_open: bool, now_s: float) -> Permissions:
+    def _permissions(self, inputs: Inputs, *, inputs_known: bool, now_s: float) -> Permissions:
         settings, faults, permit, contactor = self.settings, self.faults, self.permit, self.contactor
+        vehicle, phases, cable_a = self.vehicle, self.phases, self.vehicle.cable_a
         return Permissions(
             closed=contactor.coil,
             guard_running=self._running,
@@ -219,11 +242,16 @@ class Cycle:
             ventilation=settings.ventilation,
             diode_seen=self.view.diode_seen,
             diode_present=not self.view.diode_missing,
-            cable_ok=settings.tethered or (self.cable_a is not None and self.cable_a >= MIN_OFFER_A),
+            cable_ok=settings.tethered or (cable_a is not None and cable_a >= MIN_OFFER_A),
+            cable_accepted=not settings.reject_13a or cable_a is None or cable_a > CABLE_13_A,
+            vehicle_accepted=settings.simplified or not vehicle.simplified,
             locked=self.lock.secure,
             permit_a=None if permit is None else permit.max_current_a,
-            contactor_open=confirmed_open,
+            contactor_open=contactor.confirmed_open,
             reclose_over=contactor.may_reclose(settings.min_reclose_s, now_s),
+            phases_ready=phases is None or phases.ready,
+            pilot_free=not (self.offer.held or self._wake_up.pulsing or self._wake_up.resting),
+            vehicle_steady=vehicle.steady(now_s),
         )
 
     def _judge_pilot(self, inputs: Inputs, now_s: float) -> None:
@@ -236,40 +264,47 @@ class Cycle:
         self._taken_s = taken_s
         pwm = self.offer.current_a is not None and taken_s >= self.offer.since_s + SETTLE_S
         self.view = step(self.view, high_v=inputs.high_v, low_v=inputs.low_v, pwm=pwm)
-        if not self.settings.tethered:
-            rating_a = cable_rating(inputs.proximity_ohm)
-            if rating_a == self._cable_sample:
-                self.cable_a = rating_a
-            self._cable_sample = rating_a
+        self.vehicle.see_cable(inputs.proximity_ohm, now_s)
 
     def _judge_vehicle(self, now_s: float) -> None:
-        state = self.view.state
-        if state is PilotState.A:
-            if self._gone_since_s is None:
-                self._gone_since_s = now_s
-                if self._vehicle_there:
-                    self._end_permit(OpenReason.PERMIT_WITHDRAWN)  # it was for the vehicle that has left
-                self._vehicle_there = False
-            elif self.lock.held and now_s - self._gone_since_s >= GONE_S:
+        vehicle, contactor = self.vehicle, self.contactor
+        before = vehicle.there
+        vehicle.step(self.view.state, now_s)
+        if vehicle.gone_since_s is not None:
+            if before:
+                self._end_permit(OpenReason.PERMIT_WITHDRAWN)  # it was for the vehicle that has left
+            self._charged = False
+            if self.lock.held and now_s - vehicle.gone_since_s >= GONE_S:
                 self.lock.held = False
-            if self.contactor.stuck_open and not self.contactor.coil:
-                self.contactor.forget_stuck()
-            return
-        self._gone_since_s = None
-        if state in VEHICLE_STATES:
-            if self._vehicle_there is None:
-                self.contactor.assume_closing(self._started_s)  # an earlier run may have been charging it
-            self._vehicle_there = True
+            if not contactor.coil:
+                contactor.forget_stuck()
+                if self.phases is not None:
+                    self.phases.contactor.forget_stuck()
+        elif before is None and vehicle.there:
+            contactor.assume_closing(self._started_s)  # an earlier run may have been charging it
+            self._charged = True
+
+    def _judge_phases(self, inputs: Inputs, now_s: float) -> None:
+        if self.phases is not None:
+            self.phases.step(
+                wanted=None if self.permit is None or not self._running else self.permit.phases,
+                main_open=self.contactor.confirmed_open,
+                vehicle_there=self.vehicle.there is not False,
+                charged=self._charged,
+                closed=inputs.phases_closed,
+                now_s=now_s,
+            )
 
     def _judge_faults(self, inputs: Inputs, now_s: float) -> bool:
         """Set ``faults``; return whether every input is known."""
-        state, contactor = self.view.state, self.contactor
+        state, vehicle = self.view.state, self.vehicle
         pilot_known = state is not PilotState.UNKNOWN
         known = (
             pilot_known
             and inputs.rcd_tripped is not None
             and inputs.emergency_stop is not None
             and inputs.main_closed is not None
+            and inputs.phases_closed is not None
             and inputs.locked is not None
         )
         if known:
@@ -284,13 +319,13 @@ class Cycle:
         found = (
             self._rcd_latched,
             bool(inputs.emergency_stop),
-            self._pilot_wrong(state, now_s),
+            self._pilot_watch.wrong(self.view, self.offer, there=vehicle.there is True, now_s=now_s),
             self.view.diode_missing,
-            contactor.welded,
-            contactor.stuck_open,
+            self.welded,
+            self.failed_to_close,
             self.lock.failed,
             state is PilotState.D and not self.settings.ventilation,
-            self._proximity_wrong(now_s),
+            vehicle.uncoded(now_s, closed=self.contactor.coil),
             unknown,
             not inputs.power_path_ok,
         )
@@ -300,37 +335,26 @@ class Cycle:
             self.faults = tuple(fault for fault, is_there in zip(_JUDGED_HERE, found, strict=True) if is_there)
         return known
 
-    def _pilot_wrong(self, state: PilotState, now_s: float) -> bool:
-        if self.view.negative is NegativePeak.UNCLEAR and self.offer.current_a is not None:
-            if self._unclear_since_s is None:
-                self._unclear_since_s = now_s
-            elif now_s - self._unclear_since_s > UNCLEAR_S:
-                return True
-        else:
-            self._unclear_since_s = None
-        if state is PilotState.E:
-            return self._vehicle_there is True
-        if state is PilotState.F:
-            return self.offer.signal is not STEADY_LOW and now_s - self.offer.since_s > PILOT_F_S
-        return state is PilotState.FAULT
-
-    def _proximity_wrong(self, now_s: float) -> bool:
-        if self.settings.tethered or self.cable_a is not None or not self._vehicle_there:
-            self._uncoded_since_s = None
-            return False
-        if self._uncoded_since_s is None:
-            self._uncoded_since_s = now_s
-        return self.contactor.coil or now_s - self._uncoded_since_s >= PROXIMITY_S
-
     def _choose_offer(self, given: Permissions, inputs: Inputs, now_s: float) -> None:
-        if given.permit_a is None or against_offer(given):
-            low = self.contactor.welded or not inputs.power_path_ok
-            self.offer.end(STEADY_LOW if low else STEADY_HIGH, now_s)
-            return
-        limit_a = min(given.permit_a, self.settings.max_current_a)
-        if self.cable_a is not None:
-            limit_a = min(limit_a, self.cable_a)
-        self.offer.make(limit_a, now_s, closed=given.closed)
+        offer = self.offer
+        if not given.fault_free and (offer.current_a is not None or given.closed):
+            offer.fail(now_s)
+        elif self.welded or not inputs.power_path_ok or offer.held or self._pilot_off:
+            offer.end(STEADY_LOW, now_s)
+        elif given.permit_a is None or against_offer(given):
+            offer.end(STEADY_HIGH, now_s)
+        else:
+            safety_a = self.vehicle.cable_a
+            limit_a = min(given.permit_a, self.settings.max_current_a)
+            if safety_a is not None:
+                limit_a = min(limit_a, safety_a)
+            if self.vehicle.simplified:
+                limit_a = min(limit_a, SIMPLIFIED_A)
+            offer.make(limit_a, now_s, closed=given.closed, safety_a=safety_a)
+
+    @property
+    def _pilot_off(self) -> bool:
+        return self._wake_up.pulsing or (self.phases is not None and self.phases.pilot_off)
 
     def _switch(self, given: Permissions, now_s: float, *, offer_on: bool) -> None:
         contactor = self.contactor
@@ -338,15 +362,25 @@ class Cycle:
             self._stop_since_s = None
         elif self._stop_since_s is None:
             self._stop_since_s = now_s
-            self._stop_reason = self._permit_end if self._running else OpenReason.SHUTDOWN
-        stop_grace = self._stop_since_s is not None and now_s - self._stop_since_s < self.settings.stop_grace_s
-        reasons = missing(given, offer_on, stop_grace)
+            self._stop_reason = self._reason_to_stop(given)
+        # A simplified vehicle cannot see that the offer has ended: waiting for it would only be load for longer.
+        waits = self._stop_since_s is not None and not self.vehicle.simplified
+        reasons = missing(given, offer_on, waits and now_s - (self._stop_since_s or 0.0) < self.settings.stop_grace_s)
         if contactor.coil:
             if reasons:
-                contactor.open(self._open_reason(reasons, now_s), now_s)
+                under_load = self.view.state is not PilotState.B
+                contactor.open(self._open_reason(reasons, now_s), now_s, under_load=under_load)
         elif not reasons:
             contactor.close(now_s)
+            self._charged = True
         self.waiting_for = reasons
+
+    def _reason_to_stop(self, given: Permissions) -> OpenReason:
+        if not self._running:
+            return OpenReason.SHUTDOWN
+        if self.permit is not None and not given.phases_ready:
+            return OpenReason.PHASE_SWITCH
+        return self._permit_end
 
     def _open_reason(self, reasons: tuple[Reason, ...], now_s: float) -> OpenReason:
         if not _VEHICLE_OR_PERMIT.issuperset(reasons):
@@ -361,54 +395,25 @@ class Cycle:
             self.permit = None
             self._permit_end = reason
 
-    # The report.
 
-    def shown(self) -> tuple[object, ...]:
-        """Return what makes a report worth sending at once when it changes."""
-        contactor, permit = self.contactor, self.permit
-        return (
-            self.view.state,
-            self.cable_a,
-            self.offer.current_a,
-            contactor.coil,
-            contactor.state,
-            self.lock.state,
-            self.faults,
-            self.waiting_for,
-            permit and permit.permit_id,
-            permit and permit.max_current_a,
-            contactor.closings,
-        )
-
-    def report(self, inputs: Inputs, *, seq: int, now_s: float) -> Report:
-        """Return the EVSE's state after the scan at ``now_s`` that read ``inputs``."""
-        contactor, permit = self.contactor, self.permit
-        measured = self.view.state is not PilotState.UNKNOWN
-        return Report(
-            evse_id=self.settings.evse_id,
-            seq=seq,
-            at_s=now_s,
-            pilot=self.view.state,
-            high_v=inputs.high_v if measured else None,
-            low_v=inputs.low_v if measured else None,
-            plugged=self.plugged,
-            cable_a=self.cable_a,
-            offer_a=self.offer.current_a if inputs.power_path_ok else None,
-            coil=contactor.coil,
-            contactor=contactor.state,
-            contactor_since_s=contactor.since_s,
-            lock=self.lock.state,
-            faults=self.faults,
-            waiting_for=() if contactor.coil else tuple(reason.value for reason in self.waiting_for),
-            permit_id=None if permit is None else permit.permit_id,
-            permit_left_s=None if permit is None else max(0.0, self._permit_until_s - now_s),
-            permit_a=None if permit is None else permit.max_current_a,
-            permit_phases=None if permit is None else permit.phases,
-            open_reason=contactor.open_reason,
-            closings=contactor.closings,
-        )
+def _phase_switch(settings: CycleSettings, kept: Kept, now_s: float) -> PhaseSwitch | None:
+    if not settings.has_phase_contactor:
+        return None
+    contactor = Contactor(
+        has_feedback=settings.has_phase_mirror,
+        welded=False,  # the main contactor's verdict keeps both open
+        wear=kept.phase_wear,
+        now_s=now_s,
+    )
+    return PhaseSwitch(
+        contactor,
+        switching=settings.phase_switching,
+        wait_s=settings.phase_wait_s,
+        interval_s=settings.phase_interval_s,
+    )
 
 
+CABLE_13_A: Final = 13.0
 _JUDGED_HERE: Final = (
     GuardFault.RCD_TRIPPED,
     GuardFault.EMERGENCY_STOP,
@@ -428,6 +433,7 @@ _VEHICLE_OR_PERMIT: Final = _VEHICLE | {
     Reason.STOPPING,
     Reason.NO_PERMIT,
     Reason.PERMIT_BELOW_MINIMUM,
+    Reason.PHASES,
     Reason.NO_OFFER,
     Reason.CABLE,  # without a proximity fault: it went with the vehicle, and so did
     Reason.DIODE_UNSEEN,

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from agent.guard.contactor import Wear
+from agent.guard.timings import PHASE_INTERVAL_S, PHASE_WAIT_S
 from drivers.api import PilotSignal
 
 
@@ -24,6 +26,23 @@ class CycleSettings:
     min_reclose_s: float
     stop_grace_s: float
     permit_max_s: float
+    simplified: bool = True
+    reject_13a: bool = False
+    wake_up: bool = True
+    has_phase_contactor: bool = False
+    has_phase_mirror: bool = False
+    phase_switching: bool = False
+    phase_wait_s: float = PHASE_WAIT_S
+    phase_interval_s: float = PHASE_INTERVAL_S
+
+
+class Kept(NamedTuple):
+    """What outlives a run of the guard: latched verdicts, and the wear of both contactors."""
+
+    welded: bool = False
+    failed_to_close: bool = False
+    wear: Wear = Wear()
+    phase_wear: Wear = Wear()
 
 
 @dataclass(slots=True, kw_only=True)
@@ -39,6 +58,7 @@ class Inputs:
     proximity_ohm: float | None = None
     power_path_ok: bool = True
     main_closed: bool | None = False
+    phases_closed: bool | None = False
     locked: bool | None = False
     rcd_tripped: bool | None = False
     emergency_stop: bool | None = False
@@ -50,3 +70,4 @@ class Outputs(NamedTuple):
     coil: bool
     signal: PilotSignal
     lock: bool
+    phase_coil: bool = False

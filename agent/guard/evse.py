@@ -9,28 +9,32 @@ from contextlib import ExitStack
 from time import monotonic
 from typing import Final
 
-from agent.guard.cycle import MAX_AGE_SCANS, Cycle
-from agent.guard.cycle_values import CycleSettings, Inputs, Outputs
+from agent.guard.cycle import NEW, Cycle
+from agent.guard.cycle_report import report_of, shown_by
+from agent.guard.cycle_values import CycleSettings, Inputs, Kept, Outputs
 from agent.guard.log import Log
 from agent.guard.offer import STEADY_HIGH, STEADY_LOW
 from agent.guard.plan import EvsePlan, LinePlan, Plan
+from agent.guard.timings import LOST_S, MAX_AGE_SCANS, REPORT_S
 from agent.guard.wire import GuardFault, OpenReason, Report
 from drivers.api import DriverError, InputLine, Lines, OutputLine, PilotSignal, PowerPath
 
-REPORT_S: Final = 1.0  # a report at least so often; agent.guard.wire
-LOST_S: Final = 1.0  # a power path that failed is lost for so long (state F >= 300 ms). IEC 61851-1:2017 table A.5
 BLINK_S: Final = {"slow": 1.0, "fast": 0.25}  # period of the status LED; house rule
 
 
 class EvseOutputs:
-    """The outputs of one EVSE, claimed before anything else: contactor open, cable held, LED dark."""
+    """The outputs of one EVSE, claimed before anything else: contactors open, cable held, LED dark."""
 
     def __init__(self, plan: EvsePlan, lines: Lines) -> None:
         """Claim them. Raises ``DriverError``."""
         contactor = plan.contactor
         self.contactor = lines.output(contactor.line, active_high=contactor.active_high, initial=False)
+        self.phases: OutputLine | None = None
         self.lock: OutputLine | None = None
         self.led: OutputLine | None = None
+        second = plan.phase_contactor
+        if second is not None:
+            self.phases = lines.output(second.line, active_high=second.active_high, initial=False)
         if plan.lock is not None:
             self.lock = lines.output(plan.lock.line, active_high=plan.lock.active_high, initial=True)
         if plan.led is not None:
@@ -38,7 +42,7 @@ class EvseOutputs:
 
 
 class Evse:
-    """One EVSE. ``welded`` tells, after every scan, whether a weld is latched."""
+    """One EVSE. ``kept`` tells, after every scan, what must outlive this run."""
 
     def __init__(
         self,
@@ -48,16 +52,17 @@ class Evse:
         outputs: EvseOutputs,
         lines: Lines,
         power_path: PowerPath,
-        welded: bool,
         log: Log,
         now_s: float,
+        kept: Kept = NEW,
     ) -> None:
         """Take the devices over; ``outputs`` are safe already, the pilot is made safe here, the inputs are claimed."""
         self.evse_id = plan.evse_id
         self.inputs = Inputs()
-        self.cycle = Cycle(_settings(plan, station), welded=welded, now_s=now_s)
+        self.cycle = Cycle(_settings(plan, station), kept=kept, now_s=now_s)
         self._max_age_s = station.scan_s * MAX_AGE_SCANS
-        self._contactor, self._lock, self._led = outputs.contactor, outputs.lock, outputs.led
+        self._contactor, self._phases = outputs.contactor, outputs.phases
+        self._lock, self._led = outputs.lock, outputs.led
         self._power_path = power_path
         self._log = log
         self._lost_until_s = 0.0
@@ -65,6 +70,7 @@ class Evse:
         self._written: Outputs | None = None
         self._signal: PilotSignal | None = None
         self._coil = False
+        self._phase_coil = False
         self._lock_drive = True
         self._pattern = "off"
         self._lit = False
@@ -75,14 +81,22 @@ class Evse:
         self._set_pilot(self.cycle.offer.signal, now_s)
         self._mirror_open_when_active = plan.mirror_normally_closed
         self._mirror = _claim_input(lines, plan.mirror)
+        self._phase_mirror_open_when_active = plan.phase_mirror_normally_closed
+        self._phase_mirror = _claim_input(lines, plan.phase_mirror)
         self._locked = _claim_input(lines, plan.lock_feedback)
         self._rcd = _claim_input(lines, plan.rcd)
         self._emergency_stop = _claim_input(lines, plan.emergency_stop)
 
     @property
-    def welded(self) -> bool:
-        """Return whether the contactor is latched as welded."""
-        return self.cycle.contactor.welded
+    def kept(self) -> Kept:
+        """Return what must outlive this run."""
+        cycle, phases = self.cycle, self.cycle.phases
+        return Kept(
+            welded=cycle.welded,
+            failed_to_close=cycle.failed_to_close,
+            wear=cycle.contactor.wear,
+            phase_wear=NEW.phase_wear if phases is None else phases.contactor.wear,
+        )
 
     def show(self, pattern: str) -> None:
         """Let the status LED show ``pattern``: off, on, slow or fast."""
@@ -99,7 +113,7 @@ class Evse:
             self._blink(self._led, now_s)
         if not judged and now_s - self._reported_s < REPORT_S:
             return None
-        shown = cycle.shown()
+        shown = shown_by(cycle)
         if shown == self._shown and now_s - self._reported_s < REPORT_S:
             return None
         if shown != self._shown:
@@ -107,7 +121,7 @@ class Evse:
         self._shown = shown
         self._reported_s = now_s
         self._seq += 1
-        return cycle.report(inputs, seq=self._seq, now_s=now_s)
+        return report_of(cycle, inputs, seq=self._seq, now_s=now_s)
 
     def make_safe(self, signal: PilotSignal = STEADY_HIGH) -> None:
         """Open the contactor and put the pilot into ``signal``, whatever else fails on the way.
@@ -115,7 +129,9 @@ class Evse:
         The lock stays as it is. Used before the process ends, in order or not.
         """
         with ExitStack() as last_acts:
-            last_acts.callback(self._power_path.set_pilot, STEADY_LOW if self.welded else signal)
+            last_acts.callback(self._power_path.set_pilot, STEADY_LOW if self.cycle.welded else signal)
+            if self._phases is not None:
+                last_acts.callback(self._phases.write, False)
             last_acts.callback(self._contactor.write, False)
         self._coil = False
 
@@ -137,6 +153,9 @@ class Evse:
         if self._mirror is not None:
             level = self._level(self._mirror, now_s)
             inputs.main_closed = None if level is None else level is not self._mirror_open_when_active
+        if self._phase_mirror is not None:
+            level = self._level(self._phase_mirror, now_s)
+            inputs.phases_closed = None if level is None else level is not self._phase_mirror_open_when_active
         if self._locked is not None:
             inputs.locked = self._level(self._locked, now_s)
         if self._rcd is not None:
@@ -156,10 +175,12 @@ class Evse:
             return None
 
     def _write(self, outputs: Outputs, now_s: float) -> None:
-        coil, signal, drive = outputs
+        coil, signal, drive, phase_coil = outputs
         complete = True
         if coil is not self._coil and not coil:
             complete = self._write_coil(coil, now_s)
+        if phase_coil is not self._phase_coil and self._phases is not None:
+            complete = self._write_phases(self._phases, phase_coil, now_s) and complete
         if signal is not self._signal:
             complete = self._set_pilot(signal, now_s) and complete
         if coil is not self._coil and coil:
@@ -181,6 +202,16 @@ class Evse:
             return False
         self._coil = coil
         self._told.coil(coil, self.cycle.contactor.open_reason, scan_us=round((monotonic() - now_s) * 1e6))
+        return True
+
+    def _write_phases(self, line: OutputLine, coil: bool, now_s: float) -> bool:
+        try:
+            line.write(coil)
+        except DriverError as problem:
+            self._lose(problem, now_s)
+            return False
+        self._phase_coil = coil
+        self._log.info("phases.switched", evse_id=self.evse_id, phases=3 if coil else 1)
         return True
 
     def _set_pilot(self, signal: PilotSignal, now_s: float) -> bool:
@@ -263,4 +294,12 @@ def _settings(plan: EvsePlan, station: Plan) -> CycleSettings:
         min_reclose_s=station.min_reclose_s,
         stop_grace_s=station.stop_grace_s,
         permit_max_s=station.permit_max_s,
+        simplified=plan.simplified,
+        reject_13a=plan.reject_13a,
+        wake_up=plan.wake_up,
+        has_phase_contactor=plan.phase_contactor is not None,
+        has_phase_mirror=plan.phase_mirror is not None,
+        phase_switching=plan.phase_switching,
+        phase_wait_s=plan.phase_wait_s,
+        phase_interval_s=plan.phase_interval_s,
     )

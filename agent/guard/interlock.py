@@ -10,7 +10,7 @@ from enum import Enum
 from functools import lru_cache
 from typing import Final, NamedTuple
 
-from agent.guard.pilot import MIN_OFFER_A, VEHICLE_STATES
+from agent.guard.pilot import MIN_OFFER_A, READY_STATES, VEHICLE_STATES
 from agent.guard.wire import PilotState
 
 
@@ -24,15 +24,20 @@ class Reason(Enum):
     INPUT_UNKNOWN = "input_unknown"  # an input without a fresh value
     DIODE_MISSING = "diode_missing"
     CABLE = "cable"  # the cable's rating is unknown or below 6 A
+    CABLE_REFUSED = "cable_13_a"  # a cable for 13 A, which the station file refuses
+    SIMPLIFIED = "simplified_vehicle"  # one without a variable S2, which the station file refuses
     LOCK = "lock"  # the plug is not confirmed locked
     NO_PERMIT = "no_permit"
     PERMIT_BELOW_MINIMUM = "permit_below_6_a"
     CONTACTOR_NOT_OPEN = "contactor_not_open"  # not confirmed open before closing
     RECLOSE_WAIT = "reclose_wait"  # the last closing is too recent
+    PHASES = "phase_switch"  # the second contactor does not yet stand as the permit's phases ask
+    PILOT_HELD = "pilot_held"  # state F on purpose: after a fault, or to wake the vehicle
     NO_VEHICLE = "no_vehicle"  # pilot A
     NO_PILOT = "no_pilot"  # pilot E, F, of no state, or unknown
     VENTILATION = "ventilation"  # pilot D without ventilation
     VEHICLE_NOT_READY = "vehicle_not_ready"  # pilot B
+    VEHICLE_PULSE = "vehicle_settling"  # pilot C or D for less than READY_S
     NO_OFFER = "no_offer"  # the pilot signals no current
     DIODE_UNSEEN = "diode_unseen"  # the negative peak was not yet checked
 
@@ -49,10 +54,15 @@ class Permissions(NamedTuple):
         ventilation: the room is ventilated, state D may charge.
         diode_seen, diode_present: seen since the vehicle came; not seen to be missing.
         cable_ok: the rating is known and 6 A or more, or the cable is tethered.
+        cable_accepted: not a cable that the station file refuses.
+        vehicle_accepted: not a simplified vehicle, or the station file serves these.
         locked: confirmed locked, or there is no lock.
         permit_a: the permit in force for this plan, A; ``None`` without one.
         contactor_open: confirmed open by the mirror contact.
         reclose_over: the minimum time between two closings has passed.
+        phases_ready: the second contactor is confirmed as the permit asks, or there is none.
+        pilot_free: nothing but the offer decides about the pilot.
+        vehicle_steady: the vehicle has been ready for longer than a pulse.
     """
 
     closed: bool
@@ -66,10 +76,15 @@ class Permissions(NamedTuple):
     diode_seen: bool
     diode_present: bool
     cable_ok: bool
+    cable_accepted: bool
+    vehicle_accepted: bool
     locked: bool
     permit_a: float | None
     contactor_open: bool
     reclose_over: bool
+    phases_ready: bool
+    pilot_free: bool
+    vehicle_steady: bool
 
 
 # These do not end an offer: the vehicle answers the offer with state C, the diode shows only under PWM, and a
@@ -78,13 +93,16 @@ _NOT_AGAINST_OFFER: Final = frozenset(
     {
         Reason.VENTILATION,
         Reason.VEHICLE_NOT_READY,
+        Reason.VEHICLE_PULSE,
         Reason.NO_OFFER,
         Reason.DIODE_UNSEEN,
         Reason.CONTACTOR_NOT_OPEN,
     }
 )
 # The vehicle is asked to stop before these open the contactor under load.
-_GRACE: Final = frozenset({Reason.STOPPING, Reason.NO_PERMIT, Reason.PERMIT_BELOW_MINIMUM, Reason.NO_OFFER})
+_GRACE: Final = frozenset(
+    {Reason.STOPPING, Reason.NO_PERMIT, Reason.PERMIT_BELOW_MINIMUM, Reason.PHASES, Reason.NO_OFFER}
+)
 
 
 @lru_cache(maxsize=256)  # equal permissions have equal reasons; most scans ask what the scan before asked
@@ -121,15 +139,20 @@ def _against(given: Permissions, offer_on: bool) -> tuple[Reason, ...]:
         (given.inputs_known, Reason.INPUT_UNKNOWN),
         (given.diode_present, Reason.DIODE_MISSING),
         (given.cable_ok, Reason.CABLE),
+        (given.cable_accepted, Reason.CABLE_REFUSED),
+        (given.vehicle_accepted, Reason.SIMPLIFIED),
         (given.locked, Reason.LOCK),
         (permit_a is not None, Reason.NO_PERMIT),
         (permit_a is None or permit_a >= MIN_OFFER_A, Reason.PERMIT_BELOW_MINIMUM),
         (closed or given.contactor_open, Reason.CONTACTOR_NOT_OPEN),
         (closed or given.reclose_over, Reason.RECLOSE_WAIT),
+        (given.phases_ready, Reason.PHASES),
+        (given.pilot_free, Reason.PILOT_HELD),
         (pilot is not PilotState.A, Reason.NO_VEHICLE),
         (pilot is PilotState.A or pilot in VEHICLE_STATES, Reason.NO_PILOT),
         (pilot is not PilotState.D or given.ventilation, Reason.VENTILATION),
         (pilot is not PilotState.B, Reason.VEHICLE_NOT_READY),
+        (closed or given.vehicle_steady or pilot not in READY_STATES, Reason.VEHICLE_PULSE),
         (offer_on, Reason.NO_OFFER),
         (given.diode_seen, Reason.DIODE_UNSEEN),
     )

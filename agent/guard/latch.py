@@ -1,91 +1,58 @@
-"""Faults that outlive the guard: a small file in the state directory, written beside the scan, never by it.
+"""Contactor faults that outlive the guard, in a small file of the state directory.
 
-The file is replaced atomically and flushed (write, fsync, rename, fsync of the directory). A file that cannot be read
-counts as "every contactor welded": unknown is open.
+A file that cannot be read counts as "every contactor welded": unknown is open.
 """
 
 from __future__ import annotations
 
 import json
-import os
-import threading
 from collections.abc import Iterable
-from typing import Final
+from typing import Any, Final, NamedTuple
 
 from agent.guard.checks import shown
+from agent.guard.kept_file import KeptFile
 
 FILE_NAME: Final = "guard-latched.json"
 
 
-class LatchFile:
+class Latched(NamedTuple):
+    """Ids of the EVSEs with a contactor that is latched as welded, or as failed to close."""
+
+    welded: frozenset[int] = frozenset()
+    failed_to_close: frozenset[int] = frozenset()
+
+
+class LatchFile(KeptFile):
     """The latched faults in one state directory."""
 
     def __init__(self, state_dir: str) -> None:
         """Use ``state_dir``, which is created when the first fault is written."""
-        self.path = os.path.join(state_dir, FILE_NAME)
-        self.failure: str | None = None
-        self._thread: threading.Thread | None = None
+        super().__init__(state_dir, FILE_NAME)
 
-    def read_welded(self, evse_ids: Iterable[int]) -> frozenset[int]:
-        """Return those of ``evse_ids`` whose contactor is latched as welded; all of them when the file is damaged."""
+    def read(self, evse_ids: Iterable[int]) -> Latched:
+        """Return what is latched of ``evse_ids``; all of them as welded when the file is damaged."""
         known = frozenset(evse_ids)
         self.failure = None
         try:
             with open(self.path, encoding="utf-8") as file:
                 content = json.load(file)
-            welded = content["welded"]
-            if not isinstance(welded, list) or not all(type(entry) is int for entry in welded):
-                raise ValueError(f"welded is {shown(welded)}, expected a list of EVSE ids")
+            welded = _ids("welded", content["welded"])
+            failed = _ids("failed_to_close", content.get("failed_to_close", []))
         except FileNotFoundError:
-            return frozenset()
-        except (OSError, ValueError, KeyError, TypeError, RecursionError) as problem:
+            return Latched()
+        except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as problem:
             self.failure = f"{self.path} cannot be read: {problem}"
-            return known
-        return known & frozenset(welded)
+            return Latched(welded=known)
+        return Latched(known & welded, known & failed)
 
-    @property
-    def busy(self) -> bool:
-        """Return whether a write is under way; its result is in ``failure`` afterwards."""
-        return self._thread is not None and self._thread.is_alive()
-
-    def begin_write(self, welded: Iterable[int]) -> None:
-        """Write ``welded`` on a thread of its own; call again with the whole set after ``failure``."""
-        self._thread = threading.Thread(target=self._write, args=(sorted(welded),), name="latch", daemon=True)
-        self._thread.start()
-
-    def finish(self, timeout_s: float) -> None:
-        """Wait for a write under way."""
-        if self._thread is not None:
-            self._thread.join(timeout_s)
-
-    def clear(self) -> bool:
-        """Remove every latched fault durably; return whether there was a file. Raises ``OSError``."""
-        try:
-            os.unlink(self.path)
-        except FileNotFoundError:
-            return False
-        _flush_directory(os.path.dirname(self.path))
-        return True
-
-    def _write(self, welded: list[int]) -> None:
-        try:
-            directory = os.path.dirname(self.path)
-            os.makedirs(directory, exist_ok=True)
-            with open(self.path + ".new", "w", encoding="utf-8") as file:
-                json.dump({"version": 1, "welded": welded}, file)
-                file.flush()
-                os.fsync(file.fileno())
-            os.rename(self.path + ".new", self.path)
-            _flush_directory(directory)
-        except OSError as problem:
-            self.failure = f"{self.path} cannot be written: {problem}"
-        else:
-            self.failure = None
+    def begin_latching(self, latched: Latched) -> None:
+        """Write ``latched`` on a thread of its own; call again after ``failure``."""
+        self.begin_write(
+            {"version": 1, "welded": sorted(latched.welded), "failed_to_close": sorted(latched.failed_to_close)}
+        )
 
 
-def _flush_directory(path: str) -> None:
-    fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(fd)
-    finally:
-        os.close(fd)
+def _ids(key: str, value: Any) -> frozenset[int]:
+    if not isinstance(value, list) or not all(type(entry) is int for entry in value):
+        raise ValueError(f"{key} is {shown(value)}, expected a list of EVSE ids")
+    return frozenset(value)

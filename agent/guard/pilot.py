@@ -173,20 +173,58 @@ def duty_for_current(current_a: float) -> float:
     return max(10.0, round(steps * DUTY_STEP_PCT, 3))
 
 
+class DutyRange(Enum):
+    """What a duty cycle tells the vehicle."""
+
+    NOT_AVAILABLE = "not_available"  # 0 %: constant -12 V, state F
+    NO_CHARGING = "no_charging"  # below 3 %, between 7 and 8 %, above 97 %
+    DIGITAL = "digital"  # 3-7 %, nominally 5 %: digital communication (ISO 15118) or no charging
+    MINIMUM = "minimum"  # 8-10 %: 6 A
+    LOW = "low"  # 10-85 %: 0.6 A for each percent
+    HIGH = "high"  # 85-96 %: 2.5 A for each percent above 64 %
+    MAXIMUM = "maximum"  # 96-97 %: 80 A
+    NO_OFFER = "no_offer"  # 100 %: constant +12 V, X1
+
+
+def duty_range(duty_pct: float) -> DutyRange:
+    """Return what ``duty_pct`` (0-100 %) tells the vehicle.
+
+    Raises:
+        ValueError: outside 0-100 %.
+
+    Source: IEC 61851-1:2017 Annex A, maximum current to be drawn by the vehicle.
+    """
+    if not 0.0 <= duty_pct <= 100.0:
+        raise ValueError(f"duty cycle {duty_pct} % is outside 0-100 %")
+    if duty_pct in (0.0, 100.0):
+        return DutyRange.NO_OFFER if duty_pct else DutyRange.NOT_AVAILABLE
+    if duty_pct < 8.0:
+        return DutyRange.DIGITAL if 3.0 <= duty_pct <= 7.0 else DutyRange.NO_CHARGING
+    if duty_pct < 10.0:
+        return DutyRange.MINIMUM
+    if duty_pct <= 85.0:
+        return DutyRange.LOW
+    if duty_pct <= 96.0:
+        return DutyRange.HIGH
+    return DutyRange.MAXIMUM if duty_pct <= 97.0 else DutyRange.NO_CHARGING
+
+
 def current_for_duty(duty_pct: float) -> float:
     """Return the current (A, per phase) that a vehicle may draw at ``duty_pct``; 0 where it may not charge.
 
     Digital communication (3-7 %) counts as 0. Source: IEC 61851-1:2017 Annex A, duty cycle and current.
     """
-    if duty_pct < 8.0 or duty_pct > 97.0:
-        return 0.0
-    if duty_pct < 10.0:
-        return 6.0
-    if duty_pct <= 85.0:
-        return 0.6 * duty_pct
-    if duty_pct <= 96.0:
-        return (duty_pct - 64.0) * 2.5
-    return 80.0
+    match duty_range(duty_pct):
+        case DutyRange.LOW:
+            return 0.6 * duty_pct
+        case DutyRange.HIGH:
+            return (duty_pct - 64.0) * 2.5
+        case DutyRange.MINIMUM:
+            return 6.0
+        case DutyRange.MAXIMUM:
+            return 80.0
+        case _:
+            return 0.0
 
 
 def cable_rating(proximity_ohm: float | None) -> float | None:

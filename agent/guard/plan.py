@@ -12,6 +12,7 @@ from importlib import import_module
 from typing import Any, Final
 
 from agent.guard.checks import Check, flag, number, one_of, shown, text, whole
+from agent.guard.timings import PHASE_INTERVAL_S, PHASE_PILOT_OFF_S, PHASE_WAIT_S, RECLOSE_S, STOP_GRACE_S
 
 PLAN_VERSION: Final = 1
 
@@ -59,7 +60,12 @@ class EvsePlan:
         max_current_a: the most that may be offered, A per phase.
         ventilation: state D may charge.
         tethered: the cable is fixed; there is no proximity resistor to read.
-        mirror: the contactor's auxiliary contact; ``mirror_normally_closed``: it is active while the contactor is open.
+        mirror: the contactor's feedback. mirror_normally_closed: it is active while the contactor is open; otherwise,
+            and as a sense of the voltage behind the contactor, it is active while the contactor is closed.
+        phase_contactor: the second contactor, for L2 and L3; phase_mirror: its feedback, likewise.
+        phase_switching: a permit may ask for 1 or 3 phases. phase_wait_s, phase_interval_s: see ``timings``.
+        simplified: vehicles without a variable S2 are served. reject_13a: cables coded for 13 A are not.
+        wake_up: a vehicle that sleeps in B is woken once for each offer.
         lock_feedback: active while locked. rcd: active while tripped. emergency_stop: active while pressed.
     """
 
@@ -77,6 +83,15 @@ class EvsePlan:
     rcd: LinePlan | None = None
     emergency_stop: LinePlan | None = None
     led: LinePlan | None = None
+    phase_contactor: LinePlan | None = None
+    phase_mirror: LinePlan | None = None
+    phase_mirror_normally_closed: bool = True
+    phase_switching: bool = False
+    phase_wait_s: float = PHASE_WAIT_S
+    phase_interval_s: float = PHASE_INTERVAL_S
+    simplified: bool = True
+    reject_13a: bool = False
+    wake_up: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -141,8 +156,8 @@ def parse_plan(content: object) -> Plan:
         state_dir=top.take("state_dir", text(4096)),
         allowed_uids=frozenset(top.take_list("allowed_uids", whole(0, 2**32 - 1))),
         permit_max_s=top.take("permit_max_s", number(1.0, 30.0), default=30.0),
-        min_reclose_s=top.take("min_reclose_s", number(0.0, 3600.0), default=10.0),
-        stop_grace_s=top.take("stop_grace_s", number(0.0, 6.0), default=6.0),
+        min_reclose_s=top.take("min_reclose_s", number(0.0, 3600.0), default=RECLOSE_S),
+        stop_grace_s=top.take("stop_grace_s", number(0.0, STOP_GRACE_S), default=STOP_GRACE_S),
         realtime=top.take("realtime", flag, default=False),
         lines=_parse_target(top.place("lines")),
         evses=evses,
@@ -208,10 +223,18 @@ def _parse_optional_line(place: _Place, key: str) -> LinePlan | None:
     return None if place.content.get(key) is None else _parse_line(place.place(key))
 
 
+def _parse_mirror(place: _Place, key: str) -> tuple[LinePlan | None, bool]:
+    """Return the line of a contactor's feedback, and whether it is active while the contactor is open."""
+    mirror = _parse_optional_line(place, key)
+    if mirror is None:
+        return None, True
+    return mirror, place.place(key).take("kind", one_of("nc", "no", "sense"), default="nc") == "nc"
+
+
 def _parse_evse(place: _Place) -> EvsePlan:
-    mirror = _parse_optional_line(place, "mirror")
+    mirror, normally_closed = _parse_mirror(place, "mirror")
+    phase_mirror, phase_normally_closed = _parse_mirror(place, "phase_mirror")
     lock = _parse_optional_line(place, "lock")
-    kind = place.place("mirror").take("kind", one_of("nc", "no"), default="nc") if mirror else "nc"
     return EvsePlan(
         evse_id=place.take("id", whole(1, 2**31)),
         phases=place.take("phases", one_of(1, 3)),
@@ -221,10 +244,19 @@ def _parse_evse(place: _Place) -> EvsePlan:
         power_path=_parse_target(place.place("power_path")),
         contactor=_parse_line(place.place("contactor")),
         mirror=mirror,
-        mirror_normally_closed=kind == "nc",
+        mirror_normally_closed=normally_closed,
         lock=lock,
         lock_feedback=_parse_optional_line(place.place("lock"), "feedback") if lock else None,
         rcd=_parse_optional_line(place, "rcd"),
         emergency_stop=_parse_optional_line(place, "emergency_stop"),
         led=_parse_optional_line(place, "led"),
+        phase_contactor=_parse_optional_line(place, "phase_contactor"),
+        phase_mirror=phase_mirror,
+        phase_mirror_normally_closed=phase_normally_closed,
+        phase_switching=place.take("phase_switching", flag, default=False),
+        phase_wait_s=place.take("phase_wait_s", number(PHASE_PILOT_OFF_S, 600.0), default=PHASE_WAIT_S),
+        phase_interval_s=place.take("phase_interval_s", number(0.0, 86400.0), default=PHASE_INTERVAL_S),
+        simplified=place.take("simplified", flag, default=True),
+        reject_13a=place.take("reject_13a", flag, default=False),
+        wake_up=place.take("wake_up", flag, default=True),
     )

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from contextlib import ExitStack
+from time import monotonic
 
 from agent.guard.bus import Bus
+from agent.guard.cycle_values import Kept
 from agent.guard.evse import Evse, EvseOutputs
-from agent.guard.latch import LatchFile
+from agent.guard.latch import Latched, LatchFile
 from agent.guard.late import open_power_path
 from agent.guard.log import Log
 from agent.guard.offer import STEADY_HIGH, STEADY_LOW
 from agent.guard.plan import Plan
+from agent.guard.wear import EvseWear, WearFile
 from agent.guard.wire import (
     BusAnswer,
     BusRead,
@@ -41,9 +44,13 @@ class Station:
         lines: Lines = plan.lines.open()
         outputs = [EvseOutputs(evse, lines) for evse in plan.evses]
         self._latch = LatchFile(plan.state_dir)
-        self._latched = self._latch.read_welded(evse.evse_id for evse in plan.evses)
+        self._latched = self._latch.read(evse.evse_id for evse in plan.evses)
         if self._latch.failure is not None:
             log.error("latch.unreadable", problem=self._latch.failure)
+        self._wear = WearFile(plan.state_dir)
+        wear = self._wear.read()
+        if self._wear.failure is not None:
+            log.warning("wear.unreadable", problem=self._wear.failure)
         self.evses = {
             evse.evse_id: Evse(
                 evse,
@@ -51,7 +58,7 @@ class Station:
                 outputs=claimed,
                 lines=lines,
                 power_path=open_power_path(evse.power_path),
-                welded=evse.evse_id in self._latched,
+                kept=_kept(evse.evse_id, self._latched, wear.get(evse.evse_id, EvseWear())),
                 log=log,
                 now_s=now_s,
             )
@@ -66,13 +73,10 @@ class Station:
         reports = []
         for evse in self._scanned:
             report = evse.scan(now_s)
-            if report is not None:
+            if report is not None:  # whatever must outlive this run shows in a report
                 reports.append(report)
-            if evse.welded and evse.evse_id not in self._latched:
-                self._latched |= {evse.evse_id}
-                self._latch.begin_write(self._latched)
-                self._latch_tried_s = now_s
-        if self._latch.failure is not None and self._latched and now_s - self._latch_tried_s > LATCH_RETRY_S:
+                self._keep(evse, now_s)
+        if self._latch.failure is not None and now_s - self._latch_tried_s > LATCH_RETRY_S:
             self._keep_latching(now_s)
         return reports
 
@@ -127,6 +131,8 @@ class Station:
         signal = STEADY_LOW if for_good else STEADY_HIGH
         with ExitStack() as last_acts:
             last_acts.callback(self._latch.finish, 1.0)
+            last_acts.callback(self._wear.finish, 1.0)
+            last_acts.callback(self._keep_wear, monotonic(), at_once=True)
             for evse in self._scanned:
                 last_acts.callback(evse.make_safe, signal)
 
@@ -142,11 +148,43 @@ class Station:
             return BusAnswer(request_id=request.request_id, error=error, taken_s=now_s)
         return bus.submit(request, asker=asker)
 
+    def _keep(self, evse: Evse, now_s: float) -> None:
+        kept, evse_id = evse.kept, evse.evse_id
+        latched = Latched(
+            _with(self._latched.welded, evse_id, kept.welded),
+            _with(self._latched.failed_to_close, evse_id, kept.failed_to_close),
+        )
+        if latched != self._latched and not self._latch.busy:  # else with the next report
+            self._latched = latched
+            self._latch_tried_s = now_s
+            self._latch.begin_latching(latched)
+        if evse.cycle.vehicle.there is False:
+            self._keep_wear(now_s)
+
+    def _keep_wear(self, now_s: float, *, at_once: bool = False) -> None:
+        wear = {evse_id: EvseWear(evse.kept.wear, evse.kept.phase_wear) for evse_id, evse in self.evses.items()}
+        self._wear.keep(wear, now_s, at_once=at_once)
+
     def _keep_latching(self, now_s: float) -> None:
         if not self._latch.busy:
             self._log.error("latch.write_failed", problem=self._latch.failure)
             self._latch_tried_s = now_s
-            self._latch.begin_write(self._latched)
+            self._latch.begin_latching(self._latched)
+
+
+def _kept(evse_id: int, latched: Latched, wear: EvseWear) -> Kept:
+    return Kept(
+        welded=evse_id in latched.welded,
+        failed_to_close=evse_id in latched.failed_to_close,
+        wear=wear.main,
+        phase_wear=wear.phases,
+    )
+
+
+def _with(ids: frozenset[int], evse_id: int, present: bool) -> frozenset[int]:
+    if present is (evse_id in ids):
+        return ids
+    return ids | {evse_id} if present else ids - {evse_id}
 
 
 def _refuse(message: Message, reason: str) -> Refused:

@@ -70,7 +70,7 @@ class GuardFault(Enum):
     PILOT_ERROR = "pilot_error"  # voltage of no state, or E while a vehicle was there
     DIODE_MISSING = "diode_missing"
     CONTACTOR_WELDED = "contactor_welded"  # confirmed closed while the coil is off; latched over restarts
-    CONTACTOR_STUCK_OPEN = "contactor_stuck_open"  # did not close; latched until the vehicle leaves
+    CONTACTOR_STUCK_OPEN = "contactor_stuck_open"  # did not close; latched over restarts until the vehicle leaves
     LOCK_FAILED = "lock_failed"
     VENTILATION_MISSING = "ventilation_missing"  # state D and no ventilation
     PROXIMITY_ERROR = "proximity_error"  # no cable coding while a vehicle is there
@@ -100,6 +100,7 @@ class OpenReason(Enum):
     VEHICLE_LEFT_C = "vehicle_left_c"
     PERMIT_EXPIRED = "permit_expired"
     PERMIT_WITHDRAWN = "permit_withdrawn"
+    PHASE_SWITCH = "phase_switch"  # to charge on another number of phases
     FAULT = "fault"
     SHUTDOWN = "shutdown"
 
@@ -220,6 +221,9 @@ class Report:
         reduced_a: most that the temperatures allow, A; ``None``: no reduction. reduced_why: which sensor.
         temperature_c: of every sensor, in the station file's order; ``None`` unknown.
         rcd_test: result of the last self-test; ``rcd_tested_s`` when it ended; ``rcd_test_why`` what failed.
+        phases: that a closed contactor connects now. simplified: a vehicle without a variable S2 was recognised.
+        closings_total, openings_under_load, slowest_close_ms, slowest_open_ms: wear of the main contactor over its
+            life; phase_closings_total: of the second one, ``None`` without one.
     """
 
     evse_id: int
@@ -249,6 +253,13 @@ class Report:
     rcd_test: SelfTest = SelfTest.NONE
     rcd_tested_s: float | None = None
     rcd_test_why: str = ""
+    phases: int | None = None
+    simplified: bool = False
+    closings_total: int = 0
+    openings_under_load: int = 0
+    slowest_close_ms: int | None = None
+    slowest_open_ms: int | None = None
+    phase_closings_total: int | None = None
 
 
 Message = Hello | Welcome | Refused | Permit | Withdraw | HoldCable | ShowState | BusRead | BusAnswer | Report
@@ -395,6 +406,13 @@ _CHECKS: Final[dict[str, dict[str, Check]]] = {
         "rcd_test": member(SelfTest),
         "rcd_tested_s": optional(_TIME_S),
         "rcd_test_why": text(100),
+        "phases": optional(one_of(1, 3)),
+        "simplified": flag,
+        "closings_total": _COUNT,
+        "openings_under_load": _COUNT,
+        "slowest_close_ms": optional(_COUNT),
+        "slowest_open_ms": optional(_COUNT),
+        "phase_closings_total": optional(_COUNT),
     },
 }
 

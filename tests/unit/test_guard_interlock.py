@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Iterator
 
 from agent.guard.interlock import Permissions, Reason, against_offer, missing
 from agent.guard.wire import PilotState
@@ -16,44 +17,69 @@ ALWAYS = [
     "diode_seen",
     "diode_present",
     "cable_ok",
+    "cable_accepted",
+    "vehicle_accepted",
     "locked",
+    "pilot_free",
 ]
-FOR_CLOSING = ["contactor_open", "reclose_over"]
+FOR_CLOSING = ["contactor_open", "reclose_over", "vehicle_steady"]
+WITH_GRACE = ["guard_running", "phases_ready"]
 GOOD = dict.fromkeys(FLAGS, True) | {"closed": False, "pilot": PilotState.C, "permit_a": 16.0}
 
 
-def test_a_contactor_closes_only_with_every_permission_there_is() -> None:
-    """All 2^14 flags x 8 pilot states, with every permit, offer and grace where at most three flags are missing.
+def every_situation() -> Iterator[tuple[Permissions, bool, bool]]:
+    """Return the whole product of the inputs, one representative for each class of flags that only count together.
 
-    With more missing only the most generous permit, offer and grace are tried.
+    The flags of ``ALWAYS`` are all there, or one of them is missing: with more missing there are only more reasons
+    (the last test walks through every pair). Everything else is enumerated without exception.
     """
-    every = list(itertools.product((None, 5.9, 16.0), (False, True), (False, True)))
-    generous = [(16.0, True, True)]
-    accepted = 0
-    for values in itertools.product((False, True), repeat=len(FLAGS)):
-        flags = dict(zip(FLAGS, values, strict=True))
-        rest = every if values.count(False) <= 3 else generous
-        for pilot, (permit_a, offer_on, grace) in itertools.product(PilotState, rest):
-            given = Permissions(pilot=pilot, permit_a=permit_a, **flags)
-            if missing(given, offer_on, grace):
-                continue
-            accepted += 1
-            assert all(flags[name] for name in ALWAYS)
-            assert pilot is PilotState.C or (pilot is PilotState.D and flags["ventilation"])
-            if given.closed and grace:
-                continue  # the vehicle is being given its time to stop
-            assert flags["guard_running"]
-            assert permit_a is not None
-            assert permit_a >= 6.0
-            assert offer_on
-            assert given.closed or all(flags[name] for name in FOR_CLOSING)
-    assert accepted > 0
+    always = [dict.fromkeys(ALWAYS, True), *(dict.fromkeys(ALWAYS, True) | {name: False} for name in ALWAYS)]
+    free = ["closed", "ventilation", *FOR_CLOSING, *WITH_GRACE]
+    assert sorted([*ALWAYS, *free]) == sorted(FLAGS)
+    rest = list(itertools.product(PilotState, (None, 5.9, 16.0), (False, True), (False, True)))
+    for held in always:
+        for values in itertools.product((False, True), repeat=len(free)):
+            flags = held | dict(zip(free, values, strict=True))
+            for pilot, permit_a, offer_on, grace in rest:
+                yield Permissions(pilot=pilot, permit_a=permit_a, **flags), offer_on, grace
+
+
+def test_a_contactor_closes_only_with_every_permission_there_is() -> None:
+    accepted = tried = 0
+    for given, offer_on, grace in every_situation():
+        tried += 1
+        if missing.__wrapped__(given, offer_on, grace):
+            continue
+        accepted += 1
+        assert all(getattr(given, name) for name in ALWAYS)
+        assert given.pilot is PilotState.C or (given.pilot is PilotState.D and given.ventilation)
+        if given.closed and grace:
+            continue  # the vehicle is being given its time to stop
+        assert given.guard_running
+        assert given.phases_ready
+        assert given.permit_a is not None
+        assert given.permit_a >= 6.0
+        assert offer_on
+        assert given.closed or all(getattr(given, name) for name in FOR_CLOSING)
+    assert tried == (1 + len(ALWAYS)) * 2**7 * len(PilotState) * 3 * 2 * 2
+    opened, closed, closed_in_grace = 3 * 2, 3 * 2**3, 3 * 2**3 * 2**2 * 3 * 2  # C twice and ventilated D; free flags
+    assert accepted == opened + closed + closed_in_grace
+
+
+def test_with_more_missing_there_are_only_more_reasons() -> None:
+    for closed, offer_on, grace in itertools.product((False, True), repeat=3):
+        alone = {
+            name: set(missing(Permissions(**GOOD | {"closed": closed, name: False}), offer_on, grace)) for name in FLAGS
+        }
+        for one, other in itertools.combinations([name for name in FLAGS if name != "closed"], 2):
+            both = set(missing(Permissions(**GOOD | {"closed": closed, one: False, other: False}), offer_on, grace))
+            assert both >= alone[one] | alone[other]
 
 
 def test_each_missing_permission_alone_keeps_it_open_and_says_why() -> None:
     assert missing(Permissions(**GOOD), True, False) == ()
     said = set()
-    for name in [*ALWAYS, *FOR_CLOSING, "guard_running"]:
+    for name in [*ALWAYS, *FOR_CLOSING, *WITH_GRACE]:
         reasons = missing(Permissions(**GOOD | {name: False}), True, False)
         assert len(reasons) == 1, name
         said.add(reasons[0])
@@ -79,6 +105,19 @@ def test_current_is_offered_only_to_a_vehicle_that_may_be_charged() -> None:
     for pilot in PilotState:
         offered = not against_offer(Permissions(**GOOD | {"pilot": pilot}))
         assert offered is (pilot in (PilotState.B, PilotState.C, PilotState.D))
-    for name in ["fault_free", "cable_ok", "locked", "reclose_over", "diode_present", "guard_running", "inputs_known"]:
+    for name in [
+        "phases_ready",
+        "pilot_free",
+        "vehicle_accepted",
+        "fault_free",
+        "cable_ok",
+        "locked",
+        "reclose_over",
+        "diode_present",
+        "guard_running",
+        "inputs_known",
+    ]:
         assert against_offer(Permissions(**GOOD | {name: False})), name
-    assert not against_offer(Permissions(**GOOD | {"diode_seen": False, "contactor_open": False}))
+    assert not against_offer(
+        Permissions(**GOOD | {"diode_seen": False, "contactor_open": False, "vehicle_steady": False})
+    )

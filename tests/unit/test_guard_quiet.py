@@ -9,8 +9,10 @@ from typing import Any
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from agent.guard.cycle import QUIET_MAX_S, Cycle
+from agent.guard.cycle import Cycle
+from agent.guard.cycle_report import report_of, shown_by
 from agent.guard.cycle_values import CycleSettings, Inputs
+from agent.guard.timings import QUIET_MAX_S
 from agent.guard.wire import Permit
 
 SCAN_S = 0.01
@@ -74,7 +76,7 @@ def cycle_of(**changes: Any) -> Cycle:
         "stop_grace_s": 0.5,
         "permit_max_s": 30.0,
     }
-    return Cycle(CycleSettings(**{**known, **changes}), welded=False, now_s=100.0)
+    return Cycle(CycleSettings(**{**known, **changes}), now_s=100.0)
 
 
 def show(inputs: Inputs, scene: Scene, cycle: Cycle, now_s: float) -> None:
@@ -154,8 +156,8 @@ def test_a_cycle_that_rests_does_in_every_scan_what_one_does_that_never_rests(
             resting.scan(inputs, now_s)
             assert restless.scan(inputs_too, now_s)
             assert resting.outputs == restless.outputs
-            assert resting.shown() == restless.shown()
-            assert resting.report(inputs, seq=1, now_s=now_s) == restless.report(inputs_too, seq=1, now_s=now_s)
+            assert shown_by(resting) == shown_by(restless)
+            assert report_of(resting, inputs, seq=1, now_s=now_s) == report_of(restless, inputs_too, seq=1, now_s=now_s)
 
 
 def test_a_quiet_evse_is_still_judged_four_times_a_second() -> None:
