@@ -37,6 +37,7 @@ from drivers.api.values import (
     PowerPathReading,
     Pull,
     RegisterKind,
+    SignedReading,
 )
 
 __all__ = [
@@ -64,5 +65,6 @@ __all__ = [
     "Pull",
     "RegisterBus",
     "RegisterKind",
+    "SignedReading",
     "TemperatureSensor",
 ]

@@ -32,7 +32,8 @@ class ControllerFault(Enum):
     PROXIMITY = "proximity"  # cable coding invalid or rejected
     VENTILATION = "ventilation"  # the vehicle wants ventilation and there is none
     LOCK = "lock"  # the socket's lock failed
-    CONTACTOR = "contactor"  # the contactor is not where it should be: welded, or stuck
+    CONTACTOR_WELDED = "contactor_welded"  # closed although it should be open
+    CONTACTOR_STUCK_OPEN = "contactor_stuck_open"  # open although it should be closed
     RCD = "rcd"  # residual current
     RCD_TEST = "rcd_test"  # the residual current sensor failed its test
     GROUND = "ground"  # no protective earth

@@ -57,6 +57,22 @@ class RegisterKind(Enum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SignedReading:
+    """The import register as the meter itself signed it; passed on unread.
+
+    Attributes:
+        text: what the meter said, at most 2500 characters.
+        method, encoding: how it is signed and written, in the words of OCPP 2.0.1 (SignedMeterValueType).
+        public_key: of the meter, "" where it is not told.
+    """
+
+    text: str
+    method: str = ""
+    encoding: str = ""
+    public_key: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class MeterReading:
     """One set of meter values, all measured within the poll that ``taken_s`` ends.
 
@@ -74,6 +90,7 @@ class MeterReading:
         current_neutral_a: in the neutral conductor, A.
         energy_modulus_wh: where the import register starts again at 0, Wh; ``None`` unknown.
         energy_step_wh: least difference that the import register can show, Wh.
+        signed: the import register signed by the meter, where it signs.
     """
 
     taken_s: float
@@ -91,6 +108,7 @@ class MeterReading:
     current_neutral_a: float | None = None
     energy_modulus_wh: float | None = None
     energy_step_wh: float | None = None
+    signed: SignedReading | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

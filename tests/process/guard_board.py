@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable
 
 from drivers.api import DriverTimeout, PilotMode, PilotSignal, PowerPathReading
 
@@ -101,12 +100,17 @@ def open_power_path(*, log: str, vehicle: str) -> FilePowerPath:
     return FilePowerPath(log, vehicle)
 
 
-def open_bus(*, offset: int) -> Callable[[int, int, int, int], list[int]]:
-    """A bus with one device, unit 1, whose registers hold their address plus ``offset``."""
+class OffsetLine:
+    """A line with one device, unit 1, whose registers hold their address plus ``offset``."""
 
-    def read(unit: int, function: int, address: int, count: int) -> list[int]:
+    def __init__(self, offset: int) -> None:
+        self.offset = offset
+
+    def read_registers(self, unit: int, function: int, address: int, count: int) -> list[int]:
         if unit != 1:
             raise DriverTimeout(f"unit {unit} does not answer")
-        return [register + offset for register in range(address, address + count)]
+        return [register + self.offset for register in range(address, address + count)]
 
-    return read
+
+def open_bus(*, offset: int) -> OffsetLine:
+    return OffsetLine(offset)

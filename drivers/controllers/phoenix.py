@@ -1,0 +1,179 @@
+"""Phoenix Contact charge controllers: EM-CP-PP-ETH, EV-CC-AC1, CHARX control (docs/drivers/phoenix.md).
+
+"No current" is the enable bit taken back: the current register takes nothing below 6 A. None of them is known to have a
+communication watchdog that can be relied on: what was written stays.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from time import monotonic
+from typing import Any, Final
+
+from drivers.api import DriverKind, DriverRejected, DriverSpec, Option, OptionProblem
+from drivers.api.controllers import (
+    ControllerFault,
+    ControllerOrder,
+    ControllerReading,
+    ControllerTraits,
+    RegisterLine,
+    SharedBus,
+    VehicleState,
+)
+from drivers.controllers.modbus_frames import READ_COILS, READ_HOLDING, READ_INPUT
+from drivers.controllers.phoenix_models import MODELS, Model
+from drivers.controllers.polled import Polled, whole_steps
+
+_NO_CABLE: Final = (0, 0xFFFF)  # PP open; PP shorted to PE
+
+
+class Phoenix(Polled[RegisterLine]):
+    """One controller on a shared bus, serial or TCP."""
+
+    def __init__(self, *, bus: SharedBus, model: Model, unit: int, connector: int, poll_s: float, tenths: bool) -> None:
+        """Attach to ``bus``; see ``SPEC`` for the options."""
+        # Several small reads make a look, and a refused one is repeated a second later.
+        super().__init__(ControllerTraits(stale_s=max(3.0, 4 * poll_s), obey_s=poll_s + 1.5), poll_s=poll_s)
+        self._model = model
+        self._unit = unit
+        self._offset = model.stride * connector
+        self._step_a = 0.1 if tenths else 1.0
+        self._function = model.function
+        self._wake = bus.attach(self.turn)
+
+    def close(self) -> None:
+        """The bus goes on; what is ordered stays."""
+
+    def _greet(self, line: RegisterLine) -> None:
+        for must in self._model.must:
+            address = must.address + self._offset
+            held = line.read_registers(self._unit, READ_HOLDING, address, 1)[0]
+            if held != must.value:
+                raise DriverRejected(
+                    f"register {address} holds {held}, expected {must.value} ({must.means}): set it on the controller"
+                )
+
+    def _obey(self, line: RegisterLine, order: ControllerOrder) -> None:
+        if order.current_a is not None:
+            current = self._steps(order.current_a)
+            line.write_register(self._unit, self._model.current + self._offset, current)
+        self._enable(line, order.current_a is not None)
+
+    def _enable(self, line: RegisterLine, on: bool) -> None:
+        address = self._model.enable + self._offset
+        if self._model.enable_is_register:
+            line.write_register(self._unit, address, int(on), several=True)
+        else:
+            line.write_coil(self._unit, address, on)
+
+    def _look(self, line: RegisterLine) -> ControllerReading:
+        model = self._model
+        try:
+            status = self._one(line, model.status)
+        except DriverRejected:  # the serial manual and evcc differ in the table of these registers
+            self._function = READ_INPUT if self._function == READ_HOLDING else READ_HOLDING
+            status = self._one(line, model.status)
+        taken_s = monotonic()
+        enabled = self._enabled(line)
+        current_a = line.read_registers(self._unit, READ_HOLDING, model.current + self._offset, 1)[0] * self._step_a
+        held = self._held
+        if held is not None and not self._holds(held, enabled=enabled, current_a=current_a):
+            self._disobeyed()
+        faults, state = self._faults(line), state_of(status, high=model.status_high)
+        return ControllerReading(
+            taken_s=taken_s,
+            vehicle=state,
+            offer_a=self._offer_a(line, enabled=enabled, current_a=current_a),
+            cable_a=self._cable_a(line),
+            faults=faults,
+        )
+
+    def _holds(self, order: ControllerOrder, *, enabled: bool, current_a: float) -> bool:
+        if order.current_a is None:
+            return not enabled
+        return enabled and round(current_a / self._step_a) == self._steps(order.current_a)
+
+    def _enabled(self, line: RegisterLine) -> bool:
+        address = self._model.enable + self._offset
+        if self._model.enable_is_register:
+            return line.read_registers(self._unit, READ_HOLDING, address, 1)[0] != 0
+        return line.read_bits(self._unit, READ_COILS, address, 1)[0]
+
+    def _offer_a(self, line: RegisterLine, *, enabled: bool, current_a: float) -> float:
+        model = self._model
+        if model.duty is None or model.duty_current is None:
+            return current_a if enabled else 0.0
+        duty_pct = self._one(line, model.duty)
+        return float(self._one(line, model.duty_current)) if 0 < duty_pct < 100 else 0.0
+
+    def _cable_a(self, line: RegisterLine) -> float | None:
+        if self._model.cable is None:
+            return None
+        cable = self._one(line, self._model.cable)
+        return None if cable in _NO_CABLE else float(cable)
+
+    def _faults(self, line: RegisterLine) -> tuple[ControllerFault, ...]:
+        model = self._model
+        if model.errors is None:
+            return ()
+        bits = self._one(line, model.errors)
+        return tuple(dict.fromkeys(fault for bit, fault in model.faults.items() if bits >> bit & 1))
+
+    def _one(self, line: RegisterLine, address: int) -> int:
+        return line.read_registers(self._unit, self._function, address + self._offset, 1)[0]
+
+    def _steps(self, current_a: float) -> int:
+        return whole_steps(min(current_a, self._model.most_a), self._step_a)
+
+
+def state_of(status: int, *, high: bool) -> VehicleState | None:
+    """Return the state that a status register spells in ASCII, ``None`` for none of A to F."""
+    letter = chr(status >> 8 if high else status & 0xFF)
+    return VehicleState(letter) if letter in "ABCDEF" else None
+
+
+def open_controller(
+    *, bus: SharedBus, model: str, connector: int, poll_s: float, tenths: bool, unit: int | None = None
+) -> Phoenix:
+    """Open the controller on the guard's bus."""
+    found = MODELS[model]
+    return Phoenix(
+        bus=bus,
+        model=found,
+        unit=found.unit if unit is None else unit,
+        connector=connector,
+        poll_s=poll_s,
+        tenths=tenths,
+    )
+
+
+def _check(options: Mapping[str, Any]) -> list[OptionProblem]:
+    model = MODELS[options["model"]]
+    if options["connector"] > 1 and not model.stride:
+        return [OptionProblem(option="connector", problem=f"{options['connector']} is only for charx")]
+    if options["tenths"] and model.name != "ev-cc-eth":
+        return [OptionProblem(option="tenths", problem="is only for ev-cc-eth")]
+    return []
+
+
+SPEC = DriverSpec(
+    name="phoenix",
+    kind=DriverKind.CONTROLLER,
+    target="drivers.controllers.phoenix:open_controller",
+    options=(
+        Option(name="bus", type=str, required=True, help="name of the bus, one of the [bus.NAME] tables"),
+        Option(name="model", type=str, required=True, choices=tuple(MODELS), help="the family"),
+        Option(name="unit", type=int, minimum=1, maximum=255, help="Modbus address; none: the family's own"),
+        Option(
+            name="connector", type=int, default=1, minimum=1, maximum=12, help="which controller behind a CHARX, from 1"
+        ),
+        Option(
+            name="poll_s", type=float, default=0.5, unit="s", minimum=0.2, maximum=2.0, help="time between two looks"
+        ),
+        Option(
+            name="tenths", type=bool, default=False, help="firmware whose current register counts tenths of an ampere"
+        ),
+    ),
+    summary="Phoenix Contact EM-CP-PP-ETH, EV-CC-AC1, CHARX control",
+    check=_check,
+)
