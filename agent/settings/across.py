@@ -14,6 +14,8 @@ from agent.settings.station import DriverSettings
 from drivers.registry import closest
 
 _ID: Final = re.compile(r"[A-Za-z0-9*\-_=+|@.]+")  # OCPP 2.0.1 Part 2, identifierString; it is part of the address
+PASSWORD_PROFILE: Final = 1  # security whitepaper A00: HTTP Basic authentication without TLS
+TLS_PROFILE: Final = 2  # from here on the connection is TLS
 _SOCKET_PATH_B: Final = 107  # sockaddr_un. unix(7)
 
 
@@ -43,17 +45,30 @@ def _check_station(station: Clean, reading: Reading) -> None:
 
 
 def _check_csms(csms: Clean, reading: Reading) -> None:
-    url = csms.get("url")
-    if url is None:
+    listed: list[tuple[str | None, KeyPath]] = [(csms.get("url"), ("csms", "url"))]
+    listed += [(each, ("csms", "fallback_urls", place)) for place, each in enumerate(csms.get("fallback_urls", ()))]
+    urls = [url for url, path in listed if url is not None and _check_url(url, path, csms, reading)]
+    for name, other in (("client_certificate", "client_key"), ("client_key", "client_certificate")):
+        if name in csms and other not in csms and not reading.refused(("csms", other)):
+            reading.refuse(("csms", name), f"is given without {other}")
+    profile, path = csms.get("security_profile"), ("csms", "security_profile")
+    if profile is None:
         return
-    path: KeyPath = ("csms", "url")
+    if profile >= TLS_PROFILE and not any(url.startswith("wss:") for url in urls) and urls:
+        reading.refuse(path, f"{profile} needs a wss:// address")
+    if profile == PASSWORD_PROFILE and not any(url.startswith("ws:") for url in urls) and urls:
+        reading.refuse(path, "1 is a password over ws://", "with wss:// it is 2")
+
+
+def _check_url(url: str, path: KeyPath, csms: Clean, reading: Reading) -> bool:
+    """Note what is wrong with an address; return whether it is one."""
     try:
         parts = urlsplit(url)
         host = parts.hostname
         _ = parts.port  # raises for a port that is none
     except ValueError as exc:
         reading.refuse(path, f"{url!r} is no address: {exc}")
-        return
+        return False
     if parts.scheme not in ("ws", "wss") or not host:
         reading.refuse(path, f"{url!r} is no address of the form wss://host/path")
     elif parts.username is not None or parts.password is not None:
@@ -62,6 +77,7 @@ def _check_csms(csms: Clean, reading: Reading) -> None:
         reading.refuse(path, f"{url!r} has a query or fragment: the station's identity could not be appended")
     elif parts.scheme == "ws" and csms.get("allow_insecure") is False:
         reading.refuse(path, f"{url!r} is not encrypted", "use wss://, or set allow_insecure = true")
+    return not reading.refused(path)
 
 
 def _check_evses(evses: list[Clean], reading: Reading) -> None:

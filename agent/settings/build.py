@@ -12,6 +12,7 @@ from typing import Any, Final, Protocol, runtime_checkable
 
 from agent.model.station import OnMeterLoss, OnPowerLoss
 from agent.settings.across import check_across
+from agent.settings.identity import identity_digest, merge_identity
 from agent.settings.key_lines import KeyPath, key_lines
 from agent.settings.problems import Problem, SettingsError
 from agent.settings.reading import Clean, Reading, kind_of, shown
@@ -78,6 +79,8 @@ def parse_station(text: bytes, file: Path, *, check_variable: CheckVariable | No
     absolute = file.absolute()
     reading = Reading(file=str(file), base=absolute.parent, lines=key_lines(source))
     clean: Clean = {}
+    if isinstance(document.get("station"), dict):
+        document["station"] = merge_identity(document["station"], reading, absolute.parent)
     for table in TABLES:
         if table.name in document:
             clean[table.name] = reading.read(table, document[table.name], (table.name,))
@@ -194,6 +197,15 @@ def _settings(clean: Clean, file: Path, sha256: str, variables: Mapping[str, str
             root_certificates=csms["root_certificates"],
             password_file=csms.get("password_file"),
             password_encoding=PasswordEncoding(csms["password_encoding"]),
+            fallback_urls=csms["fallback_urls"],
+            security_profile=csms.get("security_profile"),
+            client_certificate=csms.get("client_certificate"),
+            client_key=csms.get("client_key"),
+            key_type=csms["key_type"],
+            allow_wildcards=csms["allow_wildcards"],
+            additional_root_check=csms["additional_root_check"],
+            security_events=csms["security_events"],
+            trailing_slash=csms["trailing_slash"],
         ),
         clock=clean["clock"]["driver"],
         lines=clean["lines"]["driver"],
@@ -214,6 +226,8 @@ def _settings(clean: Clean, file: Path, sha256: str, variables: Mapping[str, str
         ),
         variables=variables,
         log=LogSettings(level=log["level"], format=LogFormat(log["format"])),
+        set_system_clock=clean["clock"]["set_system_clock"],
+        identity_sha256=identity_digest(station.get("identity_file")),
     )
 
 

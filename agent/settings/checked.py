@@ -41,6 +41,8 @@ def recall(path: Path) -> Loaded | None:
         return None
     if kept.key != _key(path, text) or kept.settings.station.state_dir != place.parent:
         return None
+    if kept.settings.identity_sha256 != _digest(kept.settings.station.identity_file):
+        return None
     return Loaded(settings=kept.settings, origin=Origin.FILE)
 
 
@@ -56,6 +58,16 @@ def keep(loaded: Loaded) -> None:
             replace_file(settings.station.state_dir / NAME, packed)
     except OSError:
         return
+
+
+def _digest(path: Path | None) -> str:
+    """Return the SHA-256 of the identity file; here, because its reader brings the parser with it."""
+    if path is None:
+        return ""
+    try:
+        return hashlib.sha256(path.read_bytes()).hexdigest()
+    except OSError:
+        return "unreadable"
 
 
 def _key(path: Path, text: bytes) -> str:

@@ -282,8 +282,8 @@ def _driver_schema(spec: DriverSpec, own: dict[str, Any]) -> dict[str, Any]:
 
 
 def _field_schema(field: Field) -> dict[str, Any]:
-    listed = field.kind in (Kind.PATHS, Kind.WHOLES)
-    kind = {Kind.PATHS: Kind.PATH, Kind.WHOLES: Kind.WHOLE}.get(field.kind, field.kind)
+    listed = field.kind in (Kind.PATHS, Kind.TEXTS, Kind.WHOLES)
+    kind = {Kind.PATHS: Kind.PATH, Kind.TEXTS: Kind.TEXT, Kind.WHOLES: Kind.WHOLE}.get(field.kind, field.kind)
     one: dict[str, Any] = {"type": _JSON_TYPES[kind]}
     if kind is Kind.TEXT and field.maximum is not None:
         one["maxLength"] = int(field.maximum)

@@ -17,6 +17,7 @@ from drivers.registry import UnknownDriver, check_options, closest, find, outsid
 Clean = dict[str, Any]
 """A table without its problems: options that had one are left out, defaults are filled in."""
 
+_ITEM_OF: Final = {Kind.PATHS: Kind.PATH, Kind.TEXTS: Kind.TEXT, Kind.WHOLES: Kind.WHOLE}
 _PATH_OPTIONS: Final = frozenset(("port", "socket", "dir", "file", "path"))
 
 
@@ -148,11 +149,11 @@ class Reading:
         return made
 
     def _take(self, field: Field, value: Any, path: KeyPath, clean: Clean) -> None:
-        if field.kind in (Kind.PATHS, Kind.WHOLES):
+        if field.kind in _ITEM_OF:
             if not isinstance(value, list):
                 self.refuse(path, f"{shown(value)} is {kind_of(value)}, expected {field.kind.value}")
                 return
-            item = Kind.PATH if field.kind is Kind.PATHS else Kind.WHOLE
+            item = _ITEM_OF[field.kind]
             taken = [self._one(field, item, each, (*path, index)) for index, each in enumerate(value)]
             if None not in taken:
                 clean[field.name] = tuple(taken)

@@ -19,6 +19,7 @@ class Kind(Enum):
     FLAG = "true or false"
     PATH = "a path"
     PATHS = "a list of paths"
+    TEXTS = "a list of texts"
     WHOLES = "a list of whole numbers"
 
 

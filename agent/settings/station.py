@@ -144,6 +144,7 @@ class IdentitySettings(msgspec.Struct, frozen=True, kw_only=True):
     model: str
     serial_number: str | None
     state_dir: Path
+    identity_file: Path | None = None
     run_dir: Path
 
     @property
@@ -153,7 +154,12 @@ class IdentitySettings(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class CsmsSettings(msgspec.Struct, frozen=True, kw_only=True):
-    """The back end. No root certificates means those of the system."""
+    """The back end. No root certificates means those of the system.
+
+    Attributes:
+        security_profile: 0-3; ``None``: what addresses and credentials amount to.
+        key_type: of keys that the station makes: ``ec`` or ``rsa``.
+    """
 
     url: str
     version: OcppVersion
@@ -161,6 +167,20 @@ class CsmsSettings(msgspec.Struct, frozen=True, kw_only=True):
     root_certificates: tuple[Path, ...]
     password_file: Path | None
     password_encoding: PasswordEncoding
+    fallback_urls: tuple[str, ...] = ()
+    security_profile: int | None = None
+    client_certificate: Path | None = None
+    client_key: Path | None = None
+    key_type: str = "ec"
+    allow_wildcards: bool = True
+    additional_root_check: bool = False
+    security_events: bool = True
+    trailing_slash: bool = False
+
+    @property
+    def urls(self) -> tuple[str, ...]:
+        """Return the addresses in the order in which they are tried."""
+        return (self.url, *self.fallback_urls)
 
 
 class GuardSettings(msgspec.Struct, frozen=True, kw_only=True):
@@ -204,6 +224,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         file: the station file, absolute. sha256: of its bytes, hexadecimal.
         variables: presets of OCPP variables, name as written -> text.
+        set_system_clock: the CSMS's time may set the machine's clock.
+        identity_sha256: of the identity file's bytes, hexadecimal; "" without one.
     """
 
     file: Path
@@ -220,6 +242,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     charging: ChargingSettings
     variables: Mapping[str, str]
     log: LogSettings
+    set_system_clock: bool = False
+    identity_sha256: str = ""
 
     def bus(self, name: str) -> BusSettings:
         """Return the bus of that name. Raises ``KeyError``: the file was checked, so it is a bug of the caller."""

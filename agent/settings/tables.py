@@ -60,6 +60,13 @@ STATION: Final = Table(
         Field(name="vendor", kind=Kind.TEXT, required=True, maximum=20, help="manufacturer", example="Example"),
         Field(name="model", kind=Kind.TEXT, required=True, maximum=20, help="model", example="Wallbox 11"),
         Field(name="serial_number", kind=Kind.TEXT, maximum=25, help="serial number of the station", example="0001"),
+        Field(
+            name="identity_file",
+            kind=Kind.PATH,
+            help="file of this one device (TOML: id, serial_number, vendor, model, password), so that one image serves"
+            " many stations; what it says need not stand here",
+            example="identity.toml",
+        ),
         Field(name="state_dir", kind=Kind.PATH, default=DEFAULT_STATE_DIR, help="folder that survives restarts"),
         Field(name="run_dir", kind=Kind.PATH, default=DEFAULT_RUN_DIR, help="folder of the sockets"),
     ),
@@ -77,6 +84,22 @@ CSMS: Final = Table(
             maximum=512,
             help="address without the station's identity, wss://host/path",
             example="wss://csms.example.com/ocpp",
+        ),
+        Field(
+            name="fallback_urls",
+            kind=Kind.TEXTS,
+            default=(),
+            maximum=512,
+            help="further addresses, tried in this order where the one before does not answer",
+            example=["wss://csms2.example.com/ocpp"],
+        ),
+        Field(
+            name="security_profile",
+            kind=Kind.WHOLE,
+            choices=(0, 1, 2, 3),
+            help="0: none, 1: password over ws://, 2: password over TLS, 3: client certificate over TLS; without it"
+            " what the address and the credentials amount to",
+            example=2,
         ),
         Field(name="version", kind=Kind.TEXT, default="1.6", choices=("1.6", "2.0.1"), help="OCPP version"),
         Field(
@@ -102,13 +125,69 @@ CSMS: Final = Table(
             kind=Kind.TEXT,
             default="literal",
             choices=("literal", "hex"),
-            help="how the password file is to be read; hex: pairs of digits are bytes",
+            help="how the password is to be read, also an AuthorizationKey of the CSMS; hex: pairs of digits are bytes",
+        ),
+        Field(
+            name="client_certificate",
+            kind=Kind.PATH,
+            existing=True,
+            help="PEM file with the station's certificate where it was made elsewhere, the station's own first",
+            example="client.pem",
+        ),
+        Field(
+            name="client_key",
+            kind=Kind.PATH,
+            existing=True,
+            help="PEM file with its private key",
+            example="client.key",
+        ),
+        Field(
+            name="key_type",
+            kind=Kind.TEXT,
+            default="ec",
+            choices=("ec", "rsa"),
+            help="private keys that the station makes: ec is P-256, rsa has 2048 bits",
+        ),
+        Field(
+            name="allow_wildcards",
+            kind=Kind.FLAG,
+            default=True,
+            help="believe a server certificate for *.example.com",
+        ),
+        Field(
+            name="additional_root_check",
+            kind=Kind.FLAG,
+            default=False,
+            help="a root that the CSMS installs must be signed by one that is there (AdditionalRootCertificateCheck)",
+        ),
+        Field(
+            name="security_events",
+            kind=Kind.FLAG,
+            default=True,
+            help="tell the CSMS of security events; they are logged on the station in any case",
+        ),
+        Field(
+            name="trailing_slash",
+            kind=Kind.FLAG,
+            default=False,
+            help="write a / after the identity, too; a few servers want it",
         ),
     ),
 )
 
 CLOCK: Final = Table(
-    name="clock", help="Who vouches for the time of day.", driver=DriverKind.CLOCK, fields=(_driver("system"),)
+    name="clock",
+    help="Who vouches for the time of day.",
+    driver=DriverKind.CLOCK,
+    fields=(
+        _driver("system"),
+        Field(
+            name="set_system_clock",
+            kind=Kind.FLAG,
+            default=False,
+            help="set the machine's clock by the CSMS's time while nobody else vouches for it (needs CAP_SYS_TIME)",
+        ),
+    ),
 )
 
 LINES: Final = Table(

@@ -27,6 +27,12 @@ from drivers.config_dir import config_dir
 from tests.unit.station_files import SMALL, TWO_EVSES
 
 
+_EXAMPLES = {
+    *("serial_number", "root_certificates", "password_file", "allowed_uids", "identity_file", "fallback_urls"),
+    *("security_profile", "client_certificate", "client_key"),
+}
+
+
 def _everything(text: str) -> str:
     return re.sub(r"^#(?! )", "", text, flags=re.MULTILINE)
 
@@ -35,6 +41,9 @@ def _everything(text: str) -> str:
 def folder(tmp_path: Path) -> Path:
     (tmp_path / "csms-root.pem").touch()
     (tmp_path / "csms-password").touch()
+    (tmp_path / "client.pem").touch()
+    (tmp_path / "client.key").touch()
+    (tmp_path / "identity.toml").write_text('id = "CP-0001"\n')
     return tmp_path
 
 
@@ -63,7 +72,7 @@ def test_the_shown_defaults_are_the_defaults(folder: Path) -> None:
     for section in ("station", "csms", "guard", "authorization", "log", "clock"):
         shown, default = getattr(full, section), getattr(bare, section)
         for name in shown.__struct_fields__:
-            if name not in ("serial_number", "root_certificates", "password_file", "allowed_uids"):
+            if name not in _EXAMPLES:
                 assert getattr(shown, name) == getattr(default, name), name
 
 
