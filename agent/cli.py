@@ -177,6 +177,7 @@ def _plan_is_fresh(plan: Path, config: Path) -> bool:
         and made_of.get("station_sha256") == now
         and made_of.get("station_file") == str(config.absolute())
         and made_of.get("made_by") == __version__
+        and plan.with_name("outputs-safe.plan").exists()
     )
 
 

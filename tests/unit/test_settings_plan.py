@@ -46,6 +46,14 @@ def test_the_plan_holds_what_the_guard_needs_and_no_more() -> None:
         "max_current_a": 16.0,
         "ventilation": False,
         "tethered": False,
+        "simplified": True,
+        "reject_13a": False,
+        "wake_up": True,
+        "phase_switching": False,
+        "phase_wait_s": 15.0,
+        "phase_interval_s": 300.0,
+        "phase_contactor": None,
+        "phase_mirror": None,
         "power_path": {
             "target": "drivers.bench.power_path:BenchPowerPath",
             "options": {"socket": "/etc/charge-agent/pins.sock", "evse": 2},
@@ -90,7 +98,7 @@ def test_the_command_writes_the_plan(file: Path) -> None:
     done = subprocess.run([sys.executable, "-m", "agent.settings.compile", str(file), "--out", str(out)], check=False)
     assert done.returncode == 0
     assert json.loads(out.read_text()) == plan_of(parse_station(file.read_bytes(), file))
-    assert [each.name for each in out.parent.iterdir()] == ["plan.json"]
+    assert sorted(each.name for each in out.parent.iterdir()) == ["outputs-safe.plan", "plan.json"]
 
 
 def test_a_broken_file_gives_no_plan_and_every_problem(file: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -107,6 +107,12 @@ def test_a_unit_has_what_the_station_counts_on(unit: str) -> None:
     assert found["SystemCallErrorNumber"] == "EPERM", "a forbidden call is an error to handle, not a death"
 
 
+def test_outputs_are_made_safe_before_the_guard_starts_and_after_it_ended_where_the_program_is_installed() -> None:
+    found = settings_of("charge-guard.service")
+    done = [value for key, value in found if key in ("ExecStartPre", "ExecStopPost")]
+    assert done == ["-/opt/charge-agent/bin/outputs-safe /var/lib/charge-agent/outputs-safe.plan"] * 2
+
+
 def test_the_guard_is_watched_more_closely_than_the_agent_and_neither_takes_the_other_down() -> None:
     guard, agent = dict(settings_of("charge-guard.service")), dict(settings_of("charge-agent.service"))
     assert (guard["WatchdogSec"], agent["WatchdogSec"]) == ("2s", "30s")
