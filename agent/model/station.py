@@ -22,7 +22,10 @@ class OnPowerLoss(Enum):
 
 
 class EvseLayout(msgspec.Struct, frozen=True, kw_only=True):
-    """One EVSE. ``max_current_a`` is per phase; ``phases`` 1 or 3; ``lockable``: a socket with a lock."""
+    """One EVSE. ``max_current_a`` is per phase; ``phases`` 1 or 3; ``lockable``: a socket with a lock.
+
+    ``phase_switching``: a three-phase one may be told to charge on one phase.
+    """
 
     evse_id: int
     connector_ids: tuple[int, ...] = (1,)
@@ -31,6 +34,7 @@ class EvseLayout(msgspec.Struct, frozen=True, kw_only=True):
     lockable: bool = True
     metered: bool = True
     voltage_v: float = 230.0
+    phase_switching: bool = False
 
 
 class StationLayout(msgspec.Struct, frozen=True, kw_only=True):

@@ -91,10 +91,27 @@ def _check_evses(evses: list[Clean], reading: Reading) -> None:
             seen.add(number)
         if evse.get("tethered") and "lock" in evse:
             reading.refuse((*path, "lock"), "is given for an EVSE with a fixed cable (tethered = true)")
+        _check_phases(evse, path, reading)
     if seen and len(seen) == len(evses) and seen != set(range(1, len(evses) + 1)):
         listed = ", ".join(str(each) for each in sorted(seen))
         # OCPP 1.6 §4.2 and 2.0.1 Part 1 §7: numbers are consecutive and start at 1
         reading.refuse(("evse",), f"ids are {listed}, expected 1-{len(evses)} without a gap")
+
+
+def _check_phases(evse: Clean, path: KeyPath, reading: Reading) -> None:
+    second = "phase_contactor" in evse
+    if second and evse.get("phases") == 1:
+        reading.refuse((*path, "phase_contactor"), "is given for an EVSE with phases = 1, expected phases = 3")
+    if "phase_mirror" in evse and not second:
+        reading.refuse((*path, "phase_mirror"), "is given without a phase_contactor")
+    if evse.get("phase_switching") is True:
+        if not second and not reading.refused((*path, "phase_contactor")):
+            reading.refuse((*path, "phase_switching"), "is true without a phase_contactor, which it needs")
+        elif "mirror" not in evse or "phase_mirror" not in evse:
+            hint = "without feedback nobody can see that no current flows while it switches"
+            reading.refuse((*path, "phase_switching"), "is true without mirror and phase_mirror", hint)
+    if evse.get("tethered") and evse.get("reject_13a"):
+        reading.refuse((*path, "reject_13a"), "is true for an EVSE with a fixed cable (tethered = true)")
 
 
 def _check_lines(evses: list[Clean], reading: Reading) -> None:
@@ -110,7 +127,7 @@ def _check_lines(evses: list[Clean], reading: Reading) -> None:
 
 
 def _lines_of(evse: Clean, path: KeyPath) -> Iterator[tuple[str, str, KeyPath]]:
-    for role in ("contactor", "mirror", "lock", "rcd", "emergency_stop", "led"):
+    for role in ("contactor", "mirror", "phase_contactor", "phase_mirror", "lock", "rcd", "emergency_stop", "led"):
         line = evse.get(role, {}).get("line")
         if line is not None:
             yield role, line, (*path, role)

@@ -232,13 +232,16 @@ def _settings(clean: Clean, file: Path, sha256: str, variables: Mapping[str, str
 
 
 def _evse(clean: Clean) -> EvseSettings:
-    mirror, lock, meter = clean.get("mirror"), clean.get("lock"), clean.get("meter")
-    plain = ("id", "phases", "max_current_a", "voltage_v", "connector", "tethered", "ventilation")
+    lock, meter = clean.get("lock"), clean.get("meter")
+    plain = ("id", "phases", "max_current_a", "voltage_v", "connector", "tethered", "ventilation", "simplified")
+    plain += ("reject_13a", "wake_up", "phase_switching", "phase_wait_s", "phase_interval_s")
     return EvseSettings(
         **{name: clean[name] for name in plain},
         pilot=clean["pilot"]["driver"],
         contactor=LineSettings(**clean["contactor"]),
-        mirror=None if mirror is None else MirrorSettings(**{**mirror, "kind": MirrorKind(mirror["kind"])}),
+        mirror=_mirror(clean.get("mirror")),
+        phase_contactor=_line(clean.get("phase_contactor")),
+        phase_mirror=_mirror(clean.get("phase_mirror")),
         lock=None
         if lock is None
         else LockSettings(line=lock["line"], active_high=lock["active_high"], feedback=_line(lock.get("feedback"))),
@@ -251,6 +254,10 @@ def _evse(clean: Clean) -> EvseSettings:
 
 def _line(clean: Clean | None) -> LineSettings | None:
     return None if clean is None else LineSettings(**clean)
+
+
+def _mirror(clean: Clean | None) -> MirrorSettings | None:
+    return None if clean is None else MirrorSettings(**{**clean, "kind": MirrorKind(clean["kind"])})
 
 
 def _meter(driver: DriverSettings) -> MeterSettings:

@@ -47,6 +47,8 @@ _SAMPLES: Final[dict[tuple[DriverKind, str], Any]] = {
 _LINE_SAMPLES: Final = {
     "contactor": "GPIO17",
     "mirror": "GPIO27",
+    "phase_contactor": "GPIO6",
+    "phase_mirror": "GPIO13",
     "lock": "GPIO22",
     "feedback": "GPIO23",
     "rcd": "GPIO24",

@@ -31,10 +31,11 @@ class PasswordEncoding(Enum):
 
 
 class MirrorKind(Enum):
-    """Rest position of the mirror contact."""
+    """What a contactor's feedback is."""
 
     NORMALLY_CLOSED = "nc"  # active while the contactor is open
     NORMALLY_OPEN = "no"  # active while it is closed
+    SENSE = "sense"  # active while there is voltage behind it
 
 
 class LogFormat(Enum):
@@ -63,7 +64,7 @@ class LineSettings(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class MirrorSettings(msgspec.Struct, frozen=True, kw_only=True):
-    """The mirror contact's line."""
+    """The line of a contactor's feedback."""
 
     line: str
     active_high: bool
@@ -96,9 +97,17 @@ class EvseSettings(msgspec.Struct, frozen=True, kw_only=True):
     connector: str
     tethered: bool
     ventilation: bool
+    simplified: bool
+    reject_13a: bool
+    wake_up: bool
+    phase_switching: bool
+    phase_wait_s: float
+    phase_interval_s: float
     pilot: DriverSettings
     contactor: LineSettings
     mirror: MirrorSettings | None
+    phase_contactor: LineSettings | None
+    phase_mirror: MirrorSettings | None
     lock: LockSettings | None
     rcd: LineSettings | None
     emergency_stop: LineSettings | None
@@ -268,6 +277,7 @@ def _evse_layout(evse: EvseSettings) -> EvseLayout:
         evse_id=evse.id,
         phases=evse.phases,
         max_current_a=evse.max_current_a,
+        phase_switching=evse.phase_switching,
         lockable=evse.lock is not None,
         metered=evse.meter is not None,
         voltage_v=evse.voltage_v,

@@ -41,6 +41,18 @@ def _driver(default: str | None = None, example: str | None = None) -> Field:
     )
 
 
+def _mirror(name: str, help: str) -> Table:
+    kind = Field(
+        name="kind",
+        kind=Kind.TEXT,
+        default="nc",
+        choices=("nc", "no", "sense"),
+        help="nc: the line is active while the contactor is open (a mirror contact of IEC 60947-4-1 is nc); no: while "
+        "it is closed; sense: while there is voltage behind it",
+    )
+    return _line(name, help, kind, _PULL)
+
+
 DEFAULT_RUN_DIR: Final = "/run/charge-agent"
 
 STATION: Final = Table(
@@ -294,6 +306,43 @@ EVSE: Final = Table(
             default=False,
             help="vehicles that want ventilation (state D) may charge",
         ),
+        Field(
+            name="simplified",
+            kind=Kind.FLAG,
+            default=True,
+            help="vehicles that cannot tell when they are ready (state C at once) may charge, with at most 10 A",
+        ),
+        Field(name="reject_13a", kind=Kind.FLAG, default=False, help="cables coded for 13 A may not be used"),
+        Field(
+            name="wake_up",
+            kind=Kind.FLAG,
+            default=True,
+            help="wake a vehicle that ignores an offer for 30 s, with one 4 s interruption of the pilot",
+        ),
+        Field(
+            name="phase_switching",
+            kind=Kind.FLAG,
+            default=False,
+            help="may change between 1 and 3 phases; some vehicles' chargers do not survive it: read docs/guard.md",
+        ),
+        Field(
+            name="phase_wait_s",
+            kind=Kind.NUMBER,
+            unit="s",
+            default=15.0,
+            minimum=10,
+            maximum=300,
+            help="from the opened contactor to the next offer when phases change; some vehicles need 60",
+        ),
+        Field(
+            name="phase_interval_s",
+            kind=Kind.NUMBER,
+            unit="s",
+            default=300.0,
+            minimum=60,
+            maximum=86400,
+            help="least time between two changes of phases of one vehicle",
+        ),
     ),
     tables=(
         Table(
@@ -305,18 +354,9 @@ EVSE: Final = Table(
             fields=(_driver(example="bench"),),
         ),
         _line("contactor", "coil of the main contactor", required=True),
-        _line(
-            "mirror",
-            "mirror contact of the contactor; without it nobody can see welded contacts",
-            Field(
-                name="kind",
-                kind=Kind.TEXT,
-                default="nc",
-                choices=("nc", "no"),
-                help="nc: the line is active while the contactor is open (a mirror contact of IEC 60947-4-1 is nc)",
-            ),
-            _PULL,
-        ),
+        _mirror("mirror", "feedback of the contactor; without it nobody can see welded contacts"),
+        _line("phase_contactor", "coil of a second contactor for L2 and L3, behind the main one, which switches L1"),
+        _mirror("phase_mirror", "feedback of the second contactor"),
         _line(
             "lock",
             "actuator of the socket's lock",
