@@ -16,10 +16,13 @@ from agent.model.commands import (
     VariableStatus,
     VendorOutcome,
 )
+from agent.model.local_list import LocalListOutcome, LocalListVersionOutcome
+from agent.model.profiles import ProfilesCleared
+from agent.model.reservations import ReserveOutcome
 from agent.model.security import CertificateOutcome, RootsOutcome
 from agent.ocpp.codec import Payload
 from agent.ocpp.errors import LocalProtocolError
-from agent.ocpp.v16 import enums, keys, messages, security, types
+from agent.ocpp.v16 import enums, keys, local_list, messages, reservation, security, smart_charging, types
 
 _CONFIGURATION_OF: Final[Mapping[VariableStatus, enums.ConfigurationStatus]] = MappingProxyType(
     {
@@ -82,6 +85,16 @@ def response(action: str, outcome: AnyOutcome) -> Payload:
             return messages.ChangeConfigurationResponse(status=_CONFIGURATION_OF[result.status])
         case "DataTransfer", VendorOutcome():
             return messages.DataTransferResponse(status=_vendor(outcome))
+        case ("GetLocalListVersion", LocalListVersionOutcome()) | ("SendLocalList", LocalListOutcome()):
+            return local_list.response(outcome)
+        case "SetChargingProfile", Outcome():
+            return smart_charging.set_response(outcome)
+        case "ClearChargingProfile", ProfilesCleared():
+            return smart_charging.clear_response(outcome)
+        case "ReserveNow", ReserveOutcome():
+            return reservation.reserve_response(outcome)
+        case "CancelReservation", Outcome():
+            return reservation.cancel_response(outcome)
         case _, (CertificateOutcome() | RootsOutcome() | Outcome()):
             return security.response(action, outcome)
     raise LocalProtocolError(f"{type(outcome).__name__} is no outcome of {action}")
@@ -111,7 +124,7 @@ def _configuration(outcome: VariablesOutcome) -> messages.GetConfigurationRespon
             unknown.append(name)
         else:
             value = None if result.value is None else result.value[:500]
-            known.append(types.KeyValue(key=name, readonly=keys.read_only(result.ref), value=value))
+            known.append(types.KeyValue(key=name, readonly=result.read_only, value=value))
     return messages.GetConfigurationResponse(configuration_key=tuple(known) or None, unknown_key=tuple(unknown) or None)
 
 

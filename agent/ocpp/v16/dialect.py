@@ -10,6 +10,7 @@ from agent.model.commands import AnyOutcome, Command, TokenVerdict
 from agent.model.evse import EvseView
 from agent.model.ids import IdToken
 from agent.model.journal import JournalRow
+from agent.model.profiles import CompositeOutcome, GetComposite
 from agent.model.sample import Sample
 from agent.model.security import SecurityEventKind
 from agent.model.station import EvseLayout
@@ -17,7 +18,7 @@ from agent.model.variables import Variable, VariableEntry
 from agent.ocpp.dialect import FactAnswer, Message, Registration, Resolve, StationIdentity
 from agent.ocpp.errors import Violation
 from agent.ocpp.lenient import whole_of
-from agent.ocpp.v16 import answers, incoming, keys, messages, outgoing, security, status
+from agent.ocpp.v16 import answers, incoming, keys, messages, outgoing, security, smart_charging, status
 from agent.ocpp.v16.codes import CODE_OF
 from agent.ocpp.v16.places import STATION, Connectors, Place
 from agent.ocpp.wire_time import format_utc
@@ -150,6 +151,9 @@ class Dialect16:
 
     def answer(self, action: str, command: Command, outcome: AnyOutcome) -> Message:
         """Return the response to a command."""
+        if isinstance(command, GetComposite) and isinstance(outcome, CompositeOutcome):
+            payload = smart_charging.composite_response(command, outcome, self._connectors)
+            return Message(action=action, payload=payload)
         return Message(action=action, payload=answers.response(action, outcome))
 
     def variables(self) -> Sequence[Variable]:

@@ -36,7 +36,7 @@ from agent.ocpp.codec import Direction, members_of
 from agent.ocpp.dialect import FactAnswer, Registration
 from agent.ocpp.errors import RemoteProtocolError, Violation
 from agent.ocpp.lenient import text_of, utc_of, whole_of
-from agent.ocpp.v16 import enums, keys, messages, security
+from agent.ocpp.v16 import enums, keys, list_messages, local_list, messages, reservation, security, smart_charging
 from agent.ocpp.v16.places import STATION, Connectors
 
 _VERDICT_OF: Final[Mapping[str, Verdict]] = MappingProxyType(
@@ -131,10 +131,12 @@ def command(action: str, payload: bytes, connectors: Connectors) -> Command:
     match request:
         case messages.RemoteStartTransactionRequest() as request:
             token = IdToken(value=request.id_tag)
+            profile = smart_charging.start_profile(request.charging_profile)
             if request.connector_id is None:
-                return RequestStart(token=token)
-            evse_id = connectors.place(request.connector_id)[0]
-            return RequestStart(token=token, evse_id=evse_id)  # 0 is no EVSE: the core refuses it
+                return RequestStart(token=token, profile=profile)
+            evse_id, connector_id = connectors.place(request.connector_id)
+            # The core refuses connector 0.
+            return RequestStart(token=token, evse_id=evse_id, connector_id=connector_id, profile=profile)
         case messages.RemoteStopTransactionRequest(transaction_id=number):
             return RequestStop(transaction=str(number))
         case messages.ResetRequest(type=kind):
@@ -142,6 +144,8 @@ def command(action: str, payload: bytes, connectors: Connectors) -> Command:
         case messages.ChangeAvailabilityRequest() as request:
             return _availability(request, connectors)
         case messages.GetConfigurationRequest(key=wanted):
+            if wanted and len(wanted) > keys.MOST_KEYS:
+                raise RemoteProtocolError(Violation.OCCURRENCE, f"{len(wanted)} keys are more than {keys.MOST_KEYS}")
             refs = [keys.ref_of(name) for name in wanted] if wanted else keys.all_refs()
             return GetVariables(queries=tuple((ref, Attribute.ACTUAL) for ref in refs))
         case messages.ChangeConfigurationRequest(key=name, value=value):
@@ -155,6 +159,12 @@ def command(action: str, payload: bytes, connectors: Connectors) -> Command:
             return _trigger(request, connectors)
         case messages.DataTransferRequest() as request:
             return VendorMessage(vendor=request.vendor_id, message=request.message_id, content=request.data)
+        case list_messages.GetLocalListVersionRequest() | list_messages.SendLocalListRequest() as request:
+            return local_list.command(request)
+    if isinstance(request, smart_charging.Request):
+        return smart_charging.command(request, connectors)
+    if isinstance(request, reservation.Request):
+        return reservation.command(request, connectors)
     secured = security.command(request, connectors)
     if secured is not None:
         return secured

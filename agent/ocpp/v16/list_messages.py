@@ -5,9 +5,12 @@ Source: OCPP 1.6 edition 2 §5.10, §5.15, §6, §7.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from enum import Enum
+from types import MappingProxyType
+from typing import Final
 
-from agent.ocpp.codec import Payload
+from agent.ocpp.codec import Direction, MessagePair, Payload
 from agent.ocpp.fields import Integer, String20
 from agent.ocpp.v16 import types
 
@@ -57,3 +60,15 @@ class SendLocalListResponse(Payload, frozen=True, kw_only=True):
     """What became of it."""
 
     status: UpdateStatus
+
+
+LIST_ACTIONS: Final[Mapping[str, MessagePair]] = MappingProxyType(
+    {
+        "GetLocalListVersion": MessagePair(
+            request=GetLocalListVersionRequest, response=GetLocalListVersionResponse, direction=Direction.TO_STATION
+        ),
+        "SendLocalList": MessagePair(
+            request=SendLocalListRequest, response=SendLocalListResponse, direction=Direction.TO_STATION
+        ),
+    }
+)

@@ -16,7 +16,10 @@ from typing import Final
 from agent.ocpp.codec import Codec, Direction, MessagePair, Payload
 from agent.ocpp.fields import Integer, String20, String25, String50, String255, String500
 from agent.ocpp.v16 import enums, types
+from agent.ocpp.v16.list_messages import LIST_ACTIONS
+from agent.ocpp.v16.reservation_messages import RESERVATION_ACTIONS
 from agent.ocpp.v16.security_messages import SECURITY_ACTIONS
+from agent.ocpp.v16.smart_charging_messages import SMART_CHARGING_ACTIONS
 from agent.ocpp.wire_time import WireTime, check_times
 
 # From the station to the CSMS
@@ -311,15 +314,16 @@ ACTIONS: Final[Mapping[str, MessagePair]] = MappingProxyType(
         "UnlockConnector": _pair(UnlockConnectorRequest, UnlockConnectorResponse, _TO_STATION),
         "TriggerMessage": _pair(TriggerMessageRequest, TriggerMessageResponse, _TO_STATION),
         **SECURITY_ACTIONS,
+        **LIST_ACTIONS,
+        **SMART_CHARGING_ACTIONS,
+        **RESERVATION_ACTIONS,
     }
 )
 
 _NOT_SPOKEN: Final = frozenset(
     {
-        # Firmware management, local list, reservation, smart charging
+        # Firmware management
         "GetDiagnostics", "DiagnosticsStatusNotification", "UpdateFirmware", "FirmwareStatusNotification",
-        "GetLocalListVersion", "SendLocalList", "CancelReservation", "ReserveNow",
-        "ClearChargingProfile", "GetCompositeSchedule", "SetChargingProfile",
         # Security whitepaper
         "GetLog", "LogStatusNotification", "SignedFirmwareStatusNotification", "SignedUpdateFirmware",
     }
