@@ -9,6 +9,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
+from msgspec.structs import replace
+
 from agent.errors import GuardError
 from agent.guard import wire
 from agent.log import Condition, get_logger
@@ -49,8 +51,11 @@ class GuardLink:
         self._lost = Condition(self._log, "guard.lost")
         self._other_plan = Condition(self._log, "guard.other_plan")
         self.reports: dict[int, wire.Report] = {}
+        self._told: dict[int, EvseCondition] = {}
         self.refusals: list[str] = []
         self.error = ""
+        self._now_s: Callable[[], float] = float
+        self._heard_s = 0.0
 
     @property
     def connected(self) -> bool:
@@ -122,19 +127,40 @@ class GuardLink:
         link = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC)
         self._socket = link
         await loop.sock_connect(link, str(self._path))
+        self._now_s, self._heard_s = loop.time, loop.time()
         self._send(wire.Hello(client="charge-agent", holder=True))
-        while True:
-            packet = await asyncio.wait_for(loop.sock_recv(link, wire.MAX_PACKET_B), SILENT_S)
+        ended: asyncio.Future[None] = loop.create_future()
+        loop.add_reader(link, self._readable, link, ended)
+        try:
+            while not ended.done():
+                await asyncio.wait((ended,), timeout=SILENT_S)
+                if not ended.done() and loop.time() - self._heard_s >= SILENT_S:
+                    raise GuardError(f"the guard said nothing for {SILENT_S:g} s")
+            ended.result()
+        finally:
+            loop.remove_reader(link)
+
+    def _readable(self, link: socket.socket, ended: asyncio.Future[None]) -> None:
+        """Take one packet, in the loop's own call: reports come every second, for years."""
+        if ended.done():
+            return
+        try:
+            packet = link.recv(wire.MAX_PACKET_B)
             if not packet:
                 raise GuardError("the guard closed the connection")
+            self._heard_s = self._now_s()
             self._received(wire.decode(packet))
+        except BlockingIOError:
+            return
+        except (OSError, wire.WireError, GuardError) as error:
+            ended.set_exception(error)
 
     def _received(self, message: wire.Message) -> None:
         match message:
             case wire.Report():
                 self.reports[message.evse_id] = message
                 if self._welcome is not None:
-                    self._deliver(GuardReported(condition=condition_of(message)))
+                    self._tell(condition_of(message))
             case wire.Welcome():
                 self._welcomed(message)
             case wire.Refused():
@@ -149,6 +175,13 @@ class GuardLink:
             case _:
                 raise wire.WireError(f"the guard sent a {type(message).__name__}, which only clients send")
 
+    def _tell(self, condition: EvseCondition) -> None:
+        """Deliver a condition, unless it says what the one before said."""
+        before = self._told.get(condition.evse_id)
+        if before is None or replace(before, at_s=condition.at_s) != condition:
+            self._told[condition.evse_id] = condition
+            self._deliver(GuardReported(condition=condition))
+
     def _welcomed(self, welcome: wire.Welcome) -> None:
         other = welcome.plan_id != self._plan_id
         self._other_plan.set(other, guard_plan=welcome.plan_id, own_plan=self._plan_id)
@@ -157,6 +190,7 @@ class GuardLink:
                 f"the guard runs plan {welcome.plan_id}, our station file is plan {self._plan_id}: restart both"
             )
         self._welcome = welcome
+        self._told.clear()
         self.error = ""
         self._lost.set(False)
         self._log.info("guard.connected", guard_pid=welcome.guard_pid, scan_s=welcome.scan_s)
