@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import math
+import threading
 import time
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,11 +14,31 @@ import pytest
 
 from drivers.api import DriverKind, DriverRejected, DriverUnavailable, PilotMode, PilotSignal, PowerPath
 from drivers.bench.power_path import SPEC, BenchPowerPath
+from drivers.linux.power_path import LinuxPowerPath, open_power_path
 from hil.client import OwnBench
+from tests.contract.kernel_pilot import DEVICE, DIVIDER, MINUS_12_V, PLUS_12_V, SERIES_OHM, SUPPLY_V, PilotKernel
 
 PWM_16_A = PilotSignal(mode=PilotMode.PWM, duty_pct=26.6)
 HIGH = PilotSignal(mode=PilotMode.STEADY_HIGH)
 LOW = PilotSignal(mode=PilotMode.STEADY_LOW)
+BOARD = {
+    "pwm": DEVICE,
+    "adc_at_plus_12_v": PLUS_12_V,
+    "adc_at_minus_12_v": MINUS_12_V,
+    "proximity_channel": 3,
+    "proximity_supply_v": SUPPLY_V,
+    "proximity_series_ohm": SERIES_OHM,
+    "proximity_divider": DIVIDER,
+}
+BURST, PEAKS = {"pilot_channel": 0}, {"high_channel": 1, "low_channel": 2}
+SPI, IIO = {"adc_device": "/dev/spidev0.0"}, {"adc": "iio", "adc_device": "TI-am335x-adc"}
+WAYS_TO_MEASURE = (
+    {**BOARD, **SPI, **BURST, "adc": "mcp3008"},
+    {**BOARD, **SPI, **BURST, "adc": "mcp3208"},
+    {**BOARD, **SPI, **PEAKS, "adc": "mcp3004"},
+    {**BOARD, **IIO, **BURST},
+    {**BOARD, **IIO, **PEAKS},
+)
 
 
 class BenchWorld:
@@ -44,12 +66,66 @@ class BenchWorld:
         self.bench.wait("evse1.pilot_mode", "==", mode.value)
         self.bench.wait("evse1.duty_pct", "==", duty_pct)
 
+    def stop(self) -> None:
+        self.own.stop()
 
-@pytest.fixture(scope="module", params=[BenchWorld])
+
+class LinuxWorld:
+    """A board with hardware PWM and an ADC, measured on a thread: a reading may be as old as two of its bursts."""
+
+    beside_s = 0.5
+
+    def __init__(self, directory: Path, options: dict[str, Any]) -> None:
+        self.kernel = PilotKernel(adc=options["adc"])
+        self._options = options
+        self._paths: list[LinuxPowerPath] = []
+
+    def open(self) -> PowerPath:
+        path = open_power_path(self.kernel, **self._options)
+        self._paths.append(path)
+        return path
+
+    def plug(self, cable_a: int = 32) -> None:
+        self.kernel.plug(cable_a)
+
+    def unplug(self) -> None:
+        self.kernel.unplug()
+
+    def force(self, state: str) -> None:
+        self.kernel.state = state
+        self._measured()
+
+    def seen(self, mode: PilotMode, duty_pct: float) -> None:
+        generator = self.kernel.generator()
+        assert (generator.mode.value, generator.duty_seen_pct) == (mode.value, pytest.approx(duty_pct, abs=1e-3))
+        self._measured()
+
+    def stop(self) -> None:
+        for path in self._paths:
+            path.close()
+        assert self.kernel.opened == {}, "closing released everything"
+
+    def _measured(self) -> None:
+        """Wait for a measurement that began after now: bursts are taken beside the scan."""
+        began_s, pause = time.monotonic(), threading.Event()
+        for _ in range(2000):
+            try:
+                if self._paths[-1].read().taken_s > began_s:
+                    return
+            except DriverUnavailable:
+                return  # it is closed
+            pause.wait(0.001)
+        raise AssertionError("no new measurement in 2 s")
+
+
+WORLDS = [BenchWorld, *(partial(LinuxWorld, options=options) for options in WAYS_TO_MEASURE)]
+
+
+@pytest.fixture(scope="module", params=WORLDS)
 def world(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     opened = request.param(tmp_path_factory.mktemp("path"))
     yield opened
-    opened.own.stop()
+    opened.stop()
 
 
 @pytest.fixture
@@ -102,8 +178,8 @@ def test_the_car_shows_in_voltage_and_cable(world: Any, path: PowerPath) -> None
         assert reading.proximity_ohm == pytest.approx(680.0, rel=0.03)
 
 
-def test_a_reading_is_stamped_with_the_moment_it_was_taken(path: PowerPath) -> None:
-    before_s = time.monotonic()
+def test_a_reading_is_stamped_with_the_moment_it_was_taken(world: Any, path: PowerPath) -> None:
+    before_s = time.monotonic() - getattr(world, "beside_s", 0.0)
     reading = path.read()
     assert before_s <= reading.taken_s <= time.monotonic()
 
@@ -127,6 +203,7 @@ def test_without_a_device_opening_says_which(tmp_path: Path) -> None:
         BenchPowerPath(socket=str(tmp_path / "pins.sock"), evse=1)
 
 
+@pytest.mark.parametrize("world", [BenchWorld], indirect=True)
 def test_an_evse_that_the_bench_has_not_is_refused(world: Any) -> None:
     with pytest.raises(DriverUnavailable, match=r"no EVSE 7, expected one of \[1\]"):
         BenchPowerPath(socket=world.socket, evse=7)

@@ -35,7 +35,7 @@ BROKEN = [
     ("[csms]\n", '[csms]\npassword = "x"\n', ["7: csms.password is unknown; did you mean 'password_file'?"]),
     ("[csms]\n", "[cmss]\n", [" has no [csms]: The back end.", "6: cmss is unknown; did you mean 'csms'?"]),
     ("[[evse]]", "[evse]", ["9: evse is a table, expected [[evse]] tables"]),
-    ('driver = "bench"', 'driver = "bensh"', ["12: evse[1].pilot.driver 'bensh' is no power_path driver, expected one of bench; did you mean 'bench'?"]),
+    ('driver = "bench"', 'driver = "bensh"', ["12: evse[1].pilot.driver 'bensh' is no power_path driver, expected one of bench, linux; did you mean 'bench'?"]),
     ('socket = "pins.sock", ', "", ["12: evse[1].pilot has no socket: it is missing, expected the bench's pins socket, DIR/pins.sock"]),
     ("evse = 1 }", "evse = 65 }", ["12: evse[1].pilot.evse 65 is outside 1-64"]),
     ("evse = 1 }", "evse = 1, soket = 2 }", ["12: evse[1].pilot.soket is no option of driver 'bench', expected one of socket, evse; did you mean 'socket'?"]),
