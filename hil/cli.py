@@ -140,7 +140,8 @@ def _serve(options: argparse.Namespace) -> int:
         print(f"charge-bench is ready in {bench.directory}", flush=True)
 
     try:
-        asyncio.run(serve(options.dir.absolute(), settings, dict(options.set), ready, options.parent))
+        set_options = dict(options.set) | ({"meter": options.meter} if options.meter else {})
+        asyncio.run(serve(options.dir.absolute(), settings, set_options, ready, options.parent))
     except (BenchRefused, WireError, ValueError, OSError) as exc:
         print(f"charge-bench: {exc}", file=sys.stderr)
         return 1
@@ -192,6 +193,9 @@ def _add_serve(commands: Any) -> None:
     serve.add_argument("--energy-factor", type=_number, default=1.0, help="multiplies counted energy, nothing else")
     serve.add_argument("--mirror", choices=("nc", "no"), default="nc", help="mirror contact at rest")
     serve.add_argument("--tethered", action="store_true", help="fixed cable: no proximity contact")
+    serve.add_argument(
+        "--meter", metavar="PROFILE", help="the meters' profile, a name or a file (default eastron_sdm630)"
+    )
     serve.add_argument("--parent", type=_pid, metavar="PID", help="end when this process ends")
     serve.add_argument(
         "--set",

@@ -24,6 +24,11 @@ from hil.pilot_circuit import (
 OUTPUTS: Final = ("contactor", "lock", "led")  # driven by the station
 INPUTS: Final = ("mirror", "lock_feedback", "rcd", "emergency_stop")  # read by the station
 Value = bool | int | float | str | None
+METER_LATE_S: Final = 1.2  # longer than the driver waits for a block
+DISPLAY_ROLLOVER_WH: Final = 1e9  # 999,999.9 kWh: a display of seven digits, where the profile says nothing
+BEFORE_ROLLOVER_WH: Final = 50.0
+OTHER_METER_WH: Final = 4_711_000.0
+JUMP_WH: Final = 1_000_000.0
 
 
 class MeterMode(Enum):
@@ -33,6 +38,15 @@ class MeterMode(Enum):
     SILENT = "silent"  # no answer
     GARBAGE = "garbage"  # wrong checksum, wrong unit, half an answer, in turn
     ZEROED = "zeroed"  # its register was set back to 0 and counts on from there
+    CHECKSUM = "checksum"  # every answer has a wrong checksum
+    WRONG_UNIT = "wrong_unit"  # every answer names another unit
+    SHORT = "short"  # every answer breaks off
+    LATE = "late"  # every answer comes when nobody waits for it any more
+    EXCEPTION = "exception"  # every request is refused: device failure
+    ZERO_READ = "zero_read"  # every third answer shows a register of 0
+    JUMP = "jump"  # every third answer shows a register 1 MWh too high
+    ROLLOVER = "rollover"  # its register stands 50 Wh before it starts again at 0
+    SWAP = "swap"  # another meter hangs there: its register stands elsewhere and counts on
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,6 +98,8 @@ class Evse:
         self.diode_shorted = False
         self.cable_a = 32
         self.meter_mode = MeterMode.OK
+        self.meter_late_s = METER_LATE_S
+        self.rollover_wh: float | None = None
         self.energy_wh = energy_wh
         self.mains = True
         self.energisings: list[Energising] = []
@@ -172,10 +188,21 @@ class Evse:
             "emergency_stop": self.emergency_stop,
         }
 
-    def zero_meter(self) -> None:
-        """Set the register back to 0."""
-        self.meter_mode = MeterMode.ZEROED
-        self.energy_wh = 0.0
+    def set_meter(self, mode: MeterMode) -> None:
+        """Break or mend the meter; some of its faults set the register elsewhere."""
+        self.meter_mode = mode
+        match mode:
+            case MeterMode.ZEROED:
+                self.energy_wh = 0.0
+            case MeterMode.ROLLOVER:
+                self.energy_wh = (self.rollover_wh or DISPLAY_ROLLOVER_WH) - BEFORE_ROLLOVER_WH
+            case MeterMode.SWAP:
+                self.energy_wh += OTHER_METER_WH
+
+    @property
+    def shown_wh(self) -> float:
+        """The register as the meter shows it: it starts again at 0 where its digits end."""
+        return self.energy_wh % (self.rollover_wh or DISPLAY_ROLLOVER_WH)
 
     def count(self, duration_s: float, factor: float) -> None:
         """Count the energy of an interval in which nothing changed."""
@@ -236,7 +263,7 @@ class Evse:
         return {
             **self.signals(),
             "energy_wh": round(self.energy_wh, 3),
-            "register_wh": register_wh(self.energy_wh),
+            "register_wh": register_wh(self.shown_wh),
             "cable_a": self.cable_a if self.car.plugged else None,
             "pilot_shorted": self.pilot_shorted,
             "diode_shorted": self.diode_shorted,
@@ -264,10 +291,10 @@ class Evse:
     def _keep_ledger(self, now_s: float) -> None:
         running = bool(self.energisings) and self.energisings[-1].opened_s is None
         if self.live and not running:
-            self.energisings.append(Energising(closed_s=now_s, closed_wh=register_wh(self.energy_wh)))
+            self.energisings.append(Energising(closed_s=now_s, closed_wh=register_wh(self.shown_wh)))
         elif running and not self.live:
             closed = self.energisings[-1]
-            self.energisings[-1] = replace(closed, opened_s=now_s, opened_wh=register_wh(self.energy_wh))
+            self.energisings[-1] = replace(closed, opened_s=now_s, opened_wh=register_wh(self.shown_wh))
 
 
 def _nothing(now_s: float) -> None:

@@ -6,20 +6,22 @@ Source: MODBUS Application Protocol 1.1b3 (function codes, exceptions); MODBUS o
 from __future__ import annotations
 
 import struct
-import tomllib
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from enum import Enum
-from pathlib import Path
 from typing import Final
+
+from hil.register_map import Quantities, RegisterMap
+
+__all__ = ["Fault", "ModbusSlave", "Quantities", "RegisterMap", "Unit", "crc16"]
 
 _REQUEST_BYTES: Final = 8  # unit, function, address, count or value, CRC: functions 1 to 6
 _ILLEGAL_FUNCTION: Final = 1
 _ILLEGAL_ADDRESS: Final = 2
 _ILLEGAL_VALUE: Final = 3
+_DEVICE_FAILURE: Final = 4
 _READS: Final = (3, 4)
 _FIXED_LENGTH: Final = range(1, 7)
-_SERIAL_NUMBER: Final = 1_234_567
 
 
 class Fault(Enum):
@@ -27,49 +29,15 @@ class Fault(Enum):
 
     NONE = "none"
     SILENT = "silent"
-    GARBAGE = "garbage"
+    GARBAGE = "garbage"  # the next three in turn
+    CHECKSUM = "checksum"
+    WRONG_UNIT = "wrong_unit"
+    SHORT = "short"  # half an answer
+    EXCEPTION = "exception"  # device failure
+    LATE = "late"  # the right answer, held back until ``take_late``
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Quantities:
-    """What a meter measures now. Tuples are L1, L2, L3."""
-
-    voltage_v: tuple[float, float, float]
-    current_a: tuple[float, float, float]
-    energy_wh: float
-    frequency_hz: float
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RegisterMap:
-    """Where a meter keeps its values: name to (function code, address, type, scale)."""
-
-    function_code: int
-    max_block: int
-    registers: Mapping[str, tuple[int, int, str, float]]
-
-    @classmethod
-    def load(cls, path: Path) -> RegisterMap:
-        """Read a meter file. Raises ``OSError``, ``tomllib.TOMLDecodeError``, ``KeyError``."""
-        document = tomllib.loads(path.read_text(encoding="utf-8"))
-        function_code = int(document["function_code"])
-        registers = {
-            name: (int(entry.get("fc", function_code)), int(entry["addr"]), str(entry["type"]), float(entry["scale"]))
-            for name, entry in document["registers"].items()
-        }
-        return cls(function_code=function_code, max_block=int(document["max_block"]), registers=registers)
-
-    def encode(self, quantities: Quantities, function_code: int) -> dict[int, int]:
-        """Return the 16-bit registers of one table, by address."""
-        values = _values(quantities)
-        words: dict[int, int] = {}
-        for name, (table, address, kind, scale) in self.registers.items():
-            if table == function_code:
-                layout = ">f" if kind == "float32" else ">I"
-                number = values[name] / scale
-                high, low = struct.unpack(">HH", struct.pack(layout, number if kind == "float32" else int(number)))
-                words[address], words[address + 1] = high, low
-        return words
+_GARBAGE: Final = (Fault.CHECKSUM, Fault.WRONG_UNIT, Fault.SHORT)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,10 +51,12 @@ class Unit:
 class ModbusSlave:
     """Answers read requests of several units. Feed it what the line brings; write back what it returns."""
 
-    def __init__(self, register_map: RegisterMap, units: Mapping[int, Unit]) -> None:
-        """Serve ``units`` by address, 1-247."""
+    def __init__(self, register_map: RegisterMap, units: Mapping[int, Unit], *, holes_refused: bool = False) -> None:
+        """Serve ``units`` by address, 1-247; with ``holes_refused`` a read may only touch registers of the map."""
         self._map = register_map
         self._units = units
+        self._holes_refused = holes_refused
+        self._held: list[bytes] = []
         self._pending = bytearray()
         self._garbage_kind = 0
 
@@ -107,12 +77,29 @@ class ModbusSlave:
         """Forget half a request: the line was silent for longer than a frame may be interrupted."""
         self._pending.clear()
 
+    def take_late(self) -> list[bytes]:
+        """Return the answers that were held back since the last call, to be sent later."""
+        held, self._held = self._held, []
+        return held
+
     def _answer(self, frame: bytes) -> bytes:
         unit = self._units.get(frame[0])
-        if unit is None or unit.fault() is Fault.SILENT:
+        fault = Fault.SILENT if unit is None else unit.fault()
+        if unit is None or fault is Fault.SILENT:
             return b""
         answer = self._good_answer(unit, frame)
-        return self._spoil(answer) if unit.fault() is Fault.GARBAGE else answer
+        match fault:
+            case Fault.NONE:
+                return answer
+            case Fault.LATE:
+                self._held.append(answer)
+                return b""
+            case Fault.EXCEPTION:
+                return _exception(frame, _DEVICE_FAILURE)
+            case Fault.GARBAGE:
+                self._garbage_kind = (self._garbage_kind + 1) % len(_GARBAGE)
+                return _spoilt(answer, _GARBAGE[self._garbage_kind])
+        return _spoilt(answer, fault)
 
     def _good_answer(self, unit: Unit, frame: bytes) -> bytes:
         address_of_unit, function_code, start, count = struct.unpack(">BBHH", frame[:-2])
@@ -122,23 +109,23 @@ class ModbusSlave:
             return _exception(frame, _ILLEGAL_VALUE)
         words = self._map.encode(unit.measure(), function_code)
         wanted = range(start, start + count)
-        if not _within_a_block(words, wanted):
+        whole = words.keys() >= set(wanted) if self._holes_refused else _within_a_block(words, wanted)
+        if not whole:
             return _exception(frame, _ILLEGAL_ADDRESS)
         body = struct.pack(
             f">BBB{count}H", address_of_unit, function_code, 2 * count, *(words.get(a, 0) for a in wanted)
         )
         return body + crc16(body)
 
-    def _spoil(self, answer: bytes) -> bytes:
-        self._garbage_kind = (self._garbage_kind + 1) % 3
-        match self._garbage_kind:
-            case 0:  # a bit fell over
-                return answer[:3] + bytes([answer[3] ^ 0x55]) + answer[4:]
-            case 1:  # somebody else's answer
-                body = bytes([answer[0] ^ 0x40]) + answer[1:-2]
-                return body + crc16(body)
-            case _:  # half an answer
-                return answer[: len(answer) // 2]
+
+def _spoilt(answer: bytes, fault: Fault) -> bytes:
+    match fault:
+        case Fault.CHECKSUM:  # a bit fell over
+            return answer[:3] + bytes([answer[3] ^ 0x55]) + answer[4:]
+        case Fault.WRONG_UNIT:  # somebody else's answer
+            body = bytes([answer[0] ^ 0x40]) + answer[1:-2]
+            return body + crc16(body)
+    return answer[: len(answer) // 2]
 
 
 def crc16(frame: bytes) -> bytes:
@@ -161,32 +148,3 @@ def _within_a_block(words: Iterable[int], wanted: range) -> bool:
     last = max(words, default=-1)
     first = min(words, default=0)
     return first <= wanted.start and wanted[-1] <= last
-
-
-def _values(quantities: Quantities) -> dict[str, float]:
-    """Return every value of an SDM630 by its register name. The car's power factor is 1."""
-    voltages, currents = quantities.voltage_v, quantities.current_a
-    powers = [u * i for u, i in zip(voltages, currents, strict=True)]
-    values: dict[str, float] = {
-        "power": sum(powers),
-        "apparent_power": sum(powers),
-        "reactive_power": 0.0,
-        "pf": 1.0,
-        "frequency": quantities.frequency_hz,
-        "energy_import": quantities.energy_wh,
-        "energy_export": 0.0,
-        "energy_total": quantities.energy_wh,
-        "serial_number": float(_SERIAL_NUMBER),
-    }
-    for index, phase in enumerate(("l1", "l2", "l3")):
-        values |= {
-            f"voltage_{phase}": voltages[index],
-            f"current_{phase}": currents[index],
-            f"power_{phase}": powers[index],
-            f"apparent_power_{phase}": powers[index],
-            f"reactive_power_{phase}": 0.0,
-            f"pf_{phase}": 1.0,
-            f"energy_import_{phase}": quantities.energy_wh / 3.0,
-            f"energy_export_{phase}": 0.0,
-        }
-    return values

@@ -8,7 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from hil.evse import Evse, MeterMode
+from hil.evse import JUMP_WH, Evse, MeterMode
 from hil.modbus_slave import Fault, ModbusSlave, Quantities, RegisterMap, Unit
 from hil.paths import config_dir
 from hil.pty_port import PtyPort
@@ -20,14 +20,32 @@ if TYPE_CHECKING:
 METER: Final = "eastron_sdm630"
 _FREQUENCY_HZ: Final = 50.0
 _HALF_A_REQUEST_S: Final = 0.05  # longer than any pause within a frame
+_NOW_AND_THEN: Final = 3  # one answer of so many, for zero_read and jump
+_FAULTS: Final = {
+    MeterMode.SILENT: Fault.SILENT,
+    MeterMode.GARBAGE: Fault.GARBAGE,
+    MeterMode.CHECKSUM: Fault.CHECKSUM,
+    MeterMode.WRONG_UNIT: Fault.WRONG_UNIT,
+    MeterMode.SHORT: Fault.SHORT,
+    MeterMode.LATE: Fault.LATE,
+    MeterMode.EXCEPTION: Fault.EXCEPTION,
+}
 
 
 class MeterBus:
     """One bus with a meter per EVSE; the unit address is the EVSE's number."""
 
-    def __init__(self, bench: Bench, path: Path) -> None:
+    def __init__(self, bench: Bench, path: Path, meter: str = METER) -> None:
+        """Serve meters of the profile ``meter``: a name of ``config/meters``, or a file if it holds a slash.
+
+        Raises:
+            ValueError: there is no such profile, or the file is none.
+        """
         self._bench = bench
-        register_map = RegisterMap.load(config_dir() / "meters" / f"{METER}.toml")
+        self._asked: dict[int, int] = {}
+        register_map = _map_of(Path(meter) if "/" in meter else config_dir() / "meters" / f"{meter}.toml")
+        for evse in bench.world.evses.values():
+            evse.rollover_wh = register_map.rollover_wh
         units = {
             number: Unit(measure=partial(self._measure, evse), fault=partial(_fault, evse))
             for number, evse in bench.world.evses.items()
@@ -42,6 +60,8 @@ class MeterBus:
             self._slave.rest()
         self._received_s = now_s
         self.port.send(self._slave.feed(chunk))
+        for answer in self._slave.take_late():
+            self._bench.later(self._bench.world.evses[answer[0]].meter_late_s, partial(self.port.send, answer))
 
     def _measure(self, evse: Evse) -> Quantities:
         self._bench.step()
@@ -49,9 +69,17 @@ class MeterBus:
         return Quantities(
             voltage_v=(voltage_v, voltage_v, voltage_v),
             current_a=evse.current_a,
-            energy_wh=evse.energy_wh,
+            energy_wh=self._shown_wh(evse),
             frequency_hz=_FREQUENCY_HZ,
         )
+
+    def _shown_wh(self, evse: Evse) -> float:
+        self._asked[evse.number] = (self._asked.get(evse.number, 0) + 1) % _NOW_AND_THEN
+        if self._asked[evse.number] == 0 and evse.meter_mode is MeterMode.ZERO_READ:
+            return 0.0
+        if self._asked[evse.number] == 0 and evse.meter_mode is MeterMode.JUMP:
+            return evse.shown_wh + JUMP_WH
+        return evse.shown_wh
 
 
 class ReaderWire:
@@ -87,10 +115,19 @@ class ReaderWire:
             self._timer = asyncio.get_running_loop().call_later(FRAME_PERIOD_S, self._send)
 
 
+def _map_of(path: Path) -> RegisterMap:
+    try:
+        return RegisterMap.load(path)
+    except (OSError, ValueError) as exc:
+        raise ValueError(f"no meter profile {path}: {exc}") from exc
+    except (KeyError, TypeError, AttributeError) as exc:
+        raise ValueError(f"{path} is no meter profile: {exc!r}") from exc
+
+
 def _fault(evse: Evse) -> Fault:
-    if not evse.mains or evse.meter_mode is MeterMode.SILENT:  # the meter lives on the mains that it measures
+    if not evse.mains:  # the meter lives on the mains that it measures
         return Fault.SILENT
-    return Fault.GARBAGE if evse.meter_mode is MeterMode.GARBAGE else Fault.NONE
+    return _FAULTS.get(evse.meter_mode, Fault.NONE)
 
 
 def _ignore(chunk: bytes) -> None:

@@ -19,7 +19,7 @@ from hil.control_server import ControlServer
 from hil.dut import StationProcesses
 from hil.pilot_circuit import Generator
 from hil.pins_server import PinsServer
-from hil.serial_wires import MeterBus, ReaderWire
+from hil.serial_wires import METER, MeterBus, ReaderWire
 from hil.station_files import StationFiles
 from hil.trace import Trace
 from hil.world import World, WorldSettings
@@ -59,7 +59,7 @@ class Bench:
         self.page = PageWriter(self.page_path, evse_count=settings.evses, line_count=len(self.world.lines))
         self.verbs = Verbs(self._record_stimulus)
         self.pins = PinsServer(self)
-        self.bus = MeterBus(self, directory / "bus-0")
+        self.bus = MeterBus(self, directory / "bus-0", self.options.get("meter", METER))
         self.readers = [ReaderWire(self, index, directory / f"reader-{index}") for index in range(settings.readers)]
         self._control = ControlServer(self.verbs)
         self._line_index = {line: index for index, line in enumerate(self.world.lines)}

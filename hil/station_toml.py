@@ -18,7 +18,7 @@ lock = {{ line = "evse{id}.lock", feedback = {{ line = "evse{id}.lock_feedback" 
 rcd = {{ line = "evse{id}.rcd" }}
 emergency_stop = {{ line = "evse{id}.emergency_stop" }}
 led = {{ line = "evse{id}.led" }}
-meter = {{ driver = "modbus", profile = "eastron_sdm630", bus = "meters", unit = {id} }}
+meter = {{ driver = "modbus", profile = "{meter}", bus = "meters", unit = {id} }}
 """
 
 
@@ -28,6 +28,7 @@ class StationOptions:
 
     Attributes:
         url: the CSMS's address, ``{port}`` being the near end of the bench's network; empty: ``ws://`` and that.
+        meter: the meters' profile; the bench serves the same with ``--meter``.
         card_hold_off_s: the readers' ``hold_off_s``; ``None``: its default.
         card_absence_s: the readers' ``absence_s``; ``None``: its default.
         variables: presets of OCPP variables, in TOML's spelling of values.
@@ -41,6 +42,7 @@ class StationOptions:
     max_current_a: float = 16.0
     url: str = ""
     allow_insecure: bool = True
+    meter: str = "eastron_sdm630"
     min_reclose_s: float = 1.0
     card_hold_off_s: float | None = None
     card_absence_s: float | None = None
@@ -67,7 +69,7 @@ def station_toml(directory: Path, net_port: int, options: StationOptions) -> str
     if options.variables:
         text += "\n[variables]\n" + "".join(f'"{name}" = {value}\n' for name, value in options.variables.items())
     for evse in range(1, options.evses + 1):
-        text += _EVSE.format(id=evse, max_current_a=options.max_current_a)
+        text += _EVSE.format(id=evse, max_current_a=options.max_current_a, meter=options.meter)
     for reader in range(options.readers):
         served = [evse for evse in range(1, options.evses + 1) if (evse - 1) % options.readers == reader]
         text += (

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 from hil.actuators import ContactorMode, LockMode
 from hil.car import CarState, Misbehaviour
 from hil.control import Kind, Parameter, Verb, VerbError, Verbs
-from hil.evse import MeterMode
+from hil.evse import METER_LATE_S, MeterMode
 from hil.pilot_circuit import PROXIMITY_OHM
 from hil.rdm6300 import UID_PATTERN
 from hil.world import WorldSettings
@@ -151,14 +151,12 @@ class WorldVerbs:
             self._world.evses[evse].diode_shorted = mode == "short"
         return {"pilot_low_v": self._world.evses[evse].pilot.low_v}
 
-    async def meter(self, *, mode: str, evse: int) -> dict[str, Any]:
+    async def meter(self, *, mode: str, evse: int, late_s: float) -> dict[str, Any]:
         """Break or mend the meter."""
         world_evse = self._world.evses[evse]
         with self._bench.stimulus():
-            if MeterMode(mode) is MeterMode.ZEROED:
-                world_evse.zero_meter()
-            else:
-                world_evse.meter_mode = MeterMode(mode)
+            world_evse.meter_late_s = late_s
+            world_evse.set_meter(MeterMode(mode))
         return {"mode": mode, "register_wh": world_evse.report()["register_wh"]}
 
     async def mains(self, *, action: str) -> dict[str, Any]:
@@ -231,6 +229,15 @@ def register(verbs: Verbs, settings: WorldSettings, body: WorldVerbs | type[Worl
     )
     keep_s2 = Parameter(name="keep_s2", kind=Kind.BOOL, help="stay in state C without current", default=False)
     hold = Parameter(name="hold_s", kind=Kind.NUMBER, help="how long", default=_TAP_S, unit="s", minimum=0, maximum=60)
+    late = Parameter(
+        name="late_s",
+        kind=Kind.NUMBER,
+        help="how late, for late",
+        default=METER_LATE_S,
+        unit="s",
+        minimum=0,
+        maximum=30,
+    )
     state = choice("state", *(s.value for s in CarState), "auto", text="state; auto obeys IEC 61851 again")
     broken_contactor = choice("mode", *(m.value for m in ContactorMode), text="welded conducts, stuck_open never does")
     table: list[tuple[str, str, tuple[Parameter, ...]]] = [
@@ -255,8 +262,8 @@ def register(verbs: Verbs, settings: WorldSettings, body: WorldVerbs | type[Worl
          (choice("action", "on", "off", text="on is pressed"), evse)),
         ("pilot", "short the pilot to earth or mend it", (choice("mode", "ok", "short", text="wire"), evse)),
         ("diode", "short the car's diode or mend it", (choice("mode", "ok", "short", text="diode"), evse)),
-        ("meter", "break or mend the meter; zeroed sets its register to 0",
-         (choice("mode", *(m.value for m in MeterMode), text="how it answers"), evse)),
+        ("meter", "break or mend the meter; zeroed, rollover and swap set its register elsewhere",
+         (choice("mode", *(m.value for m in MeterMode), text="how it answers"), evse, late)),
         ("mains", "switch the mains in front of contactors and meters; the station's own supply stays",
          (choice("action", "on", "off", text="mains"),)),
     ]  # fmt: skip

@@ -50,6 +50,10 @@ class ModbusSlave:
             self._send(frame)
         self.held.clear()
 
+    def release_one(self) -> None:
+        """Send the oldest answer that was held back."""
+        self._send(self.held.pop(0))
+
     def _take(self, unit: int, pdu: bytes, tail: bytes) -> None:
         function, address, count = pdu[0], int.from_bytes(pdu[1:3], "big"), int.from_bytes(pdu[3:5], "big")
         self.requests.append((unit, function, address, count))

@@ -180,6 +180,100 @@ async def test_one_bad_answer_is_repaired_within_the_time_out(manner: Manner) ->
     await line.bus.close()
 
 
+async def test_the_answer_to_a_retry_that_comes_after_the_late_one_is_dropped_too() -> None:
+    slave = RtuSlave()
+    bus = SerialBus(port=slave.path, baud=115200, gap_s=0.0, retries=1)
+    line = Line(bus, slave)
+    slave.set_words(1, 100, (1, 2))
+    slave.set_words(1, 200, (3, 4))
+    slave.manners.extend([Manner.HELD, Manner.HELD])
+    first = asyncio.ensure_future(line.read(100, timeout_s=0.8))
+    while len(slave.held) < 2:
+        slave.asked.clear()
+        await slave.asked.wait()
+    slave.release_one()
+    assert await first == (1, 2)
+    second = asyncio.ensure_future(line.read(200))
+    await asyncio.sleep(0)
+    slave.release_one()
+    assert await second == (3, 4)
+    counters = bus.counters(1)
+    assert (counters.requests, counters.answers, counters.timeouts, counters.late) == (3, 2, 1, 1)
+    await bus.close()
+
+
+async def test_an_answer_of_another_unit_does_not_pay_what_this_one_owes() -> None:
+    line = await _rtu_line(retries=0)
+    line.slave.set_words(1, 200, (7, 8))
+    line.slave.manners.append(Manner.WRONG_UNIT)
+    with pytest.raises(DriverProtocolError, match="another unit, function or length"):
+        await line.read(100, timeout_s=T_S)
+    with pytest.raises(DriverTimeout, match="still owes an answer"):
+        await line.read(200, timeout_s=T_S)
+    await line.bus.close()
+
+
+async def test_a_line_that_is_never_silent_is_told_and_nothing_is_asked() -> None:
+    line = await _rtu_line(retries=0)
+    await line.read(100)
+    assert isinstance(line.bus, SerialBus)
+    line.bus.keep_gap(0.05)
+    for index in range(120):
+        asyncio.get_running_loop().call_later(0.02 * index, line.slave._send, b"\x55")
+    with pytest.raises(DriverProtocolError, match="never silent"):
+        await line.read(100, timeout_s=T_S)
+    assert len(line.slave.requests) == 1
+    await line.bus.close()
+
+
+@pytest.mark.parametrize(
+    ("manner", "counter"),
+    [
+        (Manner.SILENT, "timeouts"),
+        (Manner.WRONG_CHECKSUM, "checksums"),
+        (Manner.GARBAGE, "checksums"),
+        (Manner.TRUNCATED, "short"),
+        (Manner.WRONG_UNIT, "foreign"),
+        (Manner.WRONG_FUNCTION, "foreign"),
+        (Manner.SHORT, "foreign"),
+        (Manner.REFUSED, "refusals"),
+    ],
+)
+async def test_every_trouble_is_counted_under_its_name(line: Line, manner: Manner, counter: str) -> None:
+    bus = line.bus
+    assert isinstance(bus, SerialBus | TcpBus)
+    if isinstance(bus, TcpBus) and manner is Manner.WRONG_CHECKSUM:
+        return  # there is none over TCP; the last byte is a value
+    line.slave.manners.append(manner)
+    with pytest.raises(DriverError):
+        await line.read(100, timeout_s=T_S)
+    found = bus.counters(1)
+    assert getattr(found, counter) == 1
+    assert found.failures == (counter != "refusals")
+    assert bus.counters(2).requests == 0
+
+
+async def test_a_late_answer_is_counted_and_latencies_are_kept(line: Line) -> None:
+    bus = line.bus
+    assert isinstance(bus, SerialBus | TcpBus)
+    line.slave.manners.append(Manner.HELD)
+    with pytest.raises(DriverTimeout):
+        await line.read(100, timeout_s=T_S)
+    reading = asyncio.ensure_future(line.read(100))
+    await asyncio.sleep(0)
+    if isinstance(line.slave, TcpSlave):
+        line.slave.asked.clear()
+        line.slave.manners.append(Manner.HELD)
+        await line.slave.asked.wait()
+    line.slave.release_held()
+    await reading
+    found = bus.counters(1)
+    assert (found.requests, found.answers, found.late) == (2, 1, 1)
+    assert found.latency_s is not None
+    least, median, most = found.latency_s
+    assert 0.0 < least <= median <= most
+
+
 async def test_after_a_lost_request_every_later_read_succeeds() -> None:
     slave = RtuSlave()
     bus = SerialBus(port=slave.path, baud=115200, gap_s=0.0, retries=1, late_s=0.8)
