@@ -15,7 +15,7 @@ from agent.guard.cycle_values import CycleSettings, Inputs, Kept, Outputs
 from agent.guard.log import Log
 from agent.guard.offer import STEADY_HIGH, STEADY_LOW
 from agent.guard.plan import EvsePlan, LinePlan, Plan
-from agent.guard.timings import LOST_S, MAX_AGE_SCANS, REPORT_S
+from agent.guard.timings import LOST_S, MAX_AGE_SCANS, QUIET_REPORT_S, REPORT_S
 from agent.guard.wire import GuardFault, OpenReason, Report
 from drivers.api import DriverError, InputLine, Lines, OutputLine, PilotSignal, PowerPath
 
@@ -78,6 +78,7 @@ class Evse:
         self._told = _Told(plan.evse_id, log)
         self._seq = 0
         self._reported_s = -REPORT_S
+        self._report_s = REPORT_S
         self._set_pilot(self.cycle.offer.signal, now_s)
         self._mirror_open_when_active = plan.mirror_normally_closed
         self._mirror = _claim_input(lines, plan.mirror)
@@ -103,7 +104,7 @@ class Evse:
         self._pattern = pattern
 
     def scan(self, now_s: float) -> Report | None:
-        """Read, judge, write; return a report when something changed or the last one is a second old."""
+        """Read, judge, write; return a report when something changed or the last one is old."""
         cycle, inputs = self.cycle, self.inputs
         self._read(inputs, now_s)
         judged = cycle.scan(inputs, now_s)
@@ -111,15 +112,16 @@ class Evse:
             self._write(cycle.outputs, now_s)
         if self._led is not None:
             self._blink(self._led, now_s)
-        if not judged and now_s - self._reported_s < REPORT_S:
+        if not judged and now_s - self._reported_s < self._report_s:
             return None
         shown = shown_by(cycle)
-        if shown == self._shown and now_s - self._reported_s < REPORT_S:
+        if shown == self._shown and now_s - self._reported_s < self._report_s:
             return None
         if shown != self._shown:
             self._told.compare(cycle)
         self._shown = shown
         self._reported_s = now_s
+        self._report_s = QUIET_REPORT_S if cycle.permit is None and not cycle.contactor.coil else REPORT_S
         self._seq += 1
         return report_of(cycle, inputs, seq=self._seq, now_s=now_s)
 

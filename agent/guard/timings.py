@@ -176,6 +176,7 @@ LOST_S: Final = _timing(
     "LOST_S", 1.0, "exact", "table A.5", _HOUSE, "a power path that failed is lost for so long, in state F"
 )
 REPORT_S: Final = _timing("REPORT_S", 1.0, "max", _HOUSE, _HOUSE, "between two reports of an EVSE")
+QUIET_REPORT_S: Final = _timing("QUIET_REPORT_S", 2.0, "max", _HOUSE, _HOUSE, "the same while nothing is permitted")
 WEAR_WRITE_S: Final = _timing(
     "WEAR_WRITE_S", 60.0, "min", _HOUSE, "spares the flash", "between two writes of the wear counters"
 )

@@ -202,7 +202,7 @@ class BusAnswer:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Report:
-    """The state of one EVSE; sent on every change and at least once a second.
+    """The state of one EVSE; sent on every change, and once a second, or every two while nothing is permitted.
 
     Attributes:
         at_s: monotonic time of the scan.

@@ -23,7 +23,7 @@ from drivers.api import DriverError, DriverUnavailable
 RETRY_S: Final = 0.1  # wait before the socket is tried again; the guard starts in less than a second
 RETRY_LATE_S: Final = 1.0  # the same after LATE_S without it
 LATE_S: Final = 5.0
-SILENT_S: Final = 5.0  # reports come at least once a second; silence of this length means the link is dead
+SILENT_S: Final = 5.0  # reports come at least every two seconds; silence of this length means the link is dead
 BUS_TIMEOUT_S: Final = 2.0  # a register read through the guard's bus
 
 PermitEffect = GrantPermit | WithdrawPermit | HoldCable | ShowState

@@ -484,8 +484,13 @@ def test_a_permit_that_cannot_be_kept_is_refused_with_the_reason(
     assert said in answer.reason
 
 
-def test_reports_come_on_change_and_every_second(rig: Rig) -> None:
-    rig.run(2.0)
+def test_reports_come_on_change_and_every_second_while_something_is_permitted(rig: Rig) -> None:
+    rig.run(3.0)
+    rig.reports.clear()
+    rig.run(10.0)
+    assert 4 <= len(rig.reports) <= 6
+    rig.say(Permit(evse_id=1, permit_id=1, max_current_a=16.0, phases=3, valid_for_s=30.0, plan_id="plan-1"))
+    rig.run(1.0)
     rig.reports.clear()
     rig.run(10.0)
     assert 9 <= len(rig.reports) <= 11
