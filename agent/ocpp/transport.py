@@ -14,7 +14,7 @@ import base64
 import contextlib
 import socket
 import ssl
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from enum import Enum
 from pathlib import Path
@@ -28,6 +28,7 @@ from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidSta
 from websockets.typing import Subprotocol
 
 from agent.ocpp.errors import ConnectionLost
+from agent.ocpp.tls import TlsFacts, TlsFilesUnusable, TlsOptions, TlsTrouble, client_context, facts_of, trouble_of
 
 MAX_MESSAGE_BYTES: Final = 1_048_576
 CLOSE_WITHIN_S: Final = 3.0
@@ -49,7 +50,12 @@ class LinkFailure(Enum):
     TLS_UNTRUSTED = "tls_untrusted"  # the chain ends in no root that we know
     TLS_WRONG_NAME = "tls_wrong_name"
     TLS_EXPIRED = "tls_expired"
-    TLS_FAILED = "tls_failed"  # version, cipher, not TLS at all, unreadable root file
+    TLS_NOT_YET_VALID = "tls_not_yet_valid"  # or the station's clock is behind
+    TLS_VERSION = "tls_version"
+    TLS_CIPHER = "tls_cipher"
+    TLS_CLIENT_CERTIFICATE = "tls_client_certificate"  # ours is refused, missing or unreadable
+    TLS_FAILED = "tls_failed"  # not TLS at all, unreadable root file
+    NO_CREDENTIALS = "no_credentials"  # the profile wants a password or certificate that the station does not have
     HTTP_STATUS = "http_status"  # 404 unknown identity, 401 wrong password, 5xx ...
     SUBPROTOCOL = "subprotocol"
     HANDSHAKE = "handshake"
@@ -82,6 +88,7 @@ class CsmsEndpoint:
         identity: the station's name, at most 48 characters.
         subprotocol: of the dialect.
         root_files: PEM files of trusted roots; empty: those of the operating system.
+        tls: the other options of TLS.
         allow_insecure: permits ``ws://``.
         password: for HTTP Basic authentication with the identity as user; ``None``: no authentication.
         trailing_slash: write a ``/`` after the identity too; a few servers want it.
@@ -95,6 +102,7 @@ class CsmsEndpoint:
     identity: str
     subprotocol: str
     root_files: tuple[Path, ...] = ()
+    tls: TlsOptions | None = None
     allow_insecure: bool = False
     password: bytes | None = field(default=None, repr=False)
     trailing_slash: bool = False
@@ -145,7 +153,7 @@ class Link:
         if ping_s:  # who asks often wants to know soon
             pong_within_s = min(pong_within_s, max(LEAST_PONG_S, ping_s))
         farewell_s = min(CLOSE_WITHIN_S, pong_within_s / 3)  # websockets waits so long after a missing pong
-        tls: dict[str, Any] = {"ssl": _tls_context(endpoint.root_files)} if scheme == "wss" else {}
+        tls: dict[str, Any] = {"ssl": _tls_context(endpoint)} if scheme == "wss" else {}
         try:
             connection = await _Connect(
                 address,
@@ -170,6 +178,11 @@ class Link:
     def subprotocol(self) -> str | None:
         """Return what the server chose; ``None`` where it did not say."""
         return self._connection.subprotocol
+
+    @property
+    def tls(self) -> TlsFacts | None:
+        """Return what TLS agreed on; ``None`` on a plain connection."""
+        return facts_of(self._connection.transport.get_extra_info("ssl_object"))
 
     async def send(self, text: str) -> None:
         """Send one message. Raises ``LinkClosed`` where the link is gone or does not take it within 20 s."""
@@ -224,19 +237,13 @@ def _authorization(endpoint: CsmsEndpoint) -> dict[str, str] | None:
     return {"Authorization": "Basic " + base64.b64encode(pair).decode()}
 
 
-def _tls_context(root_files: Sequence[Path]) -> ssl.SSLContext:
-    """Return a context that trusts these roots only, or the system's where none are named."""
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)  # checks chain and host name
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
-    context.options |= ssl.OP_NO_COMPRESSION
-    if not root_files:
-        context.load_default_certs(ssl.Purpose.SERVER_AUTH)
-    for path in root_files:
-        try:
-            context.load_verify_locations(cafile=path)
-        except (OSError, ssl.SSLError) as exc:
-            raise LinkClosed(LinkFailure.TLS_FAILED, f"root file {path} cannot be read: {exc}") from exc
-    return context
+def _tls_context(endpoint: CsmsEndpoint) -> ssl.SSLContext:
+    options = endpoint.tls or TlsOptions(root_files=endpoint.root_files)
+    try:
+        return client_context(options)
+    except TlsFilesUnusable as exc:
+        failure = LinkFailure.TLS_CLIENT_CERTIFICATE if "client" in str(exc)[:6] else LinkFailure.TLS_FAILED
+        raise LinkClosed(failure, str(exc)) from exc
 
 
 def _watch_socket(connection: ClientConnection, unanswered_s: float) -> None:
@@ -271,19 +278,26 @@ def _unopened(exc: Exception, endpoint: CsmsEndpoint) -> LinkClosed:
         case InvalidURI():
             return LinkClosed(LinkFailure.BAD_URL, f"{endpoint.url!r} is not a WebSocket URL: {exc}")
         case ssl.SSLCertVerificationError():
-            return LinkClosed(_certificate_failure(exc), f"the certificate of {host} is refused: {exc.verify_message}")
+            failure = _TLS_FAILURE[trouble_of(exc)]
+            return LinkClosed(failure, f"the certificate of {host} is refused: {exc.verify_message}")
         case ssl.SSLError():
-            return LinkClosed(LinkFailure.TLS_FAILED, f"TLS with {host} failed: {exc.reason or exc}")
+            return _tls_failed(host, exc)
         case socket.gaierror():
             return LinkClosed(LinkFailure.NAME_UNKNOWN, f"the name {host} cannot be resolved: {exc.strerror or exc}")
         case TimeoutError():
             return LinkClosed(LinkFailure.TIMED_OUT, f"{host} did not answer within {endpoint.open_timeout_s:.0f} s")
         case OSError():
             return LinkClosed(
-                LinkFailure.UNREACHABLE, f"{host} cannot be reached: {exc.strerror or str(exc) or 'it hung up'}"
+                LinkFailure.UNREACHABLE, f"{host} cannot be reached: {exc.strerror or str(exc) or _hung_up(endpoint)}"
             )
+        case _ if (hidden := _tls_cause(exc)) is not None:
+            return _tls_failed(host, hidden)
         case _:
             return LinkClosed(LinkFailure.HANDSHAKE, f"{host} did not complete the WebSocket handshake: {exc}")
+
+
+def _hung_up(endpoint: CsmsEndpoint) -> str:
+    return "it hung up during the TLS handshake" if endpoint.url.startswith("wss:") else "it hung up"
 
 
 def _hint(status: int) -> str:
@@ -298,11 +312,27 @@ def _hint(status: int) -> str:
             return ""
 
 
-def _certificate_failure(exc: ssl.SSLCertVerificationError) -> LinkFailure:
-    match exc.verify_code:
-        case 62 | 64:  # X509_V_ERR_HOSTNAME_MISMATCH, X509_V_ERR_IP_ADDRESS_MISMATCH
-            return LinkFailure.TLS_WRONG_NAME
-        case 9 | 10:  # X509_V_ERR_CERT_NOT_YET_VALID, X509_V_ERR_CERT_HAS_EXPIRED
-            return LinkFailure.TLS_EXPIRED
-        case _:
-            return LinkFailure.TLS_UNTRUSTED
+_TLS_FAILURE: Final = {
+    TlsTrouble.UNTRUSTED: LinkFailure.TLS_UNTRUSTED,
+    TlsTrouble.WRONG_NAME: LinkFailure.TLS_WRONG_NAME,
+    TlsTrouble.EXPIRED: LinkFailure.TLS_EXPIRED,
+    TlsTrouble.NOT_YET_VALID: LinkFailure.TLS_NOT_YET_VALID,
+    TlsTrouble.VERSION: LinkFailure.TLS_VERSION,
+    TlsTrouble.CIPHER: LinkFailure.TLS_CIPHER,
+    TlsTrouble.CLIENT_CERTIFICATE: LinkFailure.TLS_CLIENT_CERTIFICATE,
+    TlsTrouble.OTHER: LinkFailure.TLS_FAILED,
+}
+
+
+def _tls_failed(host: str, exc: ssl.SSLError) -> LinkClosed:
+    return LinkClosed(_TLS_FAILURE[trouble_of(exc)], f"TLS with {host} failed: {exc.reason or exc}")
+
+
+def _tls_cause(exc: BaseException) -> ssl.SSLError | None:
+    """Return the TLS error behind another one: TLS 1.3 tells a client only afterwards that its certificate is bad."""
+    cause: BaseException | None = exc
+    for _ in range(4):
+        if cause is None or isinstance(cause, ssl.SSLError):
+            return cause
+        cause = cause.__cause__ or cause.__context__
+    return None

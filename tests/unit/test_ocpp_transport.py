@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import contextlib
 import socket
 import ssl
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+import threading
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from datetime import UTC, datetime
 from http import HTTPStatus
 from pathlib import Path
@@ -20,6 +22,7 @@ from websockets.datastructures import Headers
 from websockets.http11 import Request, Response
 from websockets.typing import Subprotocol
 
+from agent.ocpp.tls import TlsOptions, TlsTrouble, client_context, trouble_of
 from agent.ocpp.transport import CsmsEndpoint, Link, LinkClosed, LinkFailure, password_bytes
 
 Handler = Callable[[ServerConnection], Awaitable[None]]
@@ -234,6 +237,22 @@ def server_tls(authority: trustme.CA, name: str, **options: Any) -> ssl.SSLConte
     return context
 
 
+@contextmanager
+def alerting(context: ssl.SSLContext) -> Iterator[int]:
+    """Serve one handshake that fails, with the alert that asyncio's own servers do not send."""
+
+    def fail() -> None:
+        plain, _ = listener.accept()
+        with plain, contextlib.suppress(ssl.SSLError, OSError):
+            context.wrap_socket(plain, server_side=True)
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        thread = threading.Thread(target=fail)
+        thread.start()
+        yield listener.getsockname()[1]
+        thread.join()
+
+
 @pytest.mark.req("security whitepaper A00.FR.307")
 async def test_a_private_root_is_trusted_where_the_file_names_it(authority: trustme.CA, root_file: Path) -> None:
     async with csms(ssl=server_tls(authority, "localhost")) as port:
@@ -296,9 +315,90 @@ async def test_tls_1_1_is_refused(authority: trustme.CA, root_file: Path) -> Non
     old.minimum_version = ssl.TLSVersion.MINIMUM_SUPPORTED
     old.set_ciphers("ALL:@SECLEVEL=0")
     old.maximum_version = ssl.TLSVersion.TLSv1_1
-    async with csms(ssl=old) as port:
+    with alerting(old) as port:
         error = await refusal(endpoint(port, "wss", "localhost", root_files=(root_file,)))
-    assert error.failure in (LinkFailure.TLS_FAILED, LinkFailure.UNREACHABLE)
+    assert error.failure is LinkFailure.TLS_VERSION
+
+
+@pytest.mark.req("security whitepaper A00.FR.317-322")
+async def test_a_server_without_a_prescribed_suite_is_refused(authority: trustme.CA, root_file: Path) -> None:
+    weak = server_tls(authority, "localhost")
+    weak.maximum_version = ssl.TLSVersion.TLSv1_2
+    weak.set_ciphers("ECDHE-ECDSA-AES128-SHA256:ECDHE-RSA-AES128-SHA256")
+    with alerting(weak) as port:
+        error = await refusal(endpoint(port, "wss", "localhost", root_files=(root_file,)))
+    assert error.failure is LinkFailure.TLS_CIPHER
+
+
+@pytest.mark.req("security whitepaper A00.FR.317-322")
+@pytest.mark.octt("TC_086_CS")
+async def test_every_prescribed_suite_is_offered_and_nothing_weaker(authority: trustme.CA, root_file: Path) -> None:
+    offered = {each["name"] for each in client_context(TlsOptions(root_files=(root_file,))).get_ciphers()}
+    prescribed = {
+        *("ECDHE-ECDSA-AES128-GCM-SHA256", "ECDHE-ECDSA-AES256-GCM-SHA384"),
+        *("AES128-GCM-SHA256", "AES256-GCM-SHA384"),
+    }
+    assert prescribed <= offered
+    assert all("GCM" in name or name.startswith("TLS_") for name in offered)
+    async with csms(ssl=server_tls(authority, "localhost")) as port:
+        link = await Link.connect(endpoint(port, "wss", "localhost", root_files=(root_file,)), ping_s=0)
+        assert link.tls is not None
+        assert link.tls.version in ("TLSv1.2", "TLSv1.3")
+        await link.close()
+
+
+def shake_hands(client: ssl.SSLContext, server: ssl.SSLContext, host: str) -> None:
+    """Let two contexts agree in memory; raises what the client thinks."""
+    up, down = ssl.MemoryBIO(), ssl.MemoryBIO()
+    ours = client.wrap_bio(down, up, server_hostname=host)
+    theirs = server.wrap_bio(up, down, server_side=True)
+    for _ in range(4):
+        for side in (ours, theirs):
+            with contextlib.suppress(ssl.SSLWantReadError):
+                side.do_handshake()
+
+
+@pytest.mark.req("security whitepaper A00.FR.307")
+def test_a_wildcard_certificate_is_refused_where_none_is_allowed(authority: trustme.CA, root_file: Path) -> None:
+    wild, exact = (server_tls(authority, name) for name in ("*.example.com", "csms.example.com"))
+    strict = client_context(TlsOptions(root_files=(root_file,), allow_wildcards=False))
+    shake_hands(client_context(TlsOptions(root_files=(root_file,))), wild, "csms.example.com")
+    shake_hands(strict, exact, "csms.example.com")
+    with pytest.raises(ssl.SSLCertVerificationError) as caught:
+        shake_hands(strict, wild, "csms.example.com")
+    assert trouble_of(caught.value) is TlsTrouble.WRONG_NAME
+
+
+@pytest.mark.req("security whitepaper A00.FR.401-403")
+@pytest.mark.octt("TC_087_CS")
+async def test_a_client_certificate_is_shown_and_a_missing_one_is_told(
+    authority: trustme.CA, root_file: Path, tmp_path: Path
+) -> None:
+    issuer = trustme.CA()
+    shown: list[Any] = []
+
+    async def look(connection: ServerConnection) -> None:
+        shown.append(connection.transport.get_extra_info("ssl_object").getpeercert())
+        await echo(connection)
+
+    own = issuer.issue_cert("station.example", common_name="SN-1")
+    own.private_key_pem.write_to_path(tmp_path / "key.pem")
+    own.cert_chain_pems[0].write_to_path(tmp_path / "chain.pem")
+    server = server_tls(authority, "localhost")
+    server.verify_mode = ssl.CERT_REQUIRED
+    issuer.configure_trust(server)
+    mine = TlsOptions(root_files=(root_file,), client_chain=tmp_path / "chain.pem", client_key=tmp_path / "key.pem")
+    async with csms(look, ssl=server) as port:
+        async with await Link.connect(endpoint(port, "wss", "localhost", tls=mine), ping_s=0) as link:
+            await link.send("hello")
+            assert await link.recv() == "hello"
+        assert (("commonName", "SN-1"),) in shown[0]["subject"]
+    server.maximum_version = ssl.TLSVersion.TLSv1_2  # a missing one is an alert of the handshake there
+    with alerting(server) as port:
+        error = await refusal(endpoint(port, "wss", "localhost", root_files=(root_file,)))
+        assert error.failure is LinkFailure.TLS_CIPHER
+    broken = TlsOptions(root_files=(root_file,), client_chain=root_file, client_key=tmp_path / "key.pem")
+    assert (await refusal(endpoint(1, "wss", "localhost", tls=broken))).failure is LinkFailure.TLS_CLIENT_CERTIFICATE
 
 
 async def test_a_root_file_that_is_none_is_said_to_be_so(tmp_path: Path) -> None:

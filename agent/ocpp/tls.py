@@ -1,0 +1,189 @@
+"""TLS of the connection to the CSMS: what is offered, whom the station believes, and what a failure means.
+
+Offered are the suites that the whitepaper prescribes for TLS 1.2 (ECDHE preferred) and those of OpenSSL for TLS 1.3,
+which Python cannot choose from. No compression, no renegotiation. The host's name is looked for in the certificate's
+subjectAltName, and in its common name where there is no such extension.
+
+Source: security whitepaper A00.FR.306-322, A00.FR.402-429.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import ssl
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import Enum
+from pathlib import Path
+from typing import Any, Final
+
+CIPHERS: Final = ":".join(
+    (
+        *("ECDHE-ECDSA-AES128-GCM-SHA256", "ECDHE-ECDSA-AES256-GCM-SHA384"),
+        *("ECDHE-RSA-AES128-GCM-SHA256", "ECDHE-RSA-AES256-GCM-SHA384"),
+        *("AES128-GCM-SHA256", "AES256-GCM-SHA384"),
+    )
+)
+_MISMATCH: Final = 62  # X509_V_ERR_HOSTNAME_MISMATCH
+
+
+class TlsTrouble(Enum):
+    """What a failed handshake was about."""
+
+    UNTRUSTED = "untrusted"
+    WRONG_NAME = "wrong_name"
+    EXPIRED = "expired"
+    NOT_YET_VALID = "not_yet_valid"
+    VERSION = "version"
+    CIPHER = "cipher"
+    CLIENT_CERTIFICATE = "client_certificate"  # the CSMS does not take ours
+    OTHER = "other"
+
+
+_BY_VERIFY_CODE: Final = {
+    62: TlsTrouble.WRONG_NAME,
+    64: TlsTrouble.WRONG_NAME,  # X509_V_ERR_IP_ADDRESS_MISMATCH
+    9: TlsTrouble.NOT_YET_VALID,
+    10: TlsTrouble.EXPIRED,
+}
+_BY_REASON: Final = (
+    ("PROTOCOL_VERSION", TlsTrouble.VERSION),
+    ("UNSUPPORTED_PROTOCOL", TlsTrouble.VERSION),
+    ("ALERT_HANDSHAKE_FAILURE", TlsTrouble.CIPHER),
+    ("INSUFFICIENT_SECURITY", TlsTrouble.CIPHER),
+    ("NO_SHARED_CIPHER", TlsTrouble.CIPHER),
+    ("WRONG_CIPHER", TlsTrouble.CIPHER),
+    ("DH_KEY_TOO_SMALL", TlsTrouble.CIPHER),
+    ("ALERT_BAD_CERTIFICATE", TlsTrouble.CLIENT_CERTIFICATE),
+    ("ALERT_CERTIFICATE", TlsTrouble.CLIENT_CERTIFICATE),
+    ("ALERT_UNSUPPORTED_CERTIFICATE", TlsTrouble.CLIENT_CERTIFICATE),
+    ("ALERT_UNKNOWN_CA", TlsTrouble.CLIENT_CERTIFICATE),
+    ("CERTIFICATE_REQUIRED", TlsTrouble.CLIENT_CERTIFICATE),
+    ("ALERT_ACCESS_DENIED", TlsTrouble.CLIENT_CERTIFICATE),
+)
+
+
+class TlsFilesUnusable(Exception):
+    """A root, certificate or key cannot be used; the text names the file."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TlsOptions:
+    """Whom to believe and who to be.
+
+    Attributes:
+        root_files: PEM files of trusted roots; without any those of the operating system.
+        roots_pem: more roots, as PEM text.
+        only_these: ``roots_pem`` alone is trusted.
+        client_chain, client_key: PEM files of the station's certificate and key; ``None``: it shows none.
+        allow_wildcards: a certificate for ``*.example.com`` will do.
+    """
+
+    root_files: tuple[Path, ...] = ()
+    roots_pem: str = ""
+    only_these: bool = False
+    client_chain: Path | None = None
+    client_key: Path | None = None
+    allow_wildcards: bool = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TlsFacts:
+    """A connection's TLS: version and cipher suite as OpenSSL names them, and when the server's certificate ends."""
+
+    version: str
+    cipher: str
+    not_after_s: float | None
+    chain_sha256: tuple[str, ...] = ()
+
+
+def client_context(options: TlsOptions) -> ssl.SSLContext:
+    """Return a context that believes and shows what ``options`` say. Raises ``TlsFilesUnusable``."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)  # checks chain and host name
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.options |= ssl.OP_NO_COMPRESSION | ssl.OP_NO_RENEGOTIATION
+    context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN  # whoever is named as root is one
+    context.set_ciphers(CIPHERS)
+    if not options.allow_wildcards:
+        context.sslobject_class = _WithoutWildcards
+    if not options.only_these:
+        if not options.root_files:
+            context.load_default_certs(ssl.Purpose.SERVER_AUTH)
+        for path in options.root_files:
+            try:
+                context.load_verify_locations(cafile=path)
+            except (OSError, ssl.SSLError) as exc:
+                raise TlsFilesUnusable(f"root file {path} cannot be read: {exc}") from exc
+    if options.roots_pem:
+        try:
+            context.load_verify_locations(cadata=options.roots_pem)
+        except (ValueError, ssl.SSLError) as exc:
+            raise TlsFilesUnusable(f"an installed root cannot be read: {exc}") from exc
+    if options.client_chain is not None:
+        try:
+            context.load_cert_chain(options.client_chain, options.client_key, password="")
+        except (OSError, ValueError, ssl.SSLError) as exc:
+            files = f"{options.client_chain} and {options.client_key}"
+            raise TlsFilesUnusable(f"client certificate and key {files} cannot be used: {exc}") from exc
+    return context
+
+
+def trouble_of(error: ssl.SSLError) -> TlsTrouble:
+    """Return what a failed handshake was about."""
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return _BY_VERIFY_CODE.get(error.verify_code, TlsTrouble.UNTRUSTED)
+    reason = str(error.reason or "").upper().replace(" ", "_")
+    return next((trouble for word, trouble in _BY_REASON if word in reason), TlsTrouble.OTHER)
+
+
+def facts_of(connection: Any) -> TlsFacts | None:
+    """Return the TLS of an open connection: an `ssl.SSLObject`; ``None`` for ``None``."""
+    if connection is None:
+        return None
+    cipher = connection.cipher()
+    until = (connection.getpeercert() or {}).get("notAfter")
+    return TlsFacts(
+        version=connection.version() or "",
+        cipher=cipher[0] if cipher else "",
+        not_after_s=None if until is None else float(ssl.cert_time_to_seconds(until)),
+        chain_sha256=_chain_digests(connection),
+    )
+
+
+def _chain_digests(connection: Any) -> tuple[str, ...]:
+    """Return the SHA-256 of every certificate that vouches for the server; nothing where Python does not tell."""
+    import hashlib
+
+    holder = connection if hasattr(connection, "get_verified_chain") else getattr(connection, "_sslobj", None)
+    ask = getattr(holder, "get_verified_chain", None)  # public from Python 3.13 on
+    if ask is None:
+        return ()
+    return tuple(
+        hashlib.sha256(each if isinstance(each, bytes) else ssl.PEM_cert_to_DER_cert(each.public_bytes())).hexdigest()
+        for each in ask() or ()
+    )
+
+
+class _WithoutWildcards(ssl.SSLObject):
+    """Refuses a certificate that only fits by a wildcard, before anything is sent over the connection."""
+
+    def do_handshake(self) -> None:
+        super().do_handshake()
+        host = (self.server_hostname or "").casefold().rstrip(".")
+        names = _dns_names(self.getpeercert() or {})
+        if names and not _is_address(host) and host not in names:
+            error = ssl.SSLCertVerificationError(1, "wildcard certificates are not allowed here")
+            error.verify_code, error.verify_message = _MISMATCH, f"it is for {', '.join(names)}: no wildcards"
+            raise error
+
+
+def _dns_names(certificate: Mapping[str, Any]) -> list[str]:
+    return [str(value).casefold() for kind, value in certificate.get("subjectAltName", ()) if kind == "DNS"]
+
+
+def _is_address(host: str) -> bool:
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    return True
