@@ -11,6 +11,7 @@ from agent.charging.authorization import Authorization, Say, judge, may_use_know
 from agent.charging.cards import Choice, Deed, Place, choose
 from agent.charging.evse import Evse
 from agent.charging.known_tokens import KnownTokens
+from agent.charging.reservation_orders import barred
 from agent.charging.session import SessionState
 from agent.charging.surroundings import Surroundings
 from agent.charging.transaction import Transaction
@@ -70,7 +71,10 @@ class Admission:
         evse_ids = self._around.layout.readers.get(given.reader, ())
         if given.evse_id is not None:
             evse_ids = (given.evse_id,)
-        places = [self._place(self._evses[each]) for each in evse_ids if each in self._evses]
+        places = self._places(evse_ids, given.token)
+        if not places and any(each in self._evses for each in evse_ids):
+            turn.note("card.refused", token=given.token, level="warning", reason="reserved for somebody else")
+            return
         if not places:
             turn.note(
                 "card.ignored", token=given.token, level="warning", reason=f"reader {given.reader} serves no EVSE"
@@ -161,8 +165,13 @@ class Admission:
         """Give a remembered authorization to an EVSE of its reader that waits for one."""
         for reader, authorization in list(self._remembered.items()):
             served = [self._evses[each] for each in self._around.layout.readers[reader] if each in self._evses]
+            token, group = authorization.token, authorization.group
             waiting = [
-                each for each in served if each.session.state is SessionState.PLUGGED and each.authorization is None
+                each
+                for each in served
+                if each.session.state is SessionState.PLUGGED
+                and each.authorization is None
+                and self._barred(each, token, group, final=True) is None
             ]
             if waiting:
                 chosen = max(waiting, key=lambda each: each.session.since_s)
@@ -208,7 +217,7 @@ class Admission:
             return
         if why:
             turn.note("card.remembered", token=token, reason=why)
-        only = self._evses[evse_ids[0]] if len(evse_ids) == 1 else None
+        only = self._own_place(token, evse_ids)
         takes = only is not None and only.session.state in _TAKES
         evse_id = only.evse_id if only is not None and takes else None
         if only is not None and takes and only.asking:
@@ -225,7 +234,7 @@ class Admission:
         elif self._around.online:
             self._ask(asked, turn)
         else:
-            places = [self._place(self._evses[each]) for each in evse_ids]
+            places = self._places(evse_ids, token)
             self._do(choose(token, places, group_asked=True), token, reader, evse_ids, turn)
 
     def _group(self, asked: Asked, verdict: TokenVerdict | None, turn: Turn) -> None:
@@ -241,7 +250,7 @@ class Admission:
             return
         reader = asked.reader or ""
         evse_ids = self._around.layout.readers.get(reader, (evse.evse_id,))
-        places = [self._place(self._evses[each]) for each in evse_ids if each in self._evses]
+        places = self._places(evse_ids, asked.token, verdict.group)
         choice = choose(asked.token, places, group_asked=True)
         if choice.deed in (Deed.START, Deed.REMEMBER):
             self._accept(
@@ -258,6 +267,8 @@ class Admission:
         known = self._known.find(asked.token, turn.now.utc_s)
         word = judge(known, self._known.rules, online=self._around.online)
         match word.say:
+            case Say.YES if self._around.online and self._depends_on_group(asked, word.group):
+                self._ask(asked, turn)
             case Say.YES:
                 self._accept(asked, word.group, turn)
             case Say.ASK:
@@ -290,7 +301,12 @@ class Admission:
         """Return whether any EVSE could take the token at all; nobody is asked for nothing."""
         readers = self._around.layout.readers.get(asked.reader or "", ())
         evse_ids = readers if asked.evse_id is None else (asked.evse_id,)
-        refusals = [self._evses[each].refusal for each in evse_ids if each in self._evses]
+        group = None if asked.remote is None else asked.remote.group
+        refusals = [
+            self._evses[each].refusal or self._barred(self._evses[each], asked.token, group, final=False)
+            for each in evse_ids
+            if each in self._evses
+        ]
         if None in refusals:
             return True
         why = refusals[0] if refusals else "no such EVSE"
@@ -317,10 +333,11 @@ class Admission:
 
     def _admit(self, evse: Evse, authorization: Authorization, turn: Turn) -> None:
         takes = evse.session.state in _TAKES or (authorization.remote and evse.session.state is SessionState.LAPSED)
-        if takes and evse.closed is None:
+        away = self._barred(evse, authorization.token, authorization.group, final=True)
+        if takes and evse.closed is None and away is None:
             evse.authorize(authorization, turn)
         else:
-            why = evse.closed or f"the EVSE is {evse.session.state.value}"
+            why = evse.closed or away or f"the EVSE is {evse.session.state.value}"
             turn.note("authorization.unused", evse.evse_id, token=authorization.token, reason=why)
 
     def _review(
@@ -365,6 +382,37 @@ class Admission:
     def _until_s(self, authorization: Authorization) -> float | None:
         limit_s = self._around.connection_time_out_s
         return None if limit_s is None else authorization.at_s + limit_s
+
+    def _barred(self, evse: Evse, token: IdToken, group: str | None, *, final: bool) -> str | None:
+        return barred(self._around, self._evses, evse, token, group, final=final)
+
+    def _depends_on_group(self, asked: Asked, group: str | None) -> bool:
+        """Return whether only the token's group, which nobody here knows, decides about a reservation."""
+        evse = None if asked.evse_id is None else self._evses[asked.evse_id]
+        return (
+            evse is not None
+            and self._barred(evse, asked.token, group, final=False) is None
+            and self._barred(evse, asked.token, group, final=True) is not None
+        )
+
+    def _own_place(self, token: IdToken, evse_ids: tuple[int, ...]) -> Evse | None:
+        """Return the EVSE that a card without a vehicle is for: the only one, or the one reserved for it."""
+        for each in evse_ids:
+            reservation = self._around.reservations.of(each)
+            if reservation is not None and token.same(reservation.token):
+                return self._evses[each]
+        return self._evses[evse_ids[0]] if len(evse_ids) == 1 else None
+
+    def _places(self, evse_ids: tuple[int, ...], token: IdToken, group: str | None = None) -> list[Place]:
+        """Return the places that a card may concern: none that is reserved for somebody else."""
+        evses = [self._evses[each] for each in evse_ids if each in self._evses]
+        return [
+            self._place(each)
+            for each in evses
+            if each.transaction is not None
+            or each.authorization is not None
+            or self._barred(each, token, group, final=group is not None) is None
+        ]
 
     def _place(self, evse: Evse) -> Place:
         record = None if evse.transaction is None else evse.transaction.record

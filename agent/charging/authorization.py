@@ -25,7 +25,7 @@ class Authorization(msgspec.Struct, frozen=True, kw_only=True):
         remote: the CSMS asked for it.
         connector_id: the connector that the CSMS named.
         free_vend: nobody in particular; it lives as long as the cable is in.
-        profile: the transaction's own charging profile. reservation_id: the reservation that it uses.
+        profile: the transaction's own charging profile.
     """
 
     token: IdToken
@@ -36,7 +36,6 @@ class Authorization(msgspec.Struct, frozen=True, kw_only=True):
     connector_id: int | None = None
     free_vend: bool = False
     profile: Profile | None = None
-    reservation_id: int | None = None
 
     def trigger(self, plugged_s: float) -> Trigger:
         """Return what completed the conditions of a start: the later of authorization and cable."""

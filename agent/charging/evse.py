@@ -8,12 +8,13 @@ from __future__ import annotations
 
 from typing import Final
 
+from agent.charging import metering
 from agent.charging.authorization import Authorization
 from agent.charging.ending import ASK_EVERY_S, BOOT_WAIT_S, Ending
 from agent.charging.evse_state import EvseState
 from agent.charging.flow import Flow, Seen
 from agent.charging.limits import MIN_CURRENT_A, permitted_a
-from agent.charging.readings import Belief, draws_a, greatest_wh, sample_of
+from agent.charging.readings import Belief, draws_a, greatest_wh
 from agent.charging.sampling import Sampling
 from agent.charging.session import Session, SessionState, Step
 from agent.charging.surroundings import GUARD_GRACE_S
@@ -24,8 +25,6 @@ from agent.model.evse import EvseCondition
 from agent.model.facts import ChargingState, StopReason, TransactionRecord, Trigger
 from agent.model.faults import FaultCode
 from agent.model.ids import FREE_VEND_TOKEN, IdToken
-from agent.model.moment import Stamp, moved
-from agent.model.sample import Sample, SampleContext
 from agent.model.station import OnPowerLoss
 from drivers.api import MeterReading
 
@@ -55,6 +54,9 @@ class Evse(EvseState):
         self.flow = Flow(record.charging_state)
         start_s = record.started_at.mono_s if record.started_at.boot_id == turn.now.boot_id else turn.now_s
         self.sampling = Sampling(start_s, self.around.variables)
+        self.sampling.first = MeterReading(
+            taken_s=turn.now_s, energy_import_wh=None if record.last_wh is None else float(record.last_wh)
+        )
         if record.last_wh is not None:
             if same_boot and record.last_at is not None:
                 self.meter.seed(float(record.last_wh), record.last_at.mono_s)
@@ -89,7 +91,13 @@ class Evse(EvseState):
         """Judge a reading of the meter."""
         belief = self.meter.take(reading, fixed=self.transaction is not None)
         if belief is Belief.NEW_BASE:
-            turn.note("meter.base_changed", self.evse_id, level="warning", register_wh=reading.energy_import_wh)
+            turn.note(
+                "meter.base_changed",
+                self.evse_id,
+                level="warning",
+                register_wh=reading.energy_import_wh,
+                text=self.meter.exchanged,
+            )
 
     def authorize(self, authorization: Authorization, turn: Turn) -> None:
         """Let somebody charge here next."""
@@ -136,7 +144,7 @@ class Evse(EvseState):
         wanted_a = permitted_a(self.circumstances())
         if self.session.state is SessionState.CHARGING and self.transaction is not None:
             self._flow(turn, self.transaction, wanted_a is not None)
-            self._sample(turn, self.transaction)
+        metering.step(self, turn, running=self.session.state is SessionState.CHARGING)
         if self.condition is None:
             return
         forbids = (each for each in self.limits() if each.current_a is None or each.current_a < MIN_CURRENT_A)
@@ -181,7 +189,7 @@ class Evse(EvseState):
             self.session.take(Step.AUTHORIZE, turn)
         elif state is SessionState.AUTHORIZED and self._over(self._authorized_until_s, turn):
             self.cancel(turn, "no vehicle within the connection time-out")
-        elif state is SessionState.PLUGGED and not self.asking and self._over(self._plugged_until_s, turn):
+        elif state is SessionState.PLUGGED and not self.waits_for_word and self._over(self._plugged_until_s, turn):
             turn.note("session.lapsed", self.evse_id, reason="no authorization within the connection time-out")
             self.session.take(Step.LAPSE, turn)
 
@@ -196,14 +204,16 @@ class Evse(EvseState):
                 self.session.take(Step.FORGET, turn)
         elif not self._waiting_to_start(turn):
             reading = self._start_reading()
+            token, group = authorization.token, authorization.group
             self.transaction = begin(
                 turn,
                 self.layout,
                 self.around,
-                token=authorization.token,
-                group=authorization.group,
+                token=token,
+                group=group,
                 trigger=authorization.trigger(self.plugged_s),
                 remote_start_id=authorization.remote_start_id,
+                reservation_id=self.around.reservations.use(self.evse_id, token, group, turn),
                 reading=reading,
             )
             if authorization.profile is not None and self.name is not None:
@@ -211,6 +221,8 @@ class Evse(EvseState):
                 self.around.profiles.set_with_start(authorization.profile, self.evse_id, place, self.name, turn)
             self.flow = Flow()
             self.sampling = Sampling(turn.now_s, self.around.variables)
+            self.sampling.first = reading
+            self.meter.exchanged = ""
             self.authorization, self.last_token = None, None
             self.release_cable()
             turn.note("transaction.started", self.evse_id, token=authorization.token, transaction_id=self.name)
@@ -283,8 +295,7 @@ class Evse(EvseState):
         self._close(turn, transaction, reading, gap)
 
     def _close(self, turn: Turn, transaction: Transaction, reading: MeterReading | None, gap: str | None) -> None:
-        offer_a = None if self.condition is None else self.condition.offer_a
-        fact = transaction.end(turn, reading=reading, gap=gap, offer_a=offer_a)
+        fact = transaction.end(turn, reading=reading, gap=gap, beside=metering.beside(self))
         turn.note(
             "transaction.ended",
             self.evse_id,
@@ -334,45 +345,6 @@ class Evse(EvseState):
         )
         if self.flow.step(seen, turn.now_s):
             transaction.update(turn, Trigger.CHARGING_STATE_CHANGED, self.flow.state)
-
-    def _sample(self, turn: Turn, transaction: Transaction) -> None:
-        if self.sampling is None:
-            return
-        reading = self.meter.fresh(turn.now_s, self.around.layout.meter_stale_s)
-        offer_a = None if self.condition is None else self.condition.offer_a
-        dues = (
-            (self.sampling.periodic_due(turn.now), Trigger.METER_PERIODIC, SampleContext.PERIODIC),
-            (self.sampling.aligned_due(turn.now), Trigger.METER_CLOCK, SampleContext.CLOCK),
-        )
-        for due, trigger, context in dues:
-            if due and reading is not None and self.sampling.is_new(context, reading.taken_s):
-                transaction.update(turn, trigger, self.flow.state, reading=reading, context=context, offer_a=offer_a)
-        if turn.now_s >= transaction.keep_due_s:
-            transaction.keep(turn, reading)
-
-    def answer_trigger(self, turn: Turn) -> None:
-        """Record the transaction's values because the CSMS asked for them."""
-        if self.transaction is None:
-            return
-        reading = self.meter.fresh(turn.now_s, self.around.layout.meter_stale_s)
-        offer_a = None if self.condition is None else self.condition.offer_a
-        self.transaction.update(
-            turn, Trigger.TRIGGERED, self.flow.state, reading=reading, context=SampleContext.TRIGGER, offer_a=offer_a
-        )
-
-    def sample(self, measurands: tuple[str, ...], now: Stamp) -> Sample | None:
-        """Return the measurands of a fresh reading, ``None`` without one."""
-        reading = self.meter.fresh(now.mono_s, self.around.layout.meter_stale_s)
-        if reading is None:
-            return None
-        return sample_of(
-            reading,
-            at=moved(now, reading.taken_s),
-            context=SampleContext.TRIGGER,
-            measurands=measurands,
-            phases=self.layout.phases,
-            offer_a=None if self.condition is None else self.condition.offer_a,
-        )
 
     def _ask_reading(self, turn: Turn) -> None:
         if self.asked_s is None or turn.now_s >= self.asked_s + ASK_EVERY_S or turn.now_s < self.asked_s:

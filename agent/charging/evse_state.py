@@ -12,7 +12,7 @@ from agent.charging.limits import Circumstances, limits_of
 from agent.charging.outputs import Outputs
 from agent.charging.profile_plan import Limited
 from agent.charging.readings import Meter
-from agent.charging.sampling import Sampling
+from agent.charging.sampling import ClockGrid, Sampling
 from agent.charging.session import Session, SessionState
 from agent.charging.surroundings import Surroundings
 from agent.charging.transaction import Transaction
@@ -54,6 +54,7 @@ class EvseState:
         asking: the CSMS is being asked about a card for this EVSE.
         share_a: share of the station's supply, A per phase; ``None``: no such limit. share_of: who limits that supply.
         profile_limit: what charging profiles allow now.
+        reserved: it shows as reserved: nobody is there, or somebody whom the reservation is not for.
         decrease_s: when less will be allowed than now, monotonic; ``None``: not within the life of a permit.
     """
 
@@ -76,8 +77,11 @@ class EvseState:
         self.share_of = ""
         self.profile_limit = Limited()
         self.decrease_s: float | None = None
+        self.reserved = False
         self.flow = Flow()
         self.sampling: Sampling | None = None
+        self.clock_grid = ClockGrid(around.variables)
+        self.aligned_since: MeterReading | None = None
         self.ending: Ending | None = None
         self.plugged_s = 0.0
         self.asked_s: float | None = None
@@ -106,6 +110,11 @@ class EvseState:
         availability = self.around.availability
         set_operative = any(availability.connector(self.evse_id, each) for each in self.layout.connector_ids)
         return set_operative or self.transaction is not None
+
+    @property
+    def waits_for_word(self) -> bool:
+        """Return whether a vehicle without authorization waits for somebody else: the CSMS, or who reserved."""
+        return self.asking or self.reserved
 
     @property
     def refusal(self) -> str | None:
@@ -184,13 +193,13 @@ class EvseState:
     def deadline_s(self, now: Stamp) -> float | None:
         """Return when something here is due without any other input, monotonic; ``None``: nothing is."""
         state = self.session.state
-        due = [self.faults.deadline_s()]
+        due = [self.faults.deadline_s(), self.clock_grid.deadline_s(now) if self.layout.metered else None]
         if self.outputs.permit_a is not None and self.condition is not None:
             due.append(self.outputs.renew_due_s)
         match state:
             case SessionState.AUTHORIZED:
                 due.append(self._authorized_until_s)
-            case SessionState.PLUGGED if not self.asking:
+            case SessionState.PLUGGED if not self.waits_for_word:
                 due.append(self._plugged_until_s)
             case SessionState.STARTING:
                 due += [self._starting_until_s, self._asked_due(self.condition is not None and self._open_to_sessions)]

@@ -1,10 +1,12 @@
-"""Which readings of a meter are believed, and the samples made of them.
+"""Which readings of a meter are believed.
 
 A register is believed when it is finite, not negative, measured later than the last one, not below it, and not further
 above it than the EVSE could have delivered since (maximum current, all phases, nominal voltage, a quarter more, and the
 resolution of coarse registers). A momentary zero or a misread register is dropped and counted; it never reaches a
 fact. The first register after a start of the agent is believed when a second one confirms it (three where it is zero).
-Outside a transaction a new base that holds for five readings is taken over (the meter was exchanged); within one never.
+A register that starts again at 0 because its digits end is carried on (``rollover``).
+Outside a transaction a new base that holds for five readings is taken over and reported (the meter was exchanged);
+within one never: what flows meanwhile is not billed, and no energy is made up from two meters.
 """
 
 from __future__ import annotations
@@ -14,19 +16,16 @@ import math
 from enum import Enum
 from typing import Final
 
-from agent.model.moment import Stamp
-from agent.model.sample import Measurand, Phase, Sample, SampleContext, SampledValue
+from agent.charging.rollover import carried_on
 from agent.model.station import EvseLayout
 from drivers.api import MeterReading
 
 POWER_MARGIN: Final = 1.25  # over-voltage, tolerance of vehicle and meter
-RESOLUTION_WH: Final = 100.0  # coarsest register in use: one decimal of a kWh
+RESOLUTION_WH: Final = 100.0  # of a register that does not say its own: one decimal of a kWh
 ROUNDING_WH: Final = 1.0  # stored registers are whole Wh
 CONFIRM_FIRST: Final = 2
 CONFIRM_ZERO: Final = 3
 CONFIRM_NEW_BASE: Final = 5
-_PHASES: Final = (Phase.L1, Phase.L2, Phase.L3)
-_PHASES_N: Final = (Phase.L1_N, Phase.L2_N, Phase.L3_N)
 
 
 class Belief(Enum):
@@ -52,6 +51,7 @@ class Meter:
         newest: the newest believed reading.
         error: why the last reading was no good; empty while they are.
         refused_s: monotonic time since which every register was refused.
+        exchanged: what tells that the meter was exchanged or set, until the next transaction begins.
     """
 
     def __init__(self, layout: EvseLayout) -> None:
@@ -60,6 +60,7 @@ class Meter:
         self.newest: MeterReading | None = None
         self.error = ""
         self._silent = False
+        self.exchanged = ""
         self.refused_s: float | None = None
         self._base: tuple[float, float, float] | None = None  # Wh, at s, headroom Wh
         self._doubted: list[MeterReading] = []
@@ -83,10 +84,11 @@ class Meter:
         if energy_wh is None or energy_wh < 0:
             self.error = "no register" if energy_wh is None else f"register of {energy_wh:.0f} Wh is negative"
             return self._refuse(reading.taken_s)
-        if self._base is not None and self._follows(self._base, reading):
-            return self._believe(reading, Belief.BELIEVED)
         if self._base is not None:
-            base_wh = self._base[0]
+            base, base_wh = self._base, self._base[0]
+            carried = carried_on(base_wh, reading, lambda each: self._follows(base, each))
+            if self._follows(base, carried):
+                return self._believe(carried if fixed else reading, Belief.BELIEVED)
             self.error = f"register of {energy_wh:.0f} Wh cannot follow {base_wh:.0f} Wh"
             if fixed:
                 return self._refuse(reading.taken_s)
@@ -116,8 +118,11 @@ class Meter:
             self._doubted.clear()
         self._doubted.append(reading)
         first = CONFIRM_ZERO if energy_wh == 0 else CONFIRM_FIRST
-        if len(self._doubted) >= (first if self._base is None else CONFIRM_NEW_BASE):
-            return self._believe(reading, Belief.BELIEVED if self._base is None else Belief.NEW_BASE)
+        if self._base is None and len(self._doubted) >= first:
+            return self._believe(reading, Belief.BELIEVED)
+        if self._base is not None and len(self._doubted) >= CONFIRM_NEW_BASE:
+            self.exchanged = f"the register went from {self._base[0]:.0f} Wh to {energy_wh:.0f} Wh"
+            return self._believe(reading, Belief.NEW_BASE)
         if self._base is None:
             return Belief.UNCONFIRMED
         return self._refuse(reading.taken_s)
@@ -127,7 +132,8 @@ class Meter:
         energy_wh = reading.energy_import_wh
         if energy_wh is None or reading.taken_s <= at_s:
             return False
-        most_wh = base_wh + headroom_wh + greatest_wh(self._layout, reading.taken_s - at_s) + RESOLUTION_WH
+        step_wh = max(RESOLUTION_WH, reading.energy_step_wh or 0.0)
+        most_wh = base_wh + headroom_wh + greatest_wh(self._layout, reading.taken_s - at_s) + step_wh
         return base_wh - ROUNDING_WH <= energy_wh <= most_wh
 
     def _believe(self, reading: MeterReading, belief: Belief) -> Belief:
@@ -150,56 +156,6 @@ def draws_a(reading: MeterReading | None) -> float | None:
     return max(known, default=None)
 
 
-def whole_wh(reading: MeterReading | None) -> int | None:
-    """Return the register of a believed reading in whole Wh, as facts carry it."""
-    if reading is None or reading.energy_import_wh is None:
-        return None
-    return round(reading.energy_import_wh)
-
-
-def sample_of(
-    reading: MeterReading,
-    *,
-    at: Stamp,
-    context: SampleContext,
-    measurands: tuple[str, ...],
-    phases: int,
-    offer_a: float | None,
-) -> Sample | None:
-    """Return the configured measurands that the reading has; ``None`` where it has none of them."""
-    values = tuple(
-        value for name in measurands for value in _values(name, reading, phases, offer_a) if math.isfinite(value.value)
-    )
-    return Sample(at=at, context=context, values=values) if values else None
-
-
-def register_sample(energy_wh: int, *, at: Stamp, context: SampleContext) -> Sample:
-    """Return a sample of the register alone."""
-    value = SampledValue(measurand=Measurand.ENERGY_IMPORT_REGISTER, value=float(energy_wh))
-    return Sample(at=at, context=context, values=(value,))
-
-
-def _values(name: str, reading: MeterReading, phases: int, offer_a: float | None) -> list[SampledValue]:
-    single: dict[str, float | None] = {
-        Measurand.ENERGY_IMPORT_REGISTER.value: whole_wh(reading),
-        Measurand.POWER_IMPORT.value: reading.power_w,
-        Measurand.CURRENT_OFFERED.value: offer_a,
-        Measurand.FREQUENCY.value: reading.frequency_hz,
-    }
-    if name in single:
-        value = single[name]
-        return [] if value is None else [SampledValue(measurand=Measurand(name), value=float(value))]
-    several = {
-        Measurand.CURRENT_IMPORT.value: (reading.current_a, _PHASES),
-        Measurand.VOLTAGE.value: (reading.voltage_v, _PHASES_N),
-    }
-    if name not in several:
-        return []
-    values, names = several[name]
-    pairs = list(zip(values, names, strict=True))[:phases]
-    return [SampledValue(measurand=Measurand(name), value=v, phase=phase) for v, phase in pairs if v is not None]
-
-
 def _finite(reading: MeterReading) -> MeterReading:
     def one(value: float | None) -> float | None:
         return value if value is not None and math.isfinite(value) else None
@@ -216,4 +172,10 @@ def _finite(reading: MeterReading) -> MeterReading:
         current_a=three(reading.current_a),
         voltage_v=three(reading.voltage_v),
         frequency_hz=one(reading.frequency_hz),
+        energy_export_wh=one(reading.energy_export_wh),
+        energy_phase_wh=three(reading.energy_phase_wh),
+        power_phase_w=three(reading.power_phase_w),
+        reactive_power_var=one(reading.reactive_power_var),
+        power_factor=one(reading.power_factor),
+        current_neutral_a=one(reading.current_neutral_a),
     )

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import assert_never
 
+from agent.charging import metering, stop_values
 from agent.charging.admission import Admission
 from agent.charging.availability import Availability
 from agent.charging.evse import Evse
@@ -18,11 +19,14 @@ from agent.charging.local_cards import LocalCards
 from agent.charging.orders import Orders
 from agent.charging.profile_orders import ProfileOrders
 from agent.charging.profiles import Profiles
+from agent.charging.reservation_orders import ReservationOrders
+from agent.charging.reservations import Reservations
 from agent.charging.supply import Supply
+from agent.charging.samples import provided_by
 from agent.charging.surroundings import Surroundings
 from agent.charging.transaction import abandon
 from agent.charging.turn import Turn
-from agent.model import profiles
+from agent.model import profiles, reservations
 from agent.model.authorization import TokenReport
 from agent.model.commands import TokenVerdict
 from agent.model.effects import Effect, StatusChanged
@@ -48,7 +52,8 @@ from agent.model.inputs import (
 )
 from agent.model.moment import Stamp
 from agent.model.profiles import ClearProfiles, GetComposite, SetProfile
-from agent.model.sample import Sample
+from agent.model.reservations import CancelReservation, Reserve
+from agent.model.sample import Measurand, Sample
 from agent.model.station import StationLayout
 from agent.model.variables import VariableBook
 
@@ -72,10 +77,12 @@ class Station:
             boot_id=boot_id,
             availability=Availability(),
             profiles=Profiles(variables),
+            reservations=Reservations(),
         )
         self._evses = {each.evse_id: Evse(each, self._around) for each in layout.evses}
         self._supply = Supply(self._around, self._evses)
         self._profile_orders = ProfileOrders(self._around, self._evses)
+        self._reservation_orders = ReservationOrders(self._around, self._evses)
         self._known = KnownTokens(variables)
         self._admission = Admission(self._around, self._evses, self._known)
         self._orders = Orders(self._around, self._evses, self._known, self._admission)
@@ -106,11 +113,14 @@ class Station:
         self._around.availability.restore(availability)
         turn.add(*self._known.restore(cache, documents or {}))
         self._around.profiles.restore((documents or {}).get(profiles.DOCUMENTS, {}), turn)
+        self._around.reservations.restore((documents or {}).get(reservations.DOCUMENTS, {}), turn)
         for evse_id, evse in self._evses.items():
             own = [each for each in transactions if each.evse_id == evse_id]
             running = [each for each in own if not each.ended]
             for record in (running or own)[-1:]:
                 evse.restore(record, turn)
+        running_now = [evse.transaction for evse in self._evses.values() if evse.transaction is not None]
+        stop_values.restore(running_now, (documents or {}).get(stop_values.STOP_VALUES, {}), turn)
         restored = {evse.name for evse in self._evses.values()}
         for record in transactions:
             if not record.ended and record.transaction_id not in restored:
@@ -138,6 +148,7 @@ class Station:
         """Return when ``TimePassed`` is due, monotonic; ``None``: nothing waits for time alone."""
         due = [evse.deadline_s(self._now) for evse in self._evses.values()]
         due += [self._admission.deadline_s(), self._orders.deadline_s(), self._supply.deadline_s(self._now.mono_s)]
+        due.append(self._reservation_orders.deadline_s())
         return min((each for each in due if each is not None), default=None)
 
     def view(self, evse_id: int) -> EvseView:
@@ -150,7 +161,7 @@ class Station:
 
     def sample(self, evse_id: int, measurands: tuple[str, ...], now: Stamp) -> Sample | None:
         """Return a sample of the newest fresh reading for a trigger; ``None`` where there is none to give."""
-        return self._evses[evse_id].sample(measurands, now)
+        return metering.sample(self._evses[evse_id], measurands, now)
 
     def explain(self, token: IdToken, now: Stamp) -> TokenReport:
         """Return what would happen to a token, online and offline, and why."""
@@ -160,6 +171,17 @@ class Station:
     def cards(self) -> LocalCards:
         """Return the cards of the station's own, to be read."""
         return self._known.cards
+
+    def provided(self) -> frozenset[Measurand] | None:
+        """Return the measurands that the station's parts provide; ``None`` while a meter has not been read yet."""
+        found: set[Measurand] = set()
+        for evse in self._evses.values():
+            reading = evse.meter.newest
+            if evse.layout.metered and reading is None:
+                return None
+            if reading is not None:
+                found |= provided_by(reading, evse.layout, metering.beside(evse))
+        return frozenset(found)
 
     def limits(self, evse_id: int) -> tuple[Limit, ...]:
         """Return why an EVSE charges at this current or not at all, the binding limit first."""
@@ -210,13 +232,15 @@ class Station:
                 self._admission.fact_answered(given, turn)
             case CommandReceived(command=SetProfile() | ClearProfiles() | GetComposite() as command):
                 self._profile_orders.take(given.command_id, command, turn)
+            case CommandReceived(command=Reserve() | CancelReservation() as command):
+                self._reservation_orders.take(given.command_id, command, turn)
             case CommandReceived():
                 self._orders.take(given, turn)
             case FaultChanged():
                 self._fault(given, turn)
             case SampleAsked(evse_id=evse_id):
                 if evse_id in self._evses:
-                    self._evses[evse_id].answer_trigger(turn)
+                    metering.triggered(self._evses[evse_id], turn)
             case VariablesChanged() | TimePassed():
                 pass
             case _:
@@ -250,6 +274,7 @@ class Station:
         for evse in self._evses.values():
             evse.advance(turn)
         self._admission.hand_over(turn)
+        self._reservation_orders.step(turn)
         self._around.profiles.keep_transactions({each.name for each in self._evses.values() if each.name}, turn)
         self._supply.step(turn)
         # Lowered permits first: the supply is never promised twice.
@@ -268,4 +293,11 @@ class Station:
             return (self.station_operative, {(each.code, each.blocking) for each in self._around.faults.values()})
         view = self.view(evse_id)
         faults = {(each.code, each.blocking) for each in view.faults}
-        return (view.occupancy, view.operative, tuple(view.connector_operative.items()), faults, view.side_info)
+        return (
+            view.occupancy,
+            view.reserved,
+            view.operative,
+            tuple(view.connector_operative.items()),
+            faults,
+            view.side_info,
+        )

@@ -7,11 +7,13 @@ the start knew no UTC, no later fact of that boot has one (the first rendering f
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Final
 
 import msgspec
 
-from agent.charging.readings import register_sample, sample_of, whole_wh
+from agent.charging.samples import Beside, register_sample, sample_of, whole_wh
+from agent.charging.stop_values import StopValues
 from agent.charging.surroundings import Surroundings
 from agent.charging.turn import Turn
 from agent.model.effects import Record, SaveTransaction
@@ -59,6 +61,12 @@ class Transaction:
         self._layout = layout
         self._around = around
         self._kept_s = kept_s
+        self._stop_values = StopValues(record.transaction_id, around.variables)
+
+    @property
+    def transaction_id(self) -> str:
+        """Return its id."""
+        return self.record.transaction_id
 
     @property
     def keep_due_s(self) -> float:
@@ -82,13 +90,9 @@ class Transaction:
         state: ChargingState,
         *,
         reading: MeterReading | None = None,
-        context: SampleContext | None = None,
-        offer_a: float | None = None,
+        sample: Sample | None = None,
     ) -> None:
-        """Record that something happened, with a sample of ``reading`` where a context is given."""
-        samples: tuple[Sample, ...] = ()
-        if reading is not None and context is not None:
-            samples = self._samples(turn.now, reading, context, offer_a)
+        """Record that something happened; ``reading``: the newest register is durable with it."""
         fact = TransactionUpdated(
             transaction_id=self.record.transaction_id,
             evse_id=self.record.evse_id,
@@ -97,7 +101,7 @@ class Transaction:
             at=self.stamp(turn.now),
             trigger=trigger,
             charging_state=state,
-            samples=samples,
+            samples=() if sample is None else (sample,),
             offline=not self._around.online,
         )
         self.record = msgspec.structs.replace(
@@ -122,8 +126,28 @@ class Transaction:
         record = self.with_register(turn.now, reading)
         self.save(turn, msgspec.structs.replace(record, ending=reason, ending_token=token))
 
+    def keep_first(self, reading: MeterReading, at: Stamp, turn: Turn) -> None:
+        """Keep the sample of the start for the end."""
+        context, names = SampleContext.TRANSACTION_BEGIN, self._ended_measurands
+        made = sample_of(reading, at=at, context=context, measurands=names, layout=self._layout, beside=Beside())
+        if made is not None:
+            self._stop_values.add(made, turn)
+
+    def remember_stop_values(self, documents: Mapping[str, bytes]) -> None:
+        """Take over the samples that the store kept for the end."""
+        self._stop_values.restore(documents)
+
+    def keep_for_end(
+        self, component: str, reading: MeterReading, at: Stamp, context: SampleContext, beside: Beside, turn: Turn
+    ) -> None:
+        """Keep a sample that the end will tell; the measurands are ``component``'s list for the end."""
+        names = self._around.variables.members(component, "TxEndedMeasurands")
+        made = sample_of(reading, at=at, context=context, measurands=names, layout=self._layout, beside=beside)
+        if made is not None:
+            self._stop_values.add(made, turn)
+
     def end(
-        self, turn: Turn, *, reading: MeterReading | None, gap: str | None, offer_a: float | None = None
+        self, turn: Turn, *, reading: MeterReading | None, gap: str | None, beside: Beside | None = None
     ) -> TransactionEnded:
         """Record the end. ``reading`` ``None``: the last durable register is the last word.
 
@@ -131,12 +155,7 @@ class Transaction:
         """
         reason = self.record.ending or StopReason.OTHER
         self.record = self.with_register(turn.now, reading)
-        samples: tuple[Sample, ...] = ()
-        if reading is not None:
-            samples = self._samples(turn.now, reading, SampleContext.TRANSACTION_END, offer_a)
-        elif self.record.last_wh is not None and self.record.last_at is not None and self._ended_measurands:
-            at = self.record.last_at
-            samples = (register_sample(self.record.last_wh, at=at, context=SampleContext.TRANSACTION_END),)
+        samples = (*self._stop_values.take_all(turn), *self._last_sample(turn.now, reading, beside))
         fact = TransactionEnded(
             transaction_id=self.record.transaction_id,
             evse_id=self.record.evse_id,
@@ -181,29 +200,28 @@ class Transaction:
 
     @property
     def _ended_measurands(self) -> tuple[str, ...]:
-        return self._around.variables.members("SampledDataCtrlr", "TxEndedMeasurands")
+        return ended_measurands(self._around)
 
-    def _samples(
-        self, now: Stamp, reading: MeterReading, context: SampleContext, offer_a: float | None
-    ) -> tuple[Sample, ...]:
-        component, variable = _LISTS[context]
-        sample = sample_of(
-            reading,
-            at=self.stamp(now, reading.taken_s),
-            context=context,
-            measurands=self._around.variables.members(component, variable),
-            phases=self._layout.phases,
-            offer_a=offer_a,
-        )
-        return () if sample is None else (sample,)
+    def _last_sample(self, now: Stamp, reading: MeterReading | None, beside: Beside | None) -> tuple[Sample, ...]:
+        context, names = SampleContext.TRANSACTION_END, self._ended_measurands
+        if reading is not None:
+            at = self.stamp(now, reading.taken_s)
+            made = sample_of(
+                reading, at=at, context=context, measurands=names, layout=self._layout, beside=beside or Beside()
+            )
+            return () if made is None else (made,)
+        if self.record.last_wh is None or self.record.last_at is None or not names:
+            return ()
+        return (register_sample(self.record.last_wh, at=self.record.last_at, context=context),)
 
 
-_LISTS: Final = {
-    SampleContext.TRANSACTION_END: ("SampledDataCtrlr", "TxEndedMeasurands"),
-    SampleContext.PERIODIC: ("SampledDataCtrlr", "TxUpdatedMeasurands"),
-    SampleContext.TRIGGER: ("SampledDataCtrlr", "TxUpdatedMeasurands"),
-    SampleContext.CLOCK: ("AlignedDataCtrlr", "Measurands"),
-}
+def ended_measurands(around: Surroundings) -> tuple[str, ...]:
+    """Return what the first and the last sample of those at the end hold: everything that is told at the end.
+
+    OCPP 1.6 errata 3.14: Transaction.Begin and Transaction.End of each measurand of both lists.
+    """
+    lists = (around.variables.members(each, "TxEndedMeasurands") for each in ("SampledDataCtrlr", "AlignedDataCtrlr"))
+    return tuple(dict.fromkeys(name for names in lists for name in names))
 
 
 def begin(
@@ -216,6 +234,7 @@ def begin(
     trigger: Trigger,
     remote_start_id: int | None,
     reading: MeterReading | None,
+    reservation_id: int | None = None,
 ) -> Transaction:
     """Begin a transaction: its record and its first fact."""
     boot = turn.now.boot_id
@@ -231,8 +250,8 @@ def begin(
             at=taken,
             context=SampleContext.TRANSACTION_BEGIN,
             measurands=around.variables.members("SampledDataCtrlr", "TxStartedMeasurands"),
-            phases=layout.phases,
-            offer_a=None,
+            layout=layout,
+            beside=Beside(),
         )
     record = TransactionRecord(
         transaction_id=around.new_id(),
@@ -258,10 +277,14 @@ def begin(
         meter_start_wh=register_wh,
         samples=() if sample is None else (sample,),
         remote_start_id=remote_start_id,
+        reservation_id=reservation_id,
         offline=not around.online,
     )
     turn.add(SaveTransaction(record=record), Record(fact=fact))
-    return Transaction(record, layout, around, turn.now_s)
+    transaction = Transaction(record, layout, around, turn.now_s)
+    if reading is not None and taken is not None:
+        transaction.keep_first(reading, taken, turn)
+    return transaction
 
 
 def abandon(turn: Turn, record: TransactionRecord, around: Surroundings) -> None:

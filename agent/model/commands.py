@@ -232,13 +232,17 @@ class VariableStatus(Enum):
 
 
 class VariableResult(msgspec.Struct, frozen=True, kw_only=True):
-    """Result of one item. ``value`` is set for accepted reads ("" where the attribute is unset)."""
+    """Result of one item. ``value`` is set for accepted reads ("" where the attribute is unset).
+
+    ``read_only``: nobody can write the variable.
+    """
 
     ref: VariableRef
     attribute: Attribute
     status: VariableStatus
     value: str | None = None
     why: str = ""
+    read_only: bool = False
 
 
 class VariablesOutcome(msgspec.Struct, frozen=True, kw_only=True):

@@ -23,6 +23,7 @@ class EvseCondition(msgspec.Struct, frozen=True, kw_only=True):
         offer_a: current signalled now; ``None`` no offer.
         waiting_for: the guard's reasons for not closing.
         permit_id: the permit in force, ``None`` without one.
+        temperature_c: of the hottest sensor, degC.
     """
 
     evse_id: int
@@ -39,6 +40,7 @@ class EvseCondition(msgspec.Struct, frozen=True, kw_only=True):
     waiting_for: tuple[str, ...]
     permit_id: int | None
     open_reason: str = ""
+    temperature_c: float | None = None
 
 
 class Occupancy(Enum):
@@ -67,6 +69,7 @@ class EvseView(msgspec.Struct, frozen=True, kw_only=True):
         operative: effective availability; ``connector_operative`` per connector id.
         plugged: the guard's word; ``None`` unknown.
         side_info: short text for the status message ("EV side disconnected", "meter silent").
+        reserved: kept free for somebody who has not come yet.
         limits: why it charges at this current or not at all, the binding one first.
         reading_at_s: monotonic time of the newest reading.
     """
@@ -93,6 +96,7 @@ class EvseView(msgspec.Struct, frozen=True, kw_only=True):
     pilot: str
     limits: tuple[Limit, ...]
     side_info: str = ""
+    reserved: bool = False
 
     @property
     def blocked(self) -> bool:

@@ -132,7 +132,7 @@ class TransactionEnded(msgspec.Struct, frozen=True, kw_only=True, tag=True):
 
 
 class SecurityEvent(msgspec.Struct, frozen=True, kw_only=True, tag=True):
-    """Something that concerns the station's security. ``text`` holds no secret, at most 255 characters of it are told."""
+    """Something that concerns the station's security. ``text`` holds no secret; at most 255 characters are told."""
 
     event: SecurityEventKind
     at: Stamp
@@ -144,7 +144,21 @@ class SecurityEvent(msgspec.Struct, frozen=True, kw_only=True, tag=True):
         return ""
 
 
-Fact = TransactionStarted | TransactionUpdated | TransactionEnded | SecurityEvent
+class MetersSampled(msgspec.Struct, frozen=True, kw_only=True, tag=True):
+    """A clock-aligned sample while no transaction ran. EVSE and connector 0: of the station's main meter."""
+
+    evse_id: int
+    connector_id: int
+    at: Stamp
+    samples: tuple[Sample, ...] = ()
+
+    @property
+    def transaction_id(self) -> str:
+        """Return nothing: it belongs to no transaction."""
+        return ""
+
+
+Fact = TransactionStarted | TransactionUpdated | TransactionEnded | SecurityEvent | MetersSampled
 TransactionFact = TransactionStarted | TransactionUpdated | TransactionEnded
 
 

@@ -10,10 +10,11 @@ from __future__ import annotations
 
 from typing import Final
 
+from agent.model.measurands import BY_METER, names_of
 from agent.model.sample import Measurand
 from agent.model.variables import Access, Variable, VariableType
 
-_MEASURANDS: Final = tuple(each.value for each in Measurand)
+_MEASURANDS: Final = names_of(BY_METER, with_phases=False)
 _ENERGY: Final = Measurand.ENERGY_IMPORT_REGISTER.value
 _RUNNING: Final = ",".join((_ENERGY, Measurand.POWER_IMPORT.value, Measurand.CURRENT_IMPORT.value))
 _DAY_S: Final = 86_400
@@ -141,6 +142,16 @@ _METERING: Final = (
     _listed("SampledDataCtrlr", "TxStartedMeasurands", _ENERGY, _MEASURANDS, "what the first sample contains"),
     _whole("SampledDataCtrlr", "TxEndedInterval", 0, "s", (0, _DAY_S), "period of samples kept for the end, 0 = none"),
     _listed("SampledDataCtrlr", "TxEndedMeasurands", _ENERGY, _MEASURANDS, "what the last sample contains"),
+    _whole(
+        "SampledDataCtrlr",
+        "TxEndedMaxValues",
+        100,
+        None,
+        (2, 1_000),
+        "most samples told at the end; those in between are thinned",
+        access=_READ_ONLY,
+        file_may_set=True,
+    ),
     _whole(
         "AlignedDataCtrlr", "Interval", 0, "s", (0, _DAY_S), "grid of clock-aligned samples from midnight UTC, 0 = none"
     ),

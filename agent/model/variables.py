@@ -56,11 +56,13 @@ class Variable(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         default: text form of the value without file and CSMS.
-        minimum, maximum: inclusive range of a number; for text, ``maximum`` is the length.
+        minimum, maximum: inclusive range of a number; for text, ``maximum`` is the length, for a list the members.
         options: allowed values of an option, or members of a list.
         reboot_required: a change takes effect after a restart.
         persistent: kept over restarts.
         file_may_set: the CSMS cannot write it, but the station file may preset it.
+        empty_means: members that an empty list stands for.
+        follows: ``Component.Variable`` whose value counts instead of its own.
     """
 
     component: str
@@ -76,6 +78,8 @@ class Variable(msgspec.Struct, frozen=True, kw_only=True):
     reboot_required: bool = False
     persistent: bool = True
     file_may_set: bool = False
+    empty_means: tuple[str, ...] = ()
+    follows: str = ""
     text: str = ""
     evse_id: int | None = None
     connector_id: int | None = None
@@ -111,6 +115,8 @@ class Variable(msgspec.Struct, frozen=True, kw_only=True):
                 members = [self._member(part.strip()) for part in text.split(",") if part.strip()]
                 if len(set(members)) != len(members):
                     raise ValueError(f"{text!r} names a member twice")
+                if self.maximum is not None and len(members) > self.maximum:
+                    raise ValueError(f"{len(members)} members are more than {self.maximum:.0f}")
                 return ",".join(members)
             case VariableType.STRING | VariableType.DATE_TIME:
                 if self.maximum is not None and len(text) > self.maximum:
@@ -201,6 +207,8 @@ class VariableBook:
             live: asked at each look at a read-only variable.
         """
         self._definitions = {key_of(each.ref): each for each in definitions}
+        self._follows = {key: each.follows.casefold() for key, each in self._definitions.items() if each.follows}
+        self._empty_means = {key: each.empty_means for key, each in self._definitions.items() if each.empty_means}
         self._live = live
         self._presets = {key.casefold(): value for key, value in presets.items()}
         self._values: dict[str, tuple[str, ValueSource]] = {}
@@ -245,7 +253,8 @@ class VariableBook:
 
     def text(self, component: str, variable: str, instance: str | None = None) -> str:
         """Return the stored value as text. Raises ``KeyError`` for a variable that does not exist: a bug."""
-        return self._values[_plain_key(component, variable, instance)][0]
+        key = _plain_key(component, variable, instance)
+        return self._values[self._follows.get(key, key)][0]
 
     def integer(self, component: str, variable: str, instance: str | None = None) -> int:
         """Return the value as an integer; an unset one is 0."""
@@ -257,7 +266,8 @@ class VariableBook:
 
     def members(self, component: str, variable: str, instance: str | None = None) -> tuple[str, ...]:
         """Return the members of a list."""
-        return tuple(part for part in self.text(component, variable, instance).split(",") if part)
+        members = tuple(part for part in self.text(component, variable, instance).split(",") if part)
+        return members or self._empty_means.get(_plain_key(component, variable, instance), ())
 
     def definition(self, ref: VariableRef) -> Variable | None:
         """Return the definition, or ``None`` for an unknown variable."""
@@ -279,7 +289,13 @@ class VariableBook:
             return VariableResult(ref=ref, attribute=attribute, status=VariableStatus.WRITE_ONLY)
         key = key_of(ref)
         value = self._entry(key, {} if self._live is None else self._live()).value
-        return VariableResult(ref=ref, attribute=attribute, status=VariableStatus.ACCEPTED, value=value)
+        return VariableResult(
+            ref=ref,
+            attribute=attribute,
+            status=VariableStatus.ACCEPTED,
+            value=value,
+            read_only=definition.access is Access.READ_ONLY,
+        )
 
     def check(self, ref: VariableRef, attribute: Attribute, text: str) -> VariableResult:
         """Return what writing ``text`` would give, and change nothing (OCPP 2.0.1 B05). ``value`` is canonical."""
@@ -314,6 +330,13 @@ class VariableBook:
         key = key_of(VariableRef(component=component, variable=variable))
         self._adopted[key] = value
         self._values[key] = (value, ValueSource.CSMS)
+
+    def offer(self, component: str, variable: str, options: tuple[str, ...]) -> None:
+        """Say which options a list has from now on (the station's parts decide); a present value stays."""
+        key = key_of(VariableRef(component=component, variable=variable))
+        definition = self._definitions[key]
+        if definition.options != options:
+            self._definitions[key] = msgspec.structs.replace(definition, options=options)
 
     def _entry(self, key: str, live: Mapping[str, str]) -> VariableEntry:
         value, source = self._values[key]

@@ -25,7 +25,7 @@ from msgspec.structs import replace
 
 from agent.model.commands import AnyOutcome
 from agent.model.evse import EvseView
-from agent.model.facts import SecurityEvent
+from agent.model.facts import MetersSampled, SecurityEvent
 from agent.model.ids import IdToken
 from agent.model.inputs import AuthorizationAnswered, FactAnswered, LinkChanged
 from agent.model.journal import JournalRow
@@ -329,7 +329,7 @@ class Session:
     def _fact_done(self, row: JournalRow, answer: FactAnswer) -> None:
         self._delivery.delivered()
         self._emit(Acknowledged(seq=row.seq, csms_id=answer.csms_id))
-        if isinstance(row.fact, SecurityEvent):
+        if isinstance(row.fact, SecurityEvent | MetersSampled):
             return
         if answer.csms_id is not None or answer.verdict is not None:
             answered = FactAnswered(

@@ -9,6 +9,7 @@ import msgspec
 
 from agent.model.facts import (
     Fact,
+    MetersSampled,
     SecurityEvent,
     TransactionEnded,
     TransactionRecord,
@@ -40,6 +41,8 @@ def kind_of(fact: Fact) -> str:
             return STARTED
         case TransactionUpdated():
             return PERIODIC if fact.trigger is Trigger.METER_PERIODIC else UPDATED
+        case MetersSampled():
+            return PERIODIC
         case TransactionEnded():
             return ENDED
         case SecurityEvent():

@@ -165,11 +165,14 @@ def count(connection: Connection) -> int:
 
 
 def thinnable(connection: Connection, wanted: int) -> list[int]:
-    """Return up to ``wanted`` places to give up: every second periodic sample of each transaction, oldest first."""
+    """Return up to ``wanted`` places to give up: every second periodic sample, of each transaction, oldest first.
+
+    Those that belong to no transaction go before the others.
+    """
     chosen: list[int] = []
     odd: dict[str, bool] = {}
     for seq, transaction_id in connection.execute(
-        "SELECT seq, transaction_id FROM facts WHERE kind = ? ORDER BY seq", (PERIODIC,)
+        "SELECT seq, transaction_id FROM facts WHERE kind = ? ORDER BY transaction_id <> '', seq", (PERIODIC,)
     ):
         if len(chosen) >= wanted:
             break

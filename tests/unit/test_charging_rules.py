@@ -9,8 +9,9 @@ from agent.charging.cards import Deed, Place, choose
 from agent.charging.ending import METER_WAIT_S, OPEN_WAIT_S, Ending
 from agent.charging.flow import Flow, Seen
 from agent.charging.limits import Circumstances, limits_of, permitted_a, shares_a
-from agent.charging.readings import Belief, Meter, sample_of
-from agent.charging.sampling import Sampling
+from agent.charging.readings import Belief, Meter
+from agent.charging.samples import Beside, sample_of
+from agent.charging.sampling import ClockGrid
 from agent.charging.session import Session, SessionState, Step
 from agent.charging.turn import Turn
 from agent.model.evse import EvseCondition
@@ -313,7 +314,9 @@ def test_a_sample_has_what_was_asked_for_and_what_the_meter_knows() -> None:
     )
     names = tuple(each.value for each in Measurand)
     at = Stamp(boot_id="b", mono_s=1.0)
-    made = sample_of(full, at=at, context=SampleContext.PERIODIC, measurands=names, phases=1, offer_a=16.0)
+    one = EvseLayout(evse_id=1, phases=1)
+    beside = Beside(offer_a=16.0)
+    made = sample_of(full, at=at, context=SampleContext.PERIODIC, measurands=names, layout=one, beside=beside)
     assert made is not None
     values = {(value.measurand, value.phase): value.value for value in made.values}
     assert values == {
@@ -321,9 +324,10 @@ def test_a_sample_has_what_was_asked_for_and_what_the_meter_knows() -> None:
         (Measurand.POWER_IMPORT, None): 3000.0,
         (Measurand.CURRENT_IMPORT, Phase.L1): 13.0,
         (Measurand.CURRENT_OFFERED, None): 16.0,
+        (Measurand.POWER_OFFERED, None): 3680.0,
         (Measurand.VOLTAGE, Phase.L1_N): 231.0,
     }
-    assert sample_of(full, at=at, context=SampleContext.PERIODIC, measurands=(), phases=1, offer_a=None) is None
+    assert sample_of(full, at=at, context=SampleContext.PERIODIC, measurands=(), layout=one, beside=beside) is None
 
 
 # The last word
@@ -366,13 +370,13 @@ def test_a_contactor_that_is_never_confirmed_open_does_not_hold_the_end_up() -> 
 
 def test_an_aligned_sample_is_due_once_and_a_clock_that_steps_back_makes_none() -> None:
     rows = {"aligneddatactrlr.interval": "600"}
-    sampling = Sampling(0.0, VariableBook(STANDARD_VARIABLES, presets=rows, stored=[]))
+    grid = ClockGrid(VariableBook(STANDARD_VARIABLES, presets=rows, stored=[]))
     due = [
-        sampling.aligned_due(Stamp(boot_id="b", mono_s=mono_s, utc_s=utc_s))
+        grid.due(Stamp(boot_id="b", mono_s=mono_s, utc_s=utc_s))
         for mono_s, utc_s in ((0.0, 1199.0), (1.0, 1200.0), (2.0, 1201.0), (3.0, 100.0), (4.0, 601.0), (5.0, None))
     ]
-    assert due == [False, True, False, False, True, False]
-    deadline_s = sampling.deadline_s(Stamp(boot_id="b", mono_s=50.0, utc_s=1190.0))
+    assert due == [None, 1200.0, None, None, 600.0, None]
+    deadline_s = grid.deadline_s(Stamp(boot_id="b", mono_s=50.0, utc_s=1190.0))
     assert deadline_s == pytest.approx(60.0, abs=0.01)
 
 

@@ -42,6 +42,7 @@ class Dialect16:
     statuses_need_time = False
 
     def __init__(self, evses: Sequence[EvseLayout], vendor_id: str = "charge-agent") -> None:
+        self._evses = tuple(evses)
         self._connectors = Connectors(evses)
         self._vendor_id = vendor_id
 
@@ -158,7 +159,7 @@ class Dialect16:
 
     def variables(self) -> Sequence[Variable]:
         """Return the variables that only 1.6 knows."""
-        return keys.own_variables(len(self._connectors.places))
+        return keys.own_variables(self._evses)
 
     def live_variables(
         self, views: Sequence[EvseView], station_operative: bool, utc_s: float | None

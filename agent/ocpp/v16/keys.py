@@ -14,11 +14,14 @@ from typing import Final
 from msgspec.structs import replace
 
 from agent.model.commands import VariableRef
+from agent.model.measurands import BY_METER, names_of
 from agent.model.sample import Measurand
 from agent.model.standard_variables import STANDARD_VARIABLES
+from agent.model.station import EvseLayout
 from agent.model.variables import Access, Variable, VariableType, key_of
 
 OWN: Final = "Ocpp16"  # component of what only 1.6 knows
+PROFILES: Final = ("Core", "LocalAuthListManagement", "Reservation", "SmartCharging", "RemoteTrigger")
 _ROTATIONS: Final = ("NotApplicable", "Unknown", "RST", "RTS", "SRT", "STR", "TRS", "TSR")
 
 _KEYS: Final[Mapping[str, tuple[str, str, str | None]]] = MappingProxyType(
@@ -36,6 +39,8 @@ _KEYS: Final[Mapping[str, tuple[str, str, str | None]]] = MappingProxyType(
         "ConnectorPhaseRotationMaxLength": (OWN, "ConnectorPhaseRotationMaxLength", None),
         "GetConfigurationMaxKeys": ("DeviceDataCtrlr", "ItemsPerMessage", "GetVariables"),
         "HeartbeatInterval": ("OCPPCommCtrlr", "HeartbeatInterval", None),
+        "LocalAuthListEnabled": ("LocalAuthListCtrlr", "Enabled", None),
+        "LocalAuthListMaxLength": ("LocalAuthListCtrlr", "Entries", None),
         "LocalAuthorizeOffline": ("AuthCtrlr", "LocalAuthorizeOffline", None),
         "LocalPreAuthorize": ("AuthCtrlr", "LocalPreAuthorize", None),
         "MaxChargingProfilesInstalled": ("SmartChargingCtrlr", "Entries", "ChargingProfiles"),
@@ -50,6 +55,8 @@ _KEYS: Final[Mapping[str, tuple[str, str, str | None]]] = MappingProxyType(
         "NumberOfConnectors": (OWN, "NumberOfConnectors", None),
         "ReserveConnectorZeroSupported": ("ReservationCtrlr", "NonEvseSpecific", None),
         "ResetRetries": ("OCPPCommCtrlr", "ResetRetries", None),
+        "SendLocalListMaxLength": ("LocalAuthListCtrlr", "ItemsPerMessage", None),
+        "StopTransactionMaxMeterValues": ("SampledDataCtrlr", "TxEndedMaxValues", None),
         "StopTransactionOnEVSideDisconnect": ("TxCtrlr", "StopTxOnEVSideDisconnect", None),
         "StopTransactionOnInvalidId": ("TxCtrlr", "StopTxOnInvalidId", None),
         "StopTxnAlignedData": ("AlignedDataCtrlr", "TxEndedMeasurands", None),
@@ -68,9 +75,9 @@ _REFS: Final[Mapping[str, VariableRef]] = MappingProxyType(
 )
 _REF_OF: Final[Mapping[str, VariableRef]] = MappingProxyType({name.casefold(): ref for name, ref in _REFS.items()})
 _NAME_OF: Final[Mapping[str, str]] = MappingProxyType({key_of(ref): name for name, ref in _REFS.items()})
-_READ_ONLY_KEYS: Final = frozenset(
-    key_of(each.ref) for each in STANDARD_VARIABLES if each.access is Access.READ_ONLY
-) | frozenset(key_of(ref) for name, ref in _REFS.items() if ref.component == OWN and name != "ConnectorPhaseRotation")
+MOST_KEYS: Final = 100  # GetConfigurationMaxKeys
+_LISTS: Final = ("MeterValuesAlignedData", "MeterValuesSampledData", "StopTxnAlignedData", "StopTxnSampledData")
+_LIST_LENGTH: Final = 32  # members of a list of measurands
 
 
 def all_refs() -> Sequence[VariableRef]:
@@ -94,35 +101,32 @@ def key_named(name: str) -> str | None:
     return None if ref is None else key_of(ref)
 
 
-def read_only(ref: VariableRef) -> bool:
-    """Return whether the CSMS cannot write it."""
-    return key_of(ref) in _READ_ONLY_KEYS
+def own_variables(evses: Sequence[EvseLayout]) -> Sequence[Variable]:
+    """Return what only 1.6 knows, and what is otherwise there.
 
-
-def own_variables(connector_count: int) -> Sequence[Variable]:
-    """Return what only 1.6 knows, and what has another default there.
-
-    ``StopTxnSampledData`` is empty: transaction data bloats StopTransaction, and back ends exist that choke on it.
+    - ``StopTxnSampledData`` is empty: transaction data bloats StopTransaction, and back ends exist that choke on it.
+    - Stop data has no intervals of its own (§3.16.5): they follow those of the samples that are sent.
+    - An empty list of what is sent means the energy register (§9.1.14, §9.1.16), and a phase may stand behind a name.
+    - The time-out of a message may be changed (errata 3.83); a cable that is fixed cannot be unlocked (§9.1.31).
     """
-    rotations = tuple(f"{number}.{order}" for number in range(connector_count + 1) for order in _ROTATIONS)
+    numbers = range(sum(len(each.connector_ids) for each in evses) + 1)
+    rotations = tuple(f"{number}.{order}" for number in numbers for order in _ROTATIONS)
     standard = {key_of(each.ref): each for each in STANDARD_VARIABLES}
-    ended = standard[key_of(_REFS["StopTxnSampledData"])]
     return (
-        replace(ended, default=""),
+        *(_measurands(name, standard[key_of(_REFS[name])]) for name in _LISTS),
+        replace(_standard("SampledDataCtrlr", "TxEndedInterval"), follows="SampledDataCtrlr.TxUpdatedInterval"),
+        replace(_standard("AlignedDataCtrlr", "TxEndedInterval"), follows="AlignedDataCtrlr.Interval"),
+        replace(standard[key_of(_REFS["MessageTimeout"])], access=Access.READ_WRITE),
+        *_unlocking(standard[key_of(_REFS["UnlockConnectorOnEVSideDisconnect"])], evses),
         Variable(
             component=OWN,
             variable="ConnectorPhaseRotation",
             type=VariableType.MEMBER_LIST,
-            default=",".join(f"{number}.Unknown" for number in range(connector_count + 1)),
+            default=",".join(f"{number}.Unknown" for number in numbers),
             options=rotations,
+            maximum=len(numbers),
             text="phase rotation per connector, 0 is the main meter",
         ),
-        _fixed("ConnectorPhaseRotationMaxLength", connector_count + 1),
-        _fixed("MeterValuesAlignedDataMaxLength", len(Measurand)),
-        _fixed("MeterValuesSampledDataMaxLength", len(Measurand)),
-        _fixed("StopTxnAlignedDataMaxLength", len(Measurand)),
-        _fixed("StopTxnSampledDataMaxLength", len(Measurand)),
-        _fixed("NumberOfConnectors", connector_count),
         Variable(
             component=OWN,
             variable="ChargingScheduleAllowedChargingRateUnit",
@@ -132,15 +136,39 @@ def own_variables(connector_count: int) -> Sequence[Variable]:
             options=("Current", "Power"),
             text="units of limits that are taken",
         ),
+        _fixed("ConnectorPhaseRotationMaxLength", len(numbers)),
+        *(_fixed(f"{name}MaxLength", _LIST_LENGTH) for name in _LISTS),
+        _fixed("NumberOfConnectors", len(numbers) - 1),
         Variable(
             component=OWN,
             variable="SupportedFeatureProfiles",
             type=VariableType.STRING,
             access=Access.READ_ONLY,
-            default="Core,Reservation,SmartCharging,RemoteTrigger",
+            default=",".join(PROFILES),
             text="feature profiles of OCPP 1.6",
         ),
     )
+
+
+def _measurands(name: str, definition: Variable) -> Variable:
+    sent = name.startswith("MeterValues")
+    return replace(
+        definition,
+        default="" if name == "StopTxnSampledData" else definition.default,
+        options=names_of(BY_METER, with_phases=True),
+        maximum=_LIST_LENGTH,
+        empty_means=(Measurand.ENERGY_IMPORT_REGISTER.value,) if sent else (),
+    )
+
+
+def _standard(component: str, variable: str) -> Variable:
+    return next(each for each in STANDARD_VARIABLES if (each.component, each.variable) == (component, variable))
+
+
+def _unlocking(definition: Variable, evses: Sequence[EvseLayout]) -> Sequence[Variable]:
+    if any(each.lockable for each in evses):
+        return ()
+    return (replace(definition, access=Access.READ_ONLY, default="false"),)
 
 
 def _fixed(name: str, value: int) -> Variable:

@@ -7,14 +7,23 @@ Source: OCPP 1.6 §4.7, §4.8, §4.10, §3.16, errata 3.9, 3.18, 3.78, 3.86.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from types import MappingProxyType
 from typing import Final
 
-from agent.model.facts import SecurityEvent, StopReason, TransactionEnded, TransactionStarted, TransactionUpdated
+from msgspec.structs import replace
+
+from agent.model.facts import (
+    MetersSampled,
+    SecurityEvent,
+    StopReason,
+    TransactionEnded,
+    TransactionStarted,
+    TransactionUpdated,
+)
 from agent.model.ids import IdToken, IdTokenKind
 from agent.model.journal import JournalRow
-from agent.model.sample import Measurand, Phase, Sample, SampleContext
+from agent.model.sample import Measurand, Phase, Sample, SampleContext, SampledValue
 from agent.ocpp.dialect import Message, Resolve
 from agent.ocpp.errors import LocalProtocolError
 from agent.ocpp.fact_time import fact_time, sample_time
@@ -49,12 +58,23 @@ _REASON_OF: Final[Mapping[StopReason, enums.StopReason]] = MappingProxyType(
 _UNIT_OF: Final[Mapping[Measurand, enums.UnitOfMeasure | None]] = MappingProxyType(
     {
         Measurand.ENERGY_IMPORT_REGISTER: enums.UnitOfMeasure.WH,
+        Measurand.ENERGY_IMPORT_INTERVAL: enums.UnitOfMeasure.WH,
+        Measurand.ENERGY_EXPORT_REGISTER: enums.UnitOfMeasure.WH,
+        Measurand.ENERGY_EXPORT_INTERVAL: enums.UnitOfMeasure.WH,
         Measurand.POWER_IMPORT: enums.UnitOfMeasure.W,
+        Measurand.POWER_OFFERED: enums.UnitOfMeasure.W,
+        Measurand.POWER_REACTIVE_IMPORT: enums.UnitOfMeasure.VAR,
+        Measurand.POWER_FACTOR: None,
         Measurand.CURRENT_IMPORT: enums.UnitOfMeasure.A,
         Measurand.CURRENT_OFFERED: enums.UnitOfMeasure.A,
         Measurand.VOLTAGE: enums.UnitOfMeasure.V,
         Measurand.FREQUENCY: None,  # Hz is implied. Errata 3.86
+        Measurand.TEMPERATURE: enums.UnitOfMeasure.CELCIUS,
+        Measurand.SOC: enums.UnitOfMeasure.PERCENT,
     }
+)
+_LOCATION_OF: Final[Mapping[Measurand, enums.Location]] = MappingProxyType(
+    {Measurand.TEMPERATURE: enums.Location.BODY, Measurand.SOC: enums.Location.EV}
 )
 # Tables rather than conversions by value: these run for every value of every sample.
 _MEASURAND_OF: Final = MappingProxyType({each: enums.Measurand(each.value) for each in Measurand})
@@ -86,6 +106,13 @@ def render(row: JournalRow, connectors: Connectors, resolve: Resolve) -> Message
                 meter_value=values,
             )
             return Message(action="MeterValues", payload=update)
+        case MetersSampled() as fact:
+            values = _in_fact(row, fact.samples, resolve)
+            if not values:
+                return None
+            number = connectors.number(fact.evse_id, fact.connector_id)
+            alone = messages.MeterValuesRequest(connector_id=number, meter_value=values)
+            return Message(action="MeterValues", payload=alone)
         case TransactionEnded() as fact:
             stop = messages.StopTransactionRequest(
                 transaction_id=transaction_number(row),
@@ -135,14 +162,19 @@ def _meter_value(sample: Sample, time_of: Callable[[Sample], WireTime]) -> types
     context = _CONTEXT_OF[sample.context]
     return types.MeterValue(
         timestamp=time_of(sample),
-        sampled_value=tuple(
-            types.SampledValue(
-                value=decimal_text(value.value),
-                context=context,
-                measurand=_MEASURAND_OF[value.measurand],
-                phase=_PHASE_OF[value.phase],
-                unit=_UNIT_OF[value.measurand],
-            )
-            for value in sample.values
-        ),
+        sampled_value=tuple(each for value in sample.values for each in _sampled(value, context)),
     )
+
+
+def _sampled(value: SampledValue, context: enums.ReadingContext) -> Iterator[types.SampledValue]:
+    plain = types.SampledValue(
+        value=decimal_text(value.value),
+        context=context,
+        measurand=_MEASURAND_OF[value.measurand],
+        phase=_PHASE_OF[value.phase],
+        location=_LOCATION_OF.get(value.measurand),
+        unit=_UNIT_OF[value.measurand],
+    )
+    yield plain
+    if value.signed is not None:
+        yield replace(plain, value=value.signed.text, format=enums.ValueFormat.SIGNED_DATA)

@@ -13,6 +13,7 @@ from typing import Final
 
 from agent.model.facts import (
     ChargingState,
+    MetersSampled,
     SecurityEvent,
     StopReason,
     TransactionEnded,
@@ -23,7 +24,7 @@ from agent.model.facts import (
 from agent.model.ids import IdToken
 from agent.model.journal import JournalRow
 from agent.model.moment import Stamp
-from agent.model.sample import Measurand, Phase, Sample, SampleContext, SampledValue
+from agent.model.sample import Measurand, Phase, Sample, SampleContext, SampledValue, SignedText
 from agent.ocpp.dialect import Message, Resolve
 from agent.ocpp.fact_time import fact_time, sample_time
 from agent.ocpp.v201 import enums, messages, security, types
@@ -82,23 +83,33 @@ _STATE_OF: Final[Mapping[ChargingState, enums.ChargingState]] = MappingProxyType
 _UNIT_OF: Final[Mapping[Measurand, str]] = MappingProxyType(
     {
         Measurand.ENERGY_IMPORT_REGISTER: "Wh",
+        Measurand.ENERGY_IMPORT_INTERVAL: "Wh",
+        Measurand.ENERGY_EXPORT_REGISTER: "Wh",
+        Measurand.ENERGY_EXPORT_INTERVAL: "Wh",
         Measurand.POWER_IMPORT: "W",
+        Measurand.POWER_OFFERED: "W",
+        Measurand.POWER_REACTIVE_IMPORT: "var",
+        Measurand.SOC: "Percent",
         Measurand.CURRENT_IMPORT: "A",
         Measurand.CURRENT_OFFERED: "A",
         Measurand.VOLTAGE: "V",
         Measurand.FREQUENCY: "Hz",
     }
 )
+_UNITS: Final = MappingProxyType({each: types.UnitOfMeasure(unit=unit) for each, unit in _UNIT_OF.items()})
 # Tables rather than conversions by value: these run for every value of every sample.
-_MEASURAND_OF: Final = MappingProxyType({each: enums.Measurand(each.value) for each in Measurand})
+_MEASURAND_OF: Final = MappingProxyType(
+    {each: enums.Measurand(each.value) for each in Measurand if each is not Measurand.TEMPERATURE}  # not in 2.0.1
+)
+_LOCATION_OF: Final[Mapping[Measurand, enums.Location]] = MappingProxyType({Measurand.SOC: enums.Location.EV})
 _PHASE_OF: Final[Mapping[Phase | None, enums.Phase | None]] = MappingProxyType(
     {None: None} | {each: enums.Phase(each.value) for each in Phase}
 )
 _CONTEXT_OF: Final = MappingProxyType({each: enums.ReadingContext(each.value) for each in SampleContext})
 
 
-def render(row: JournalRow, resolve: Resolve) -> Message:
-    """Render a fact."""
+def render(row: JournalRow, resolve: Resolve) -> Message | None:
+    """Render a fact; ``None`` for a sample that holds nothing that 2.0.1 has a name for."""
     match row.fact:
         case TransactionStarted() as fact:
             event = _started(row, fact, resolve)
@@ -106,6 +117,12 @@ def render(row: JournalRow, resolve: Resolve) -> Message:
             event = _updated(row, fact, resolve)
         case TransactionEnded() as fact:
             event = _ended(row, fact, resolve)
+        case MetersSampled() as fact:
+            values = _in_fact(row, fact.samples, resolve)
+            if values is None:
+                return None
+            alone = messages.MeterValuesRequest(evse_id=fact.evse_id, meter_value=values)
+            return Message(action="MeterValues", payload=alone)
         case SecurityEvent() as fact:
             return security.security_event(row, fact, resolve)
     return Message(action="TransactionEvent", payload=event)
@@ -191,7 +208,7 @@ def _with_register(
 
 
 def _in_fact(row: JournalRow, samples: Sequence[Sample], resolve: Resolve) -> tuple[types.MeterValue, ...] | None:
-    filled = [sample for sample in samples if sample.values]
+    filled = [sample for sample in samples if any(value.measurand in _MEASURAND_OF for value in sample.values)]
     return tuple(_meter_value(sample, lambda at: sample_time(at, row, resolve)) for sample in filled) or None
 
 
@@ -205,8 +222,20 @@ def _meter_value(sample: Sample, time_of: Callable[[Stamp], WireTime]) -> types.
                 context=context,
                 measurand=_MEASURAND_OF[value.measurand],
                 phase=_PHASE_OF[value.phase],
-                unit_of_measure=types.UnitOfMeasure(unit=_UNIT_OF[value.measurand]),
+                location=_LOCATION_OF.get(value.measurand),
+                signed_meter_value=None if value.signed is None else _signed(value.signed),
+                unit_of_measure=_UNITS.get(value.measurand),
             )
             for value in sample.values
+            if value.measurand in _MEASURAND_OF
         ),
+    )
+
+
+def _signed(signed: SignedText) -> types.SignedMeterValue:
+    return types.SignedMeterValue(
+        signed_meter_data=signed.text,
+        signing_method=signed.method,
+        encoding_method=signed.encoding,
+        public_key=signed.public_key,
     )

@@ -1,0 +1,47 @@
+"""Names of measurands in lists of variables: ``Voltage``, or with a phase behind it ``Voltage.L1``.
+
+Source: OCPP 1.6 §3.16.4 and §7.31; back ends write the phase behind the name.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from functools import lru_cache
+from typing import Final
+
+from agent.model.sample import Measurand, Phase
+
+PER_PHASE: Final = frozenset(
+    {Measurand.ENERGY_IMPORT_REGISTER, Measurand.POWER_IMPORT, Measurand.CURRENT_IMPORT, Measurand.VOLTAGE}
+)
+BY_METER: Final = frozenset(Measurand) - {Measurand.TEMPERATURE, Measurand.SOC}
+"""What a meter and the offer provide at most: what may be asked for until the station's own parts are known."""
+
+LISTS: Final = (
+    ("SampledDataCtrlr", "TxStartedMeasurands"),
+    ("SampledDataCtrlr", "TxUpdatedMeasurands"),
+    ("SampledDataCtrlr", "TxEndedMeasurands"),
+    ("AlignedDataCtrlr", "Measurands"),
+    ("AlignedDataCtrlr", "TxEndedMeasurands"),
+)
+"""The variables that are lists of measurands."""
+
+_SUFFIXES: Final = (Phase.L1, Phase.L2, Phase.L3)
+
+
+def names_of(measurands: Iterable[Measurand], *, with_phases: bool) -> tuple[str, ...]:
+    """Return the names that a list may have for ``measurands``, in the order of the enumeration."""
+    wanted = frozenset(measurands)
+    plain = [each for each in Measurand if each in wanted]
+    phased = [f"{each.value}.{phase.value}" for each in plain if each in PER_PHASE for phase in _SUFFIXES]
+    return (*(each.value for each in plain), *(phased if with_phases else ()))
+
+
+@lru_cache(maxsize=64)
+def split(name: str) -> tuple[Measurand, Phase | None]:
+    """Return the measurand and the phase of a checked name. Raises ``ValueError`` for one that is no name."""
+    for phase in _SUFFIXES:
+        plain = name.removesuffix(f".{phase.value}")
+        if plain != name:
+            return Measurand(plain), phase
+    return Measurand(name), None
