@@ -278,6 +278,7 @@ class Application:
             {(each.evse_id, each.connector_id): each.operative for each in state.availability},
             {each.token.value.casefold(): each.verdict for each in state.authorizations},
             self._clock.now(),
+            state.documents,
         )
 
     def _identity(self) -> StationIdentity:

@@ -10,8 +10,8 @@ import msgspec
 from agent.charging.authorization import Authorization, Say, judge, may_use_known
 from agent.charging.cards import Choice, Deed, Place, choose
 from agent.charging.evse import Evse
+from agent.charging.kept_free import KeptFree
 from agent.charging.known_tokens import KnownTokens
-from agent.charging.reservation_orders import barred
 from agent.charging.session import SessionState
 from agent.charging.surroundings import Surroundings
 from agent.charging.transaction import Transaction
@@ -54,6 +54,7 @@ class Admission:
         self._around = around
         self._evses = evses
         self._known = known
+        self._kept_free = KeptFree(around, evses)
         self._asked: dict[int, Asked] = {}
         self._last_request = 0
         self._remembered: dict[str, Authorization] = {}
@@ -90,7 +91,8 @@ class Admission:
 
     def request(self, command: RequestStart, evse_id: int, turn: Turn) -> None:
         """Start on an EVSE for the CSMS, which was found able to take it (OCPP 1.6 §5.11)."""
-        if self._around.variables.flag("AuthCtrlr", "AuthorizeRemoteStart"):
+        group_decides = self._kept_free.depends_on_group(self._evses[evse_id], command.token, command.group)
+        if group_decides or self._around.variables.flag("AuthCtrlr", "AuthorizeRemoteStart"):
             asked = Asked(purpose=Purpose.START, token=command.token, evse_id=evse_id, reader=None, remote=command)
             self._judge(asked, turn)
         else:
@@ -171,7 +173,7 @@ class Admission:
                 for each in served
                 if each.session.state is SessionState.PLUGGED
                 and each.authorization is None
-                and self._barred(each, token, group, final=True) is None
+                and self._kept_free.barred(each, token, group, final=True) is None
             ]
             if waiting:
                 chosen = max(waiting, key=lambda each: each.session.since_s)
@@ -217,7 +219,7 @@ class Admission:
             return
         if why:
             turn.note("card.remembered", token=token, reason=why)
-        only = self._own_place(token, evse_ids)
+        only = self._kept_free.own_place(token, evse_ids)
         takes = only is not None and only.session.state in _TAKES
         evse_id = only.evse_id if only is not None and takes else None
         if only is not None and takes and only.asking:
@@ -267,7 +269,7 @@ class Admission:
         known = self._known.find(asked.token, turn.now.utc_s)
         word = judge(known, self._known.rules, online=self._around.online)
         match word.say:
-            case Say.YES if self._around.online and self._depends_on_group(asked, word.group):
+            case Say.YES if self._around.online and self._group_decides(asked, word.group):
                 self._ask(asked, turn)
             case Say.YES:
                 self._accept(asked, word.group, turn)
@@ -303,7 +305,7 @@ class Admission:
         evse_ids = readers if asked.evse_id is None else (asked.evse_id,)
         group = None if asked.remote is None else asked.remote.group
         refusals = [
-            self._evses[each].refusal or self._barred(self._evses[each], asked.token, group, final=False)
+            self._evses[each].refusal or self._kept_free.barred(self._evses[each], asked.token, group, final=False)
             for each in evse_ids
             if each in self._evses
         ]
@@ -333,7 +335,7 @@ class Admission:
 
     def _admit(self, evse: Evse, authorization: Authorization, turn: Turn) -> None:
         takes = evse.session.state in _TAKES or (authorization.remote and evse.session.state is SessionState.LAPSED)
-        away = self._barred(evse, authorization.token, authorization.group, final=True)
+        away = self._kept_free.barred(evse, authorization.token, authorization.group, final=True)
         if takes and evse.closed is None and away is None:
             evse.authorize(authorization, turn)
         else:
@@ -383,36 +385,14 @@ class Admission:
         limit_s = self._around.connection_time_out_s
         return None if limit_s is None else authorization.at_s + limit_s
 
-    def _barred(self, evse: Evse, token: IdToken, group: str | None, *, final: bool) -> str | None:
-        return barred(self._around, self._evses, evse, token, group, final=final)
-
-    def _depends_on_group(self, asked: Asked, group: str | None) -> bool:
-        """Return whether only the token's group, which nobody here knows, decides about a reservation."""
+    def _group_decides(self, asked: Asked, group: str | None) -> bool:
         evse = None if asked.evse_id is None else self._evses[asked.evse_id]
-        return (
-            evse is not None
-            and self._barred(evse, asked.token, group, final=False) is None
-            and self._barred(evse, asked.token, group, final=True) is not None
-        )
-
-    def _own_place(self, token: IdToken, evse_ids: tuple[int, ...]) -> Evse | None:
-        """Return the EVSE that a card without a vehicle is for: the only one, or the one reserved for it."""
-        for each in evse_ids:
-            reservation = self._around.reservations.of(each)
-            if reservation is not None and token.same(reservation.token):
-                return self._evses[each]
-        return self._evses[evse_ids[0]] if len(evse_ids) == 1 else None
+        return evse is not None and self._kept_free.depends_on_group(evse, asked.token, group)
 
     def _places(self, evse_ids: tuple[int, ...], token: IdToken, group: str | None = None) -> list[Place]:
         """Return the places that a card may concern: none that is reserved for somebody else."""
         evses = [self._evses[each] for each in evse_ids if each in self._evses]
-        return [
-            self._place(each)
-            for each in evses
-            if each.transaction is not None
-            or each.authorization is not None
-            or self._barred(each, token, group, final=group is not None) is None
-        ]
+        return [self._place(each) for each in evses if self._kept_free.open_to(each, token, group)]
 
     def _place(self, evse: Evse) -> Place:
         record = None if evse.transaction is None else evse.transaction.record

@@ -50,6 +50,7 @@ def view_of(evse: Evse) -> EvseView:
         contactor_closed=None if condition is None else condition.contactor_closed,
         pilot="unknown" if condition is None else condition.pilot,
         limits=evse.limits(),
+        reserved=evse.reserved,
         side_info=side_info(evse),
     )
 

@@ -10,7 +10,9 @@ import msgspec
 from agent.charging import token_orders
 from agent.charging.admission import Admission
 from agent.charging.evse import Evse
+from agent.charging.kept_free import KeptFree
 from agent.charging.known_tokens import KnownTokens
+from agent.charging.profile_rules import refusal_with_start
 from agent.charging.session import SessionState
 from agent.charging.surroundings import Surroundings
 from agent.charging.turn import Turn
@@ -66,6 +68,7 @@ class Orders:
         self._evses = evses
         self._known = known
         self._admission = admission
+        self._kept_free = KeptFree(around, evses)
         self._unlocking: list[Unlocking] = []
         self._restart_until_s: float | None = None
         self._restarted = False
@@ -134,14 +137,18 @@ class Orders:
     def _start(self, command: RequestStart, turn: Turn) -> Outcome:
         if not command.token.value:
             return _rejected("an empty id token pays for nothing")
+        unfit = None if command.profile is None else refusal_with_start(command.profile, self._around.variables)
+        if unfit is not None:
+            return _rejected(unfit)
         evse = self._chosen(command)
         if evse is None:
             return _rejected("no such EVSE" if command.evse_id is not None else "no single EVSE to choose")
         busy = evse.transaction is not None or evse.authorization is not None or evse.asking
         if busy or evse.session.state not in _REMOTE_STARTABLE:
             return _rejected("the EVSE is occupied")
-        if evse.refusal is not None:
-            return _rejected(evse.refusal)
+        refusal = evse.refusal or self._kept_free.barred(evse, command.token, command.group, final=False)
+        if refusal is not None:
+            return _rejected(refusal)
         self._admission.request(command, evse.evse_id, turn)
         return _accepted()
 
@@ -151,12 +158,18 @@ class Orders:
         able = [
             each
             for each in self._evses.values()
-            if each.session.state in _REMOTE_STARTABLE and each.authorization is None and not each.asking
+            if each.session.state in _REMOTE_STARTABLE
+            and each.authorization is None
+            and not each.asking
+            and self._kept_free.barred(each, command.token, command.group, final=False) is None
         ]
+        reserved = self._kept_free.own_place(command.token, tuple(each.evse_id for each in able))
+        if reserved is not None:
+            return reserved
         plugged = [each for each in able if each.plugged is True]
         if plugged:
             return min(plugged, key=lambda each: each.plugged_s)
-        return able[0] if len(able) == 1 else None
+        return None
 
     def _stop(self, command: RequestStop, turn: Turn) -> Outcome:
         named = [

@@ -40,6 +40,13 @@ def refusal_of_place(purpose: ProfilePurpose, evse_id: int | None) -> str | None
     return None
 
 
+def refusal_with_start(profile: Profile, variables: VariableBook) -> str | None:
+    """Return why a profile cannot come with the order to start a transaction (OCPP 1.6 §5.16.2)."""
+    if profile.purpose is not ProfilePurpose.TX:
+        return "only a transaction's own profile comes with the order to start it"
+    return refusal_of(profile, variables)
+
+
 def _refusal_of_schedule(schedule: Schedule, variables: VariableBook) -> str | None:
     allowed = variables.members(CONTROLLER, "RateUnit")
     if schedule.unit.value not in allowed:

@@ -21,8 +21,8 @@ from agent.charging.profile_orders import ProfileOrders
 from agent.charging.profiles import Profiles
 from agent.charging.reservation_orders import ReservationOrders
 from agent.charging.reservations import Reservations
-from agent.charging.supply import Supply
 from agent.charging.samples import provided_by
+from agent.charging.supply import Supply
 from agent.charging.surroundings import Surroundings
 from agent.charging.transaction import abandon
 from agent.charging.turn import Turn

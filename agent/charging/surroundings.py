@@ -9,6 +9,7 @@ import msgspec
 
 from agent.charging.availability import Availability
 from agent.charging.profiles import Profiles
+from agent.charging.reservations import Reservations
 from agent.model.commands import ResetKind
 from agent.model.faults import Fault, FaultCode
 from agent.model.station import StationLayout
@@ -27,6 +28,7 @@ class Surroundings(msgspec.Struct, kw_only=True):
         faults: faults of the whole station, by code.
         reset: a restart is pending; no new session begins.
         profiles: the charging profiles that are installed.
+        reservations: those that stand.
     """
 
     layout: StationLayout
@@ -35,6 +37,7 @@ class Surroundings(msgspec.Struct, kw_only=True):
     boot_id: str
     availability: Availability
     profiles: Profiles
+    reservations: Reservations
     online: bool = False
     guard_lost_s: float | None = 0.0
     faults: dict[FaultCode, Fault] = msgspec.field(default_factory=dict)

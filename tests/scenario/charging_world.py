@@ -18,8 +18,10 @@ from agent.model.effects import (
     HoldCable,
     Notice,
     Record,
+    ReplaceDocuments,
     Restart,
     SaveAvailability,
+    SaveDocument,
     SaveTransaction,
     ShowState,
     WithdrawPermit,
@@ -97,6 +99,8 @@ class Bay:
     faults: set[FaultCode] = field(default_factory=set)
     meter_silent: bool = False
     meter_offset_wh: float | None = None  # replaces the register where set
+    meter_modulus_wh: float | None = None  # where the register starts again at 0
+    meter_other_wh: float = 0.0  # how much higher the register of the meter stands that replaced the first
     reported: EvseCondition | None = None
     permits: int = 0
 
@@ -136,6 +140,8 @@ class World:
         self.records: dict[str, TransactionRecord] = {}
         self.facts: list[Fact] = []
         self.cache: dict[str, TokenVerdict] = {}
+        self.documents: dict[str, dict[str, bytes]] = {}
+        self.written = 0
         self.availability: dict[tuple[int | None, int | None], bool] = {}
         self.answers: dict[int, AnyOutcome] = {}
         self.restarts: list[Restart] = []
@@ -198,7 +204,9 @@ class World:
         self.agent_up = True
         self._due.clear()
         self._polls.clear()
-        effects = self.station.restore(tuple(self.records.values()), self.availability, self.cache, self.stamp())
+        effects = self.station.restore(
+            tuple(self.records.values()), self.availability, self.cache, self.stamp(), self.documents
+        )
         self._perform(effects)
         for bay in self.bays.values():
             bay.reported = None
@@ -288,6 +296,9 @@ class World:
         energy_wh = bay.energy_wh if bay.meter_offset_wh is None else bay.meter_offset_wh
         # As coarse as a register of 0.01 kWh.
         energy_wh = int(energy_wh // 10) * 10.0 if bay.meter_offset_wh is None else energy_wh
+        energy_wh += bay.meter_other_wh
+        if bay.meter_modulus_wh is not None:
+            energy_wh %= bay.meter_modulus_wh
         amps = bay.current_a
         self.send(
             ReadingTaken(
@@ -295,6 +306,7 @@ class World:
                 reading=MeterReading(
                     taken_s=self.now_s,
                     energy_import_wh=energy_wh,
+                    energy_modulus_wh=bay.meter_modulus_wh,
                     power_w=amps * 690.0,
                     current_a=(amps, amps, amps),
                     voltage_v=(230.0, 230.0, 230.0),
@@ -410,6 +422,14 @@ class World:
                 self.cache[token.value.casefold()] = verdict
             case ForgetTokens():
                 self.cache.clear()
+            case SaveDocument(kind=kind, key=key, body=body):
+                self.written += 1
+                kept = self.documents.setdefault(kind, {})
+                kept.pop(key, None)
+                if body is not None:
+                    kept[key] = body
+            case ReplaceDocuments(kind=kind, bodies=bodies):
+                self.documents[kind] = dict(bodies)
             case _:
                 pass
 

@@ -49,6 +49,7 @@ _ERROR_OF: Final[Mapping[FaultCode, Error]] = MappingProxyType(
         FaultCode.GUARD_LOST: Error.INTERNAL_ERROR,
         FaultCode.METER_SILENT: Error.POWER_METER_FAILURE,
         FaultCode.METER_IMPLAUSIBLE: Error.POWER_METER_FAILURE,
+        FaultCode.METER_EXCHANGED: Error.OTHER_ERROR,
         FaultCode.READER_LOST: Error.READER_FAILURE,
         FaultCode.STORE_FAILED: Error.INTERNAL_ERROR,
         FaultCode.SETTINGS_LAST_GOOD: Error.OTHER_ERROR,
@@ -59,6 +60,8 @@ _ERROR_OF: Final[Mapping[FaultCode, Error]] = MappingProxyType(
         FaultCode.TILTED: Error.OTHER_ERROR,
         FaultCode.RCD_TEST_FAILED: Error.GROUND_FAILURE,
         FaultCode.OVER_TEMPERATURE: Error.HIGH_TEMPERATURE,
+        FaultCode.CONTROLLER_DISOBEYS: Error.INTERNAL_ERROR,
+        FaultCode.CONTROLLER_FAULT: Error.INTERNAL_ERROR,
         FaultCode.LOCAL_LIST_CONFLICT: Error.LOCAL_LIST_CONFLICT,
         FaultCode.WEAK_SIGNAL: Error.WEAK_SIGNAL,
     }
@@ -98,6 +101,8 @@ def project_connector(view: EvseView, connector_id: int, station_operative: bool
         status = Status.FAULTED
     elif not operative and view.transaction_id is None:
         status = Status.UNAVAILABLE
+    elif view.reserved:
+        status = Status.RESERVED
     else:
         status = _STATUS_OF[view.occupancy]
     return _with_fault(status, faults, view.side_info)

@@ -8,6 +8,7 @@ Source: OCPP 2.0.1 part 2 G01, G03, ConnectorStatusEnumType, component Availabil
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Final
 
 from agent.model.commands import VariableRef
 from agent.model.evse import EvseView, Occupancy
@@ -16,6 +17,12 @@ from agent.ocpp.v201.enums import ConnectorStatus
 from agent.ocpp.wire_time import format_utc
 
 Place = tuple[int, int]
+_BEST_FIRST: Final = (
+    ConnectorStatus.AVAILABLE,
+    ConnectorStatus.RESERVED,
+    ConnectorStatus.OCCUPIED,
+    ConnectorStatus.UNAVAILABLE,
+)
 
 
 def project(view: EvseView, connector_id: int | None, station_operative: bool) -> ConnectorStatus:
@@ -29,6 +36,8 @@ def project(view: EvseView, connector_id: int | None, station_operative: bool) -
         return ConnectorStatus.OCCUPIED
     if not operative:
         return ConnectorStatus.UNAVAILABLE
+    if view.reserved and view.plugged is not True:
+        return ConnectorStatus.RESERVED
     card_only = view.occupancy in (Occupancy.FREE, Occupancy.PREPARING)
     occupied = not card_only if view.plugged is None else view.plugged
     return ConnectorStatus.OCCUPIED if occupied else ConnectorStatus.AVAILABLE
@@ -39,7 +48,7 @@ def project_station(views: Sequence[EvseView], operative: bool) -> ConnectorStat
     if not operative:
         return ConnectorStatus.UNAVAILABLE
     present = {project(view, None, operative) for view in views}
-    for status in (ConnectorStatus.AVAILABLE, ConnectorStatus.OCCUPIED, ConnectorStatus.UNAVAILABLE):
+    for status in _BEST_FIRST:
         if status in present or not present:
             return status
     return ConnectorStatus.FAULTED
