@@ -49,6 +49,8 @@ class Faults:
         if code is not None:
             suspends = self._around.layout.on_meter_loss is OnMeterLoss.SUSPEND
             seen[code] = (suspends, meter.error)
+        if meter.exchanged:
+            seen[FaultCode.METER_EXCHANGED] = (False, meter.exchanged)
         for code in [code for code in self._own if code not in seen]:
             del self._own[code]
             turn.note("fault.cleared", self._layout.evse_id, code=code.value)

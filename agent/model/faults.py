@@ -24,6 +24,7 @@ class FaultCode(Enum):
     GUARD_LOST = "guard_lost"
     METER_SILENT = "meter_silent"
     METER_IMPLAUSIBLE = "meter_implausible"
+    METER_EXCHANGED = "meter_exchanged"
     READER_LOST = "reader_lost"
     STORE_FAILED = "store_failed"
     SETTINGS_LAST_GOOD = "settings_last_good"
@@ -34,6 +35,8 @@ class FaultCode(Enum):
     TILTED = "tilted"
     RCD_TEST_FAILED = "rcd_test_failed"
     OVER_TEMPERATURE = "over_temperature"
+    CONTROLLER_DISOBEYS = "controller_disobeys"
+    CONTROLLER_FAULT = "controller_fault"
     LOCAL_LIST_CONFLICT = "local_list_conflict"  # the CSMS refuses what its own list accepts
     WEAK_SIGNAL = "weak_signal"  # told by whoever drives the modem
 
