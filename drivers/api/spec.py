@@ -65,6 +65,12 @@ class DriverSpec:
         safe: optional; what makes the outputs of a device with these checked options safe without this driver: pilot
             at F, currents at zero. Only names things; opens nothing.
         safe_lines: the same for a board's on/off lines, for those outputs that the station file uses.
+        claims: optional; names what a device with these options must have for itself (a PWM channel): two devices
+            that name the same are refused.
+        line_key: optional, of a lines driver; two names with the same key are one line.
+        look: optional, ``module:callable``; looks at the real device without changing any output. It takes the checked
+            options as keyword arguments, for lines also ``lines``, the names that the station file uses, and returns
+            what is wrong (``option``: which option, or which line).
     """
 
     name: str
@@ -75,3 +81,6 @@ class DriverSpec:
     check: Callable[[Mapping[str, Any]], list[OptionProblem]] | None = None
     safe: Callable[[Mapping[str, Any]], list[SafeAction]] | None = None
     safe_lines: Callable[[Mapping[str, Any], Sequence[SafeOutput]], list[SafeAction]] | None = None
+    claims: Callable[[Mapping[str, Any]], tuple[str, ...]] | None = None
+    line_key: Callable[[str], str] | None = None
+    look: str | None = None

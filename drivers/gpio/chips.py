@@ -68,6 +68,22 @@ class Chips:
         self.gpiod = gpiod
         self._paths = paths
 
+    def labels(self) -> list[str]:
+        """Return the labels of the chips that can be opened."""
+        try:
+            return [each.label for each in self._chips("")]
+        except DriverUnavailable:
+            return []
+
+    def label_of(self, number: int) -> str | None:
+        """Return the label of ``/dev/gpiochipN``, for drivers that still count chips."""
+        try:
+            with self.gpiod.Chip(f"{_DEV}/gpiochip{number}") as chip:
+                label: str = chip.get_info().label
+        except OSError:
+            return None
+        return label
+
     def find(self, line: str) -> Place:
         """Return where the line is that the station file calls ``line``.
 

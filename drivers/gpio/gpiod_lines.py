@@ -222,6 +222,14 @@ def look(lines: tuple[str, ...], *, edge_detection: bool = True, chips: Chips | 
     return problems
 
 
+def line_key(line: str) -> str:
+    """Return what two names of one line have in common, as far as names tell: ``pinctrl-rp1:17`` is ``GPIO17``."""
+    from drivers.gpio.lines import HEADER_CHIPS, header_line
+
+    label, _, name = line.rpartition(":")
+    return header_line(name) if label in HEADER_CHIPS else line
+
+
 def safe_lines(_options: Mapping[str, Any], outputs: Sequence[SafeOutput]) -> list[SafeAction]:
     """Return what drives ``outputs`` to their safe levels."""
     from drivers.gpio.lines import named_lines
@@ -242,5 +250,7 @@ SPEC = DriverSpec(
         ),
     ),
     summary="On/off lines of any Linux board by chip label and line name, through libgpiod 2",
+    line_key=line_key,
+    look="drivers.gpio.gpiod_lines:look",
     safe_lines=safe_lines,
 )

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final
 
-from drivers.api import DriverError, DriverKind, DriverSpec, DriverUnavailable, Option
+from drivers.api import DriverError, DriverKind, DriverSpec, DriverUnavailable, Option, OptionProblem
 
 if TYPE_CHECKING:
     from gpiozero.input_devices import DigitalInputDevice
@@ -184,6 +184,46 @@ def _open_factory(factory: str, chip: int | None) -> tuple[Any, tuple[type[Excep
     raise DriverUnavailable(f"gpiozero factory {factory!r}: expected one of {', '.join(FACTORIES)}")
 
 
+def header_line(line: str) -> str:
+    """Return the one name of a line of the header: ``BOARD11`` and ``BCM17`` are ``GPIO17``; others as they are."""
+    number = bcm_number(line)
+    return line if number is None else f"GPIO{number}"
+
+
+def look(lines: tuple[str, ...], *, factory: str, chip: int | None = None) -> list[OptionProblem]:
+    """Return which of ``lines`` this machine does not have, or has given to somebody else. Claims nothing.
+
+    The kernel's chips are asked whatever the factory; without libgpiod's Python package only the factory is opened.
+    """
+    from drivers.gpio.chips import Chips, load_gpiod
+    from drivers.gpio.gpiod_lines import look as look_at_chips
+
+    try:
+        chips = Chips(load_gpiod())
+    except DriverUnavailable:
+        try:
+            open_lines(factory=factory, chip=chip).close()
+        except DriverUnavailable as problem:
+            return [OptionProblem(option="factory", problem=str(problem))]
+        return []
+    if factory == "gpiod":
+        return look_at_chips(lines, chips=chips)
+    label = (
+        chips.label_of(chip)
+        if chip is not None
+        else next((each for each in HEADER_CHIPS if each in chips.labels()), None)
+    )
+    if label is None:
+        wanted = (
+            f"gpiochip{chip}" if chip is not None else f"a chip of a Raspberry Pi's header ({', '.join(HEADER_CHIPS)})"
+        )
+        there = ", ".join(chips.labels()) or "none"
+        return [OptionProblem(option="chip", problem=f"this machine has no {wanted}, there are: {there}")]
+    named = {f"{label}:{header_line(line).removeprefix('GPIO')}": line for line in lines}
+    found = look_at_chips(tuple(named), chips=chips)
+    return [OptionProblem(option=named[each.option], problem=each.problem) for each in found]
+
+
 @contextmanager
 def _driver_errors(errors: tuple[type[Exception], ...], line: str) -> Iterator[None]:
     try:
@@ -251,5 +291,7 @@ SPEC = DriverSpec(
         Option(name="chip", type=int, minimum=0, maximum=64, help="gpiochip number, lgpio only; default by model"),
     ),
     summary="On/off lines through gpiozero, with a pin factory that is named",
+    line_key=header_line,
+    look="drivers.gpio.lines:look",
     safe_lines=safe_lines,
 )

@@ -6,9 +6,12 @@ import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from drivers.api import DriverKind, DriverSpec, Option, OptionProblem
+
+if TYPE_CHECKING:
+    from drivers.api.safe import SafeAction
 
 ADCS: Final = ("iio", "mcp3004", "mcp3008", "mcp3204", "mcp3208")
 _CHANNELS: Final = {"mcp3004": 4, "mcp3008": 8, "mcp3204": 4, "mcp3208": 8}
@@ -75,6 +78,25 @@ def check(options: Mapping[str, Any]) -> list[OptionProblem]:
                 limit = options["adc_reference_v"]
                 refuse(name, f"{options[name]:g} V is at the end of the ADC's range or beyond, 0-{limit:g} V")
     return problems
+
+
+def safe(options: Mapping[str, Any]) -> list[SafeAction]:
+    """Return what puts the pilot to F: the generator's input constantly at the level of -12 V."""
+    from drivers.api.safe import PILOT_PERIOD_NS, SafePwm
+
+    duty_ns = PILOT_PERIOD_NS if options.get("pwm_inverted") else 0
+    return [SafePwm(device=options["pwm"], channel=options.get("pwm_channel", 0), duty_ns=duty_ns)]
+
+
+def claims(options: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return the channels that an EVSE must have for itself."""
+    names = ("pilot_channel", "high_channel", "low_channel", "proximity_channel")
+    channels = [options[name] for name in names if options.get(name) is not None]
+    device = options["adc_device"]
+    return (
+        f"PWM {options['pwm']} channel {options.get('pwm_channel', 0)}",
+        *(f"ADC {device} channel {channel}" for channel in channels),
+    )
 
 
 def _check_channels(options: Mapping[str, Any], refuse: Any) -> None:
@@ -168,5 +190,8 @@ SPEC = DriverSpec(
         ),
     ),
     check=check,
+    safe=safe,
+    claims=claims,
+    look="drivers.linux.power_path:look",
     summary="Pilot by the kernel's hardware PWM, pilot voltage and proximity by an ADC (IIO or MCP3004/3008/3204/3208)",
 )

@@ -14,6 +14,7 @@ from drivers.api import (
     DriverError,
     DriverRejected,
     DriverUnavailable,
+    OptionProblem,
     PilotMode,
     PilotSignal,
     PowerPathReading,
@@ -279,6 +280,25 @@ def high_time_ns(signal: PilotSignal) -> int:
 def open_power_path(machine: Machine | None = None, **options: Any) -> LinuxPowerPath:
     """Open the power path with checked options; see ``drivers.linux.options``. Raises ``DriverUnavailable``."""
     return LinuxPowerPath(LinuxOptions.of(options), machine or LinuxMachine())
+
+
+def look(machine: Machine | None = None, **options: Any) -> list[OptionProblem]:
+    """Return what the board lacks for these options. The PWM channel is exported at most, the output never changed."""
+    checked, real = LinuxOptions.of(options), machine or LinuxMachine()
+    problems = []
+    try:
+        PwmChannel(real, chip=checked.pwm, channel=checked.pwm_channel, inverted=checked.pwm_inverted).close()
+    except DriverError as problem:
+        problems.append(OptionProblem(option="pwm", problem=str(problem)))
+    try:
+        measurement = _Measurement(checked, real)
+        try:
+            measurement.take()
+        finally:
+            measurement.close()
+    except (DriverError, OSError) as problem:
+        problems.append(OptionProblem(option="adc_device", problem=str(problem)))
+    return problems
 
 
 def _open_adc(options: LinuxOptions, machine: Machine) -> Adc:
