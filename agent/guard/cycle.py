@@ -15,11 +15,13 @@ from typing import Final
 from agent.guard.cable_lock import CableLock
 from agent.guard.contactor import Contactor
 from agent.guard.cycle_values import CycleSettings, Inputs, Kept, Outputs
+from agent.guard.inputs import InputRole
 from agent.guard.interlock import Permissions, Reason, against_offer, missing
 from agent.guard.offer import STEADY_HIGH, STEADY_LOW, Offer
 from agent.guard.phases import PhaseSwitch
 from agent.guard.pilot import MIN_OFFER_A, UNKNOWN_VIEW, VEHICLE_STATES, step
 from agent.guard.pilot_watch import PilotWatch
+from agent.guard.protection import Protection
 from agent.guard.timings import CLOCK_STEP_S, GONE_S, QUIET_MAX_S, SETTLE_S, START_S
 from agent.guard.vehicle import SIMPLIFIED_A, Vehicle
 from agent.guard.wake_up import WakeUp
@@ -45,7 +47,10 @@ class Cycle:
             now_s=now_s,
         )
         self.phases = _phase_switch(settings, kept, now_s)
-        self.lock = CableLock(has_lock=settings.has_lock, has_feedback=settings.has_lock_feedback, now_s=now_s)
+        self.lock = CableLock(
+            has_lock=settings.has_lock, has_feedback=settings.has_lock_feedback, settings=settings.lock, now_s=now_s
+        )
+        self.protection = Protection(settings.protection, max_current_a=settings.max_current_a, now_s=now_s)
         self.faults = NO_FAULTS
         self.waiting_for: tuple[Reason, ...] = ()
         self.offer = Offer(STEADY_LOW if kept.welded else STEADY_HIGH, now_s)
@@ -62,7 +67,6 @@ class Cycle:
         self._taken_s: float | None = None
         self._charged = False
         self._inputs_known_once = False
-        self._rcd_latched = False
         self.outputs = Outputs(False, self.offer.signal, self.lock.drive)
         self._seen: tuple[object, ...] = ()
         self._quiet_until_s = 0.0
@@ -142,6 +146,8 @@ class Cycle:
             inputs.locked,
             inputs.rcd_tripped,
             inputs.emergency_stop,
+            inputs.watched,
+            inputs.temperature_c,
         )
         if now_s < self._quiet_until_s and seen == self._seen:
             return False
@@ -163,7 +169,7 @@ class Cycle:
             self._stop_reason,
             self._charged,
             self._inputs_known_once,
-            self._rcd_latched,
+            *self.protection.remembered(),
             *self.vehicle.remembered(),
             *self._pilot_watch.remembered(),
             *self.contactor.remembered(),
@@ -188,6 +194,7 @@ class Cycle:
             *(() if self.phases is None else self.phases.limits()),
             *self._wake_up.limits(),
             *self.lock.limits(now_s),
+            *self.protection.limits(now_s),
         )
         passed_s = now_s - CLOCK_STEP_S
         nearest_s = now_s + QUIET_MAX_S
@@ -203,6 +210,7 @@ class Cycle:
             self._end_permit(OpenReason.PERMIT_EXPIRED)
         self._judge_vehicle(now_s)
         self._judge_phases(inputs, now_s)
+        self._judge_protection(inputs, now_s)
         inputs_known = self._judge_faults(inputs, now_s)
         there, permit = self.vehicle.there, self.permit
         lock.step(
@@ -224,19 +232,22 @@ class Cycle:
         self._choose_offer(given, inputs, now_s)
         self._switch(given, now_s, offer_on=offered_before and offer.current_a is not None)
         phase_coil = self.phases is not None and self.phases.contactor.coil
-        outputs = Outputs(contactor.coil, offer.signal, lock.drive, phase_coil)
+        outputs = Outputs(
+            contactor.coil, offer.signal, lock.drive, phase_coil, lock.drive_back, self.protection.rcd_test.drive
+        )
         if outputs != self.outputs:
             self.outputs = outputs
 
     def _permissions(self, inputs: Inputs, *, inputs_known: bool, now_s: float) -> Permissions:
         settings, faults, permit, contactor = self.settings, self.faults, self.permit, self.contactor
         vehicle, phases, cable_a = self.vehicle, self.phases, self.vehicle.cable_a
+        protection, tripped = self.protection, self.protection.tripped
         return Permissions(
             closed=contactor.coil,
             guard_running=self._running,
             fault_free=faults is NO_FAULTS or faults == _ONLY_VENTILATION,
-            emergency_stop_released=inputs.emergency_stop is False,
-            rcd_closed=inputs.rcd_tripped is False and not self._rcd_latched,
+            emergency_stop_released=inputs.emergency_stop is not None and InputRole.EMERGENCY_STOP not in tripped,
+            rcd_closed=inputs.rcd_tripped is not None and InputRole.RCD not in tripped,
             inputs_known=inputs_known,
             pilot=self.view.state,
             ventilation=settings.ventilation,
@@ -252,6 +263,12 @@ class Cycle:
             phases_ready=phases is None or phases.ready,
             pilot_free=not (self.offer.held or self._wake_up.pulsing or self._wake_up.resting),
             vehicle_steady=vehicle.steady(now_s),
+            rcm_closed=InputRole.RCM not in tripped,
+            ground_present=InputRole.GROUND not in tripped,
+            door_closed=InputRole.DOOR not in tripped,
+            upright=InputRole.TILT not in tripped,
+            cool=not protection.derating.stopped,
+            rcd_tested=protection.rcd_test.passed(now_s),
         )
 
     def _judge_pilot(self, inputs: Inputs, now_s: float) -> None:
@@ -295,30 +312,37 @@ class Cycle:
                 now_s=now_s,
             )
 
+    def _judge_protection(self, inputs: Inputs, now_s: float) -> None:
+        contactor = self.contactor
+        open_and_idle = contactor.confirmed_open and not contactor.coil and self.offer.current_a is None
+        self.protection.step(
+            (inputs.rcd_tripped, inputs.emergency_stop, *inputs.watched),
+            inputs.temperature_c,
+            vehicle=None if self.view.state is PilotState.UNKNOWN else self.view.state is not PilotState.A,
+            may_test=open_and_idle and not self.welded and self._running,
+            now_s=now_s,
+        )
+
     def _judge_faults(self, inputs: Inputs, now_s: float) -> bool:
         """Set ``faults``; return whether every input is known."""
         state, vehicle = self.view.state, self.vehicle
         pilot_known = state is not PilotState.UNKNOWN
         known = (
             pilot_known
-            and inputs.rcd_tripped is not None
-            and inputs.emergency_stop is not None
+            and self.protection.known
             and inputs.main_closed is not None
             and inputs.phases_closed is not None
             and inputs.locked is not None
         )
         if known:
             self._inputs_known_once = True
-        if inputs.rcd_tripped:
-            self._rcd_latched = True
-        elif self._rcd_latched and inputs.rcd_tripped is False and state is PilotState.A:
-            self._rcd_latched = False
         unknown = not known and (pilot_known or inputs.power_path_ok)
         if unknown and not self._inputs_known_once and now_s - self._started_s < START_S:
             unknown = False
+        tripped = self.protection.tripped
         found = (
-            self._rcd_latched,
-            bool(inputs.emergency_stop),
+            InputRole.RCD in tripped,
+            InputRole.EMERGENCY_STOP in tripped,
             self._pilot_watch.wrong(self.view, self.offer, there=vehicle.there is True, now_s=now_s),
             self.view.diode_missing,
             self.welded,
@@ -333,6 +357,7 @@ class Cycle:
             self.faults = NO_FAULTS
         else:
             self.faults = tuple(fault for fault, is_there in zip(_JUDGED_HERE, found, strict=True) if is_there)
+        self.faults += self.protection.faults
         return known
 
     def _choose_offer(self, given: Permissions, inputs: Inputs, now_s: float) -> None:
@@ -344,7 +369,9 @@ class Cycle:
         elif given.permit_a is None or against_offer(given):
             offer.end(STEADY_HIGH, now_s)
         else:
-            safety_a = self.vehicle.cable_a
+            hot_a, safety_a = self.protection.derating.limit_a, self.vehicle.cable_a
+            if hot_a is not None:
+                safety_a = hot_a if safety_a is None else min(hot_a, safety_a)
             limit_a = min(given.permit_a, self.settings.max_current_a)
             if safety_a is not None:
                 limit_a = min(limit_a, safety_a)

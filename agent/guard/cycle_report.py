@@ -26,12 +26,16 @@ def shown_by(cycle: Cycle) -> tuple[object, ...]:
         permit and permit.max_current_a,
         permit and permit.phases,
         contactor.closings,
+        cycle.protection.derating.limit_a,
+        cycle.protection.rcd_test.result,
+        cycle.protection.rcd_test.at_s,
     )
 
 
 def report_of(cycle: Cycle, inputs: Inputs, *, seq: int, now_s: float) -> Report:
     """Return the EVSE's state after the scan at ``now_s`` that read ``inputs``."""
     contactor, permit, phases, wear = cycle.contactor, cycle.permit, cycle.phases, cycle.contactor.wear
+    derating, test = cycle.protection.derating, cycle.protection.rcd_test
     measured = cycle.view.state is not PilotState.UNKNOWN
     return Report(
         evse_id=cycle.settings.evse_id,
@@ -62,4 +66,10 @@ def report_of(cycle: Cycle, inputs: Inputs, *, seq: int, now_s: float) -> Report
         slowest_close_ms=wear.slowest_close_ms,
         slowest_open_ms=wear.slowest_open_ms,
         phase_closings_total=None if phases is None else phases.contactor.wear.closings,
+        reduced_a=derating.limit_a,
+        reduced_why=derating.why,
+        temperature_c=inputs.temperature_c,
+        rcd_test=test.result,
+        rcd_tested_s=test.at_s,
+        rcd_test_why=test.why,
     )

@@ -5,7 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from agent.guard.cable_lock import HELD, LockSettings
 from agent.guard.contactor import Wear
+from agent.guard.protection import BARE, ProtectionSettings
 from agent.guard.timings import PHASE_INTERVAL_S, PHASE_WAIT_S
 from drivers.api import PilotSignal
 
@@ -34,6 +36,8 @@ class CycleSettings:
     phase_switching: bool = False
     phase_wait_s: float = PHASE_WAIT_S
     phase_interval_s: float = PHASE_INTERVAL_S
+    lock: LockSettings = HELD
+    protection: ProtectionSettings = BARE
 
 
 class Kept(NamedTuple):
@@ -50,6 +54,7 @@ class Inputs:
     """One scan's inputs; refilled in place. ``None`` is unknown; what the EVSE does not have is ``False``.
 
     ``taken_s`` is when pilot and proximity were measured, ``None`` for not at all; ``power_path_ok``: its driver obeys.
+    ``watched`` and ``temperature_c`` are in the order of ``CycleSettings.protection``.
     """
 
     taken_s: float | None = None
@@ -62,6 +67,8 @@ class Inputs:
     locked: bool | None = False
     rcd_tripped: bool | None = False
     emergency_stop: bool | None = False
+    watched: tuple[bool | None, ...] = ()
+    temperature_c: tuple[float | None, ...] = ()
 
 
 class Outputs(NamedTuple):
@@ -71,3 +78,5 @@ class Outputs(NamedTuple):
     signal: PilotSignal
     lock: bool
     phase_coil: bool = False
+    unlock: bool = False
+    rcd_test: bool = False

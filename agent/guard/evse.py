@@ -12,12 +12,15 @@ from typing import Final
 from agent.guard.cycle import NEW, Cycle
 from agent.guard.cycle_report import report_of, shown_by
 from agent.guard.cycle_values import CycleSettings, Inputs, Kept, Outputs
+from agent.guard.inputs import InputRole, Watch
 from agent.guard.log import Log
 from agent.guard.offer import STEADY_HIGH, STEADY_LOW
-from agent.guard.plan import EvsePlan, LinePlan, Plan
+from agent.guard.plan import EvsePlan, Plan
+from agent.guard.protection import ProtectionSettings
+from agent.guard.sensing import SharedInputs, Temperature, WatchedLine, claim_input
 from agent.guard.timings import LOST_S, MAX_AGE_SCANS, QUIET_REPORT_S, REPORT_S
 from agent.guard.wire import GuardFault, OpenReason, Report
-from drivers.api import DriverError, InputLine, Lines, OutputLine, PilotSignal, PowerPath
+from drivers.api import DriverError, Lines, OutputLine, PilotSignal, PowerPath
 
 BLINK_S: Final = {"slow": 1.0, "fast": 0.25}  # period of the status LED; house rule
 
@@ -35,8 +38,16 @@ class EvseOutputs:
         second = plan.phase_contactor
         if second is not None:
             self.phases = lines.output(second.line, active_high=second.active_high, initial=False)
+        self.unlock: OutputLine | None = None
+        self.rcd_test: OutputLine | None = None
         if plan.lock is not None:
-            self.lock = lines.output(plan.lock.line, active_high=plan.lock.active_high, initial=True)
+            held = not plan.lock_settings.pulsed
+            self.lock = lines.output(plan.lock.line, active_high=plan.lock.active_high, initial=held)
+        if plan.unlock is not None:
+            self.unlock = lines.output(plan.unlock.line, active_high=plan.unlock.active_high, initial=False)
+        if plan.rcd_test is not None:
+            test = plan.rcd_test.line
+            self.rcd_test = lines.output(test.line, active_high=test.active_high, initial=False)
         if plan.led is not None:
             self.led = lines.output(plan.led.line, active_high=plan.led.active_high, initial=False)
 
@@ -55,6 +66,7 @@ class Evse:
         log: Log,
         now_s: float,
         kept: Kept = NEW,
+        shared: SharedInputs | None = None,
     ) -> None:
         """Take the devices over; ``outputs`` are safe already, the pilot is made safe here, the inputs are claimed."""
         self.evse_id = plan.evse_id
@@ -62,7 +74,7 @@ class Evse:
         self.cycle = Cycle(_settings(plan, station), kept=kept, now_s=now_s)
         self._max_age_s = station.scan_s * MAX_AGE_SCANS
         self._contactor, self._phases = outputs.contactor, outputs.phases
-        self._lock, self._led = outputs.lock, outputs.led
+        self._led = outputs.led
         self._power_path = power_path
         self._log = log
         self._lost_until_s = 0.0
@@ -71,7 +83,9 @@ class Evse:
         self._signal: PilotSignal | None = None
         self._coil = False
         self._phase_coil = False
-        self._lock_drive = True
+        self._lock = _Driven(outputs.lock, not plan.lock_settings.pulsed)
+        self._unlock = _Driven(outputs.unlock, False)
+        self._rcd_test = _Driven(outputs.rcd_test, False)
         self._pattern = "off"
         self._lit = False
         self._shown: tuple[object, ...] = ()
@@ -81,12 +95,16 @@ class Evse:
         self._report_s = REPORT_S
         self._set_pilot(self.cycle.offer.signal, now_s)
         self._mirror_open_when_active = plan.mirror_normally_closed
-        self._mirror = _claim_input(lines, plan.mirror)
         self._phase_mirror_open_when_active = plan.phase_mirror_normally_closed
-        self._phase_mirror = _claim_input(lines, plan.phase_mirror)
-        self._locked = _claim_input(lines, plan.lock_feedback)
-        self._rcd = _claim_input(lines, plan.rcd)
-        self._emergency_stop = _claim_input(lines, plan.emergency_stop)
+        age_s = self._max_age_s
+        self._mirror = claim_input(lines, plan.mirror, max_age_s=age_s)
+        self._phase_mirror = claim_input(lines, plan.phase_mirror, max_age_s=age_s)
+        self._locked = claim_input(lines, plan.lock_feedback, max_age_s=age_s)
+        self._rcd = claim_input(lines, plan.rcd, max_age_s=age_s, pulses=True)
+        self._emergency_stop = claim_input(lines, plan.emergency_stop, max_age_s=age_s, pulses=True)
+        self._watched = tuple(WatchedLine(lines, line, max_age_s=age_s, pulses=True) for _, line in plan.watched)
+        self._shared = shared
+        self._temperatures = tuple(Temperature(each, evse_id=plan.evse_id, log=log) for each in plan.temperatures)
 
     @property
     def kept(self) -> Kept:
@@ -125,6 +143,9 @@ class Evse:
         self._seq += 1
         return report_of(cycle, inputs, seq=self._seq, now_s=now_s)
 
+    def begin_safe(self) -> None:
+        """Nothing of its own takes a while: ``make_safe`` does it all at once."""
+
     def make_safe(self, signal: PilotSignal = STEADY_HIGH) -> None:
         """Open the contactor and put the pilot into ``signal``, whatever else fails on the way.
 
@@ -153,31 +174,25 @@ class Evse:
             self._log.info("power_path.recovered", evse_id=self.evse_id)
         inputs.power_path_ok = not self._lost
         if self._mirror is not None:
-            level = self._level(self._mirror, now_s)
+            level = self._mirror.level(now_s)
             inputs.main_closed = None if level is None else level is not self._mirror_open_when_active
         if self._phase_mirror is not None:
-            level = self._level(self._phase_mirror, now_s)
+            level = self._phase_mirror.level(now_s)
             inputs.phases_closed = None if level is None else level is not self._phase_mirror_open_when_active
         if self._locked is not None:
-            inputs.locked = self._level(self._locked, now_s)
+            inputs.locked = self._locked.level(now_s)
         if self._rcd is not None:
-            inputs.rcd_tripped = self._level(self._rcd, now_s, pulses=True)
+            inputs.rcd_tripped = self._rcd.level(now_s)
         if self._emergency_stop is not None:
-            inputs.emergency_stop = self._level(self._emergency_stop, now_s, pulses=True)
-
-    def _level(self, line: InputLine, now_s: float, *, pulses: bool = False) -> bool | None:
-        """Return the level, ``None`` when unknown or too old; with ``pulses`` a past pulse counts as active."""
-        try:
-            if pulses and line.take_pulse():
-                return True
-            if line.age_s(now_s) > self._max_age_s:
-                return None
-            return line.read()
-        except DriverError:
-            return None
+            inputs.emergency_stop = self._emergency_stop.level(now_s)
+        if self._watched or self._shared is not None:
+            shared = () if self._shared is None else self._shared.levels
+            inputs.watched = (*[line.level(now_s) for line in self._watched], *shared)
+        if self._temperatures:
+            inputs.temperature_c = tuple([each.value_c(now_s) for each in self._temperatures])
 
     def _write(self, outputs: Outputs, now_s: float) -> None:
-        coil, signal, drive, phase_coil = outputs
+        coil, signal, drive, phase_coil, unlock, rcd_test = outputs
         complete = True
         if coil is not self._coil and not coil:
             complete = self._write_coil(coil, now_s)
@@ -187,13 +202,10 @@ class Evse:
             complete = self._set_pilot(signal, now_s) and complete
         if coil is not self._coil and coil:
             complete = self._write_coil(coil, now_s) and complete
-        if drive is not self._lock_drive and self._lock is not None:
-            try:
-                self._lock.write(drive)
-                self._lock_drive = drive
-            except DriverError as problem:
-                self._lose(problem, now_s)
-                complete = False
+        ways = [(self._lock, drive), (self._unlock, unlock)]
+        ways.sort(key=lambda way: way[1])  # off before on: a lock's motor is never driven both ways at once
+        for driven, level in (*ways, (self._rcd_test, rcd_test)):
+            complete = self._drive(driven, level, now_s) and complete
         self._written = outputs if complete else None
 
     def _write_coil(self, coil: bool, now_s: float) -> bool:
@@ -214,6 +226,14 @@ class Evse:
             return False
         self._phase_coil = coil
         self._log.info("phases.switched", evse_id=self.evse_id, phases=3 if coil else 1)
+        return True
+
+    def _drive(self, driven: _Driven, level: bool, now_s: float) -> bool:
+        try:
+            driven.write(level)
+        except DriverError as problem:
+            self._lose(problem, now_s)
+            return False
         return True
 
     def _set_pilot(self, signal: PilotSignal, now_s: float) -> bool:
@@ -278,8 +298,17 @@ class _Told:
         self._faults = cycle.faults
 
 
-def _claim_input(lines: Lines, plan: LinePlan | None) -> InputLine | None:
-    return None if plan is None else lines.input(plan.line, active_high=plan.active_high, pull=plan.pull)
+class _Driven:
+    """An output, if there is one, that is written only when its level changes."""
+
+    def __init__(self, line: OutputLine | None, level: bool) -> None:
+        self._line = line
+        self._level = level
+
+    def write(self, level: bool) -> None:
+        if self._line is not None and level is not self._level:
+            self._line.write(level)
+            self._level = level
 
 
 def _settings(plan: EvsePlan, station: Plan) -> CycleSettings:
@@ -304,4 +333,18 @@ def _settings(plan: EvsePlan, station: Plan) -> CycleSettings:
         phase_switching=plan.phase_switching,
         phase_wait_s=plan.phase_wait_s,
         phase_interval_s=plan.phase_interval_s,
+        lock=plan.lock_settings,
+        protection=_protection(plan, station),
+    )
+
+
+def _protection(plan: EvsePlan, station: Plan) -> ProtectionSettings:
+    rcd, stop, test = plan.rcd, plan.emergency_stop, plan.rcd_test
+    return ProtectionSettings(
+        rcd=Watch(role=InputRole.RCD, latched=rcd is not None and rcd.latched),
+        emergency_stop=Watch(role=InputRole.EMERGENCY_STOP, latched=stop is not None and stop.latched),
+        watched=tuple(Watch(role=role, latched=line.latched) for role, line in (*plan.watched, *station.inputs)),
+        has_rcd=rcd is not None,
+        rcd_test=None if test is None else test.settings,
+        temperatures=tuple(each.settings for each in plan.temperatures),
     )

@@ -21,6 +21,12 @@ class Reason(Enum):
     FAULT = "fault"  # one is present or latched; Report.faults says which
     EMERGENCY_STOP = "emergency_stop"
     RCD = "rcd"
+    RCM = "rcm"
+    GROUND = "ground"  # no protective earth
+    DOOR = "door"
+    TILT = "tilt"
+    TEMPERATURE = "temperature"  # too hot
+    RCD_TEST = "rcd_test"  # the sensor's self-test runs, is due, or has failed
     INPUT_UNKNOWN = "input_unknown"  # an input without a fresh value
     DIODE_MISSING = "diode_missing"
     CABLE = "cable"  # the cable's rating is unknown or below 6 A
@@ -63,6 +69,8 @@ class Permissions(NamedTuple):
         phases_ready: the second contactor is confirmed as the permit asks, or there is none.
         pilot_free: nothing but the offer decides about the pilot.
         vehicle_steady: the vehicle has been ready for longer than a pulse.
+        rcm_closed, ground_present, door_closed, upright, cool: by watched inputs and temperatures, latches included.
+        rcd_tested: the residual current sensor has passed its self-test, or has none.
     """
 
     closed: bool
@@ -85,6 +93,12 @@ class Permissions(NamedTuple):
     phases_ready: bool
     pilot_free: bool
     vehicle_steady: bool
+    rcm_closed: bool = True
+    ground_present: bool = True
+    door_closed: bool = True
+    upright: bool = True
+    cool: bool = True
+    rcd_tested: bool = True
 
 
 # These do not end an offer: the vehicle answers the offer with state C, the diode shows only under PWM, and a
@@ -136,6 +150,12 @@ def _against(given: Permissions, offer_on: bool) -> tuple[Reason, ...]:
         (given.fault_free, Reason.FAULT),
         (given.emergency_stop_released, Reason.EMERGENCY_STOP),
         (given.rcd_closed, Reason.RCD),
+        (given.rcm_closed, Reason.RCM),
+        (given.ground_present, Reason.GROUND),
+        (given.door_closed, Reason.DOOR),
+        (given.upright, Reason.TILT),
+        (given.cool, Reason.TEMPERATURE),
+        (closed or given.rcd_tested, Reason.RCD_TEST),
         (given.inputs_known, Reason.INPUT_UNKNOWN),
         (given.diode_present, Reason.DIODE_MISSING),
         (given.cable_ok, Reason.CABLE),

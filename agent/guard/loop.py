@@ -52,6 +52,7 @@ def scan_until_stopped(
         if took_s > stats.worst_scan_s:
             stats.worst_scan_s = took_s
         stats.scans += 1
+        station.beat(now_s, healthy=late_s < scan_s and took_s < scan_s)
         if station.owns_buses:
             for client_id, answer in station.take_answers():
                 link.send(client_id, answer)

@@ -11,7 +11,11 @@ from dataclasses import dataclass
 from importlib import import_module
 from typing import Any, Final
 
+from agent.guard.cable_lock import HELD, LockSettings
 from agent.guard.checks import Check, flag, number, one_of, shown, text, whole
+from agent.guard.inputs import InputRole
+from agent.guard.rcd_test import RcdTestSettings
+from agent.guard.temperature import SensorSettings
 from agent.guard.timings import PHASE_INTERVAL_S, PHASE_PILOT_OFF_S, PHASE_WAIT_S, RECLOSE_S, STOP_GRACE_S
 
 PLAN_VERSION: Final = 1
@@ -44,11 +48,38 @@ class Target:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LinePlan:
-    """One on/off line by its name on the board. ``pull`` is ``none``, ``up`` or ``down``, for inputs."""
+    """One on/off line by its name on the board.
+
+    Attributes:
+        pull: of an input: ``none``, ``up`` or ``down``.
+        debounce_s: of an input: its level counts when it has lasted so long.
+        latched: of a watched input: it stays tripped until the vehicle has left.
+    """
 
     line: str
     active_high: bool = True
     pull: str = "none"
+    debounce_s: float = 0.0
+    latched: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RcdTestPlan:
+    """The test line of a residual current sensor."""
+
+    line: LinePlan
+    settings: RcdTestSettings
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TemperaturePlan:
+    """A temperature sensor: its driver and its thresholds."""
+
+    sensor: Target
+    settings: SensorSettings
+
+
+WatchedPlan = tuple[InputRole, LinePlan]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,6 +98,8 @@ class EvsePlan:
         simplified: vehicles without a variable S2 are served. reject_13a: cables coded for 13 A are not.
         wake_up: a vehicle that sleeps in B is woken once for each offer.
         lock_feedback: active while locked. rcd: active while tripped. emergency_stop: active while pressed.
+        unlock: second line of a pulsed lock. watched: further inputs, by role.
+        rcd_test: test line of the residual current sensor. temperatures: sensors of this EVSE.
     """
 
     evse_id: int
@@ -92,6 +125,43 @@ class EvsePlan:
     simplified: bool = True
     reject_13a: bool = False
     wake_up: bool = True
+    lock_settings: LockSettings = HELD
+    unlock: LinePlan | None = None
+    watched: tuple[WatchedPlan, ...] = ()
+    rcd_test: RcdTestPlan | None = None
+    temperatures: tuple[TemperaturePlan, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ControlledPlan:
+    """One EVSE with a bought controller, which runs pilot and contactor itself.
+
+    Attributes:
+        phases: that the controller switches together. max_current_a: the most that may be offered, A per phase.
+        ventilation: state D may charge.
+        controller: opens a ``drivers.api.controllers.Controller``; gets ``bus=`` when ``bus`` names one of the plan's.
+        locks: the controller's lock is ours to drive.
+        mirror: the contactor's feedback, if we see it. mirror_normally_closed: as for ``EvsePlan``.
+        rcd: active while tripped. emergency_stop: active while pressed.
+    """
+
+    evse_id: int
+    phases: int
+    max_current_a: float
+    ventilation: bool
+    controller: Target
+    bus: str | None = None
+    locks: bool = False
+    mirror: LinePlan | None = None
+    mirror_normally_closed: bool = True
+    rcd: LinePlan | None = None
+    emergency_stop: LinePlan | None = None
+    led: LinePlan | None = None
+
+    @property
+    def uses_lines(self) -> bool:
+        """Return whether it has any line of the board."""
+        return any(line is not None for line in (self.mirror, self.rcd, self.emergency_stop, self.led))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -107,7 +177,10 @@ class Plan:
         min_reclose_s: shortest time between two closings, s.
         stop_grace_s: time for the vehicle to stop after the offer ended, s.
         realtime: ask for a real-time priority and locked memory.
-        buses: serial buses that the guard owns, by name; a target returns ``read(unit, function, address, count)``.
+        buses: Modbus lines that the guard owns, by name; a target opens a ``drivers.api.controllers.RegisterLine``.
+        controlled: the EVSEs that have a bought controller.
+        inputs: watched inputs of the station as a whole, by role: each acts on every EVSE.
+        heartbeat: output that toggles while the scan is healthy, one wave in ``heartbeat_s``.
     """
 
     plan_id: str
@@ -122,6 +195,21 @@ class Plan:
     lines: Target
     evses: tuple[EvsePlan, ...]
     buses: Mapping[str, Target]
+    controlled: tuple[ControlledPlan, ...] = ()
+    inputs: tuple[WatchedPlan, ...] = ()
+    heartbeat: LinePlan | None = None
+    heartbeat_s: float = 0.1
+
+    @property
+    def evse_ids(self) -> tuple[int, ...]:
+        """Return the ids of all EVSEs, those of our own first."""
+        return (*(evse.evse_id for evse in self.evses), *(evse.evse_id for evse in self.controlled))
+
+    @property
+    def uses_lines(self) -> bool:
+        """Return whether anything uses the board's lines."""
+        own = bool(self.evses or self.inputs) or self.heartbeat is not None
+        return own or any(evse.uses_lines for evse in self.controlled)
 
 
 def load_plan(path: str) -> Plan:
@@ -143,9 +231,12 @@ def parse_plan(content: object) -> Plan:
     top = _Place("plan", content)
     top.take("version", one_of(PLAN_VERSION))
     evses = tuple(_parse_evse(place) for place in top.places("evses"))
-    if not evses:
+    controlled = (
+        tuple(_parse_controlled(place) for place in top.places("controlled")) if "controlled" in top.content else ()
+    )
+    if not evses and not controlled:
         raise PlanError("plan.evses is empty, expected at least one EVSE")
-    ids = [evse.evse_id for evse in evses]
+    ids = [evse.evse_id for evse in evses] + [evse.evse_id for evse in controlled]
     if len(set(ids)) != len(ids):
         raise PlanError(f"plan.evses holds an id twice: {ids}")
     buses = top.content.get("buses") or {}
@@ -161,6 +252,12 @@ def parse_plan(content: object) -> Plan:
         realtime=top.take("realtime", flag, default=False),
         lines=_parse_target(top.place("lines")),
         evses=evses,
+        controlled=controlled,
+        inputs=_parse_watched(top.place("inputs"), STATION_ROLES) if top.content.get("inputs") else (),
+        heartbeat=_parse_optional_line(top, "heartbeat"),
+        heartbeat_s=(top.place("heartbeat") if top.content.get("heartbeat") else top).take(
+            "period_s", number(0.004, 2.0), default=0.1
+        ),
         buses={name: _parse_target(_Place(f"plan.buses.{name}", bus)) for name, bus in buses.items()},
     )
 
@@ -211,16 +308,18 @@ def _parse_target(place: _Place) -> Target:
     return Target(target=target, options=_Place(f"{place.where}.options", place.content.get("options", {})).content)
 
 
-def _parse_line(place: _Place) -> LinePlan:
+def _parse_line(place: _Place, *, latched: bool = False) -> LinePlan:
     return LinePlan(
         line=place.take("line", text(100)),
         active_high=place.take("active_high", flag, default=True),
         pull=place.take("pull", one_of("none", "up", "down"), default="none"),
+        debounce_s=place.take("debounce_s", number(0.0, 60.0), default=0.0),
+        latched=place.take("latched", flag, default=latched),
     )
 
 
-def _parse_optional_line(place: _Place, key: str) -> LinePlan | None:
-    return None if place.content.get(key) is None else _parse_line(place.place(key))
+def _parse_optional_line(place: _Place, key: str, *, latched: bool = False) -> LinePlan | None:
+    return None if place.content.get(key) is None else _parse_line(place.place(key), latched=latched)
 
 
 def _parse_mirror(place: _Place, key: str) -> tuple[LinePlan | None, bool]:
@@ -247,7 +346,7 @@ def _parse_evse(place: _Place) -> EvsePlan:
         mirror_normally_closed=normally_closed,
         lock=lock,
         lock_feedback=_parse_optional_line(place.place("lock"), "feedback") if lock else None,
-        rcd=_parse_optional_line(place, "rcd"),
+        rcd=_parse_optional_line(place, "rcd", latched=True),
         emergency_stop=_parse_optional_line(place, "emergency_stop"),
         led=_parse_optional_line(place, "led"),
         phase_contactor=_parse_optional_line(place, "phase_contactor"),
@@ -259,4 +358,73 @@ def _parse_evse(place: _Place) -> EvsePlan:
         simplified=place.take("simplified", flag, default=True),
         reject_13a=place.take("reject_13a", flag, default=False),
         wake_up=place.take("wake_up", flag, default=True),
+        lock_settings=_parse_lock(place.place("lock")) if lock else HELD,
+        unlock=_parse_optional_line(place.place("lock"), "unlock") if lock else None,
+        watched=_parse_watched(place, EVSE_ROLES),
+        rcd_test=_parse_rcd_test(place.place("rcd_test")) if place.content.get("rcd_test") else None,
+        temperatures=tuple(_parse_temperature(each) for each in place.places("temperatures"))
+        if place.content.get("temperatures")
+        else (),
+    )
+
+
+EVSE_ROLES: Final = (InputRole.RCM, InputRole.GROUND, InputRole.DOOR, InputRole.TILT)
+STATION_ROLES: Final = (InputRole.EMERGENCY_STOP, InputRole.GROUND, InputRole.DOOR, InputRole.TILT)
+
+
+def _parse_watched(place: _Place, roles: tuple[InputRole, ...]) -> tuple[WatchedPlan, ...]:
+    found = ((role, _parse_optional_line(place, role.value, latched=role is InputRole.RCM)) for role in roles)
+    return tuple((role, line) for role, line in found if line is not None)
+
+
+def _parse_lock(place: _Place) -> LockSettings:
+    return LockSettings(
+        pulsed=place.take("kind", one_of("held", "pulsed"), default="held") == "pulsed",
+        pulse_s=place.take("pulse_s", number(0.05, 5.0), default=HELD.pulse_s),
+        break_s=place.take("break_s", number(0.1, 60.0), default=HELD.break_s),
+        failed_s=place.take("failed_s", number(0.5, 60.0), default=HELD.failed_s),
+    )
+
+
+def _parse_rcd_test(place: _Place) -> RcdTestPlan:
+    usual = RcdTestSettings()
+    settings = RcdTestSettings(
+        pulse_s=place.take("pulse_s", number(0.01, 30.0), default=usual.pulse_s),
+        trip_s=place.take("trip_s", number(0.01, 30.0), default=usual.trip_s),
+        second_trip_s=place.take("second_trip_s", number(0.01, 30.0), default=usual.second_trip_s),
+        release_s=place.take("release_s", number(0.01, 60.0), default=usual.release_s),
+        every_s=place.take("every_s", number(60.0, 90000.0), default=usual.every_s),
+        before_session=place.take("before_session", flag, default=True),
+    )
+    return RcdTestPlan(line=_parse_line(place), settings=settings)
+
+
+def _parse_temperature(place: _Place) -> TemperaturePlan:
+    settings = SensorSettings(
+        name=place.take("name", text(40)),
+        reduce_c=place.take("reduce_c", number(-40.0, 200.0)),
+        stop_c=place.take("stop_c", number(-40.0, 200.0)),
+        hysteresis_k=place.take("hysteresis_k", number(0.0, 50.0), default=3.0),
+    )
+    if not settings.reduce_c < settings.stop_c:
+        raise PlanError(f"{place.where}.reduce_c {settings.reduce_c:g} is not below stop_c {settings.stop_c:g}")
+    return TemperaturePlan(sensor=_parse_target(place), settings=settings)
+
+
+def _parse_controlled(place: _Place) -> ControlledPlan:
+    mirror, normally_closed = _parse_mirror(place, "mirror")
+    bus = place.content.get("bus")
+    return ControlledPlan(
+        evse_id=place.take("id", whole(1, 2**31)),
+        phases=place.take("phases", one_of(1, 3)),
+        max_current_a=place.take("max_current_a", number(6.0, 80.0)),
+        ventilation=place.take("ventilation", flag, default=False),
+        controller=_parse_target(place.place("controller")),
+        bus=None if bus is None else place.take("bus", text(100)),
+        locks=place.take("locks", flag, default=False),
+        mirror=mirror,
+        mirror_normally_closed=normally_closed,
+        rcd=_parse_optional_line(place, "rcd", latched=True),
+        emergency_stop=_parse_optional_line(place, "emergency_stop"),
+        led=_parse_optional_line(place, "led"),
     )

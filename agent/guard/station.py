@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from contextlib import ExitStack
 from time import monotonic
+from typing import TYPE_CHECKING
 
 from agent.guard.bus import Bus
 from agent.guard.cycle_values import Kept
@@ -13,6 +15,7 @@ from agent.guard.late import open_power_path
 from agent.guard.log import Log
 from agent.guard.offer import STEADY_HIGH, STEADY_LOW
 from agent.guard.plan import Plan
+from agent.guard.sensing import open_heartbeat, open_shared_inputs
 from agent.guard.wear import EvseWear, WearFile
 from agent.guard.wire import (
     BusAnswer,
@@ -26,6 +29,11 @@ from agent.guard.wire import (
     Withdraw,
 )
 from drivers.api import Lines
+
+if TYPE_CHECKING:
+    from agent.guard.controlled import ControlledEvse
+
+    AnyEvse = Evse | ControlledEvse
 
 LATCH_RETRY_S = 5.0  # a latched fault that could not be written is written again so often; house rule
 
@@ -41,36 +49,43 @@ class Station:
         """
         self._plan = plan
         self._log = log
-        lines: Lines = plan.lines.open()
-        outputs = [EvseOutputs(evse, lines) for evse in plan.evses]
+        lines: Lines | None = plan.lines.open() if plan.uses_lines else None
+        outputs = [] if lines is None else [EvseOutputs(evse, lines) for evse in plan.evses]
+        self._heartbeat = None if lines is None else open_heartbeat(lines, plan)
+        self._shared = None if lines is None else open_shared_inputs(lines, plan)
         self._latch = LatchFile(plan.state_dir)
-        self._latched = self._latch.read(evse.evse_id for evse in plan.evses)
+        self._latched = self._latch.read(plan.evse_ids)
         if self._latch.failure is not None:
             log.error("latch.unreadable", problem=self._latch.failure)
         self._wear = WearFile(plan.state_dir)
         wear = self._wear.read()
         if self._wear.failure is not None:
             log.warning("wear.unreadable", problem=self._wear.failure)
-        self.evses = {
-            evse.evse_id: Evse(
+        self._buses = {name: Bus(name, target) for name, target in plan.buses.items()}
+        self.evses: dict[int, AnyEvse] = {}
+        if plan.controlled:
+            self.evses |= self._open_controlled(plan, lines, wear, now_s=now_s)
+        for evse, claimed in zip(plan.evses, outputs, strict=True):
+            assert lines is not None  # an EVSE of our own has a contactor's line
+            self.evses[evse.evse_id] = Evse(
                 evse,
                 plan,
                 outputs=claimed,
                 lines=lines,
                 power_path=open_power_path(evse.power_path),
                 kept=_kept(evse.evse_id, self._latched, wear.get(evse.evse_id, EvseWear())),
+                shared=self._shared,
                 log=log,
                 now_s=now_s,
             )
-            for evse, claimed in zip(plan.evses, outputs, strict=True)
-        }
         self._scanned = tuple(self.evses.values())
-        self._buses = {name: Bus(name, target) for name, target in plan.buses.items()}
         self._latch_tried_s = 0.0
 
     def scan(self, now_s: float) -> list[Report]:
         """Scan every EVSE; return the reports that are due."""
         reports = []
+        if self._shared is not None:
+            self._shared.read(now_s)
         for evse in self._scanned:
             report = evse.scan(now_s)
             if report is not None:  # whatever must outlive this run shows in a report
@@ -79,6 +94,13 @@ class Station:
         if self._latch.failure is not None and now_s - self._latch_tried_s > LATCH_RETRY_S:
             self._keep_latching(now_s)
         return reports
+
+    def beat(self, now_s: float, *, healthy: bool) -> None:
+        """Let the heartbeat line go on, if there is one; ``healthy``: this scan came and was done in time."""
+        if self._heartbeat is not None:
+            problem = self._heartbeat.step(now_s, healthy=healthy)
+            if problem is not None:
+                self._log.error("heartbeat.lost", problem=str(problem))
 
     def handle(self, message: Message, asker: int, now_s: float) -> Message | None:
         """Do what the holder asks; return the answer, if there is one now."""
@@ -135,8 +157,29 @@ class Station:
             last_acts.callback(self._keep_wear, monotonic(), at_once=True)
             for evse in self._scanned:
                 last_acts.callback(evse.make_safe, signal)
+            for evse in self._scanned:
+                last_acts.callback(evse.begin_safe)  # those whose safety takes a while begin before the others finish
 
-    def _grant(self, permit: Permit, evse: Evse, now_s: float) -> str | None:
+    def _open_controlled(
+        self, plan: Plan, lines: Lines | None, wear: Mapping[int, EvseWear], *, now_s: float
+    ) -> dict[int, AnyEvse]:
+        """Open the EVSEs with bought controllers; their modules load only where there are some."""
+        from agent.guard.controlled import ControlledEvse, open_controller
+
+        return {
+            evse.evse_id: ControlledEvse(
+                evse,
+                plan,
+                controller=open_controller(evse, self._buses),
+                lines=lines,
+                kept=_kept(evse.evse_id, self._latched, wear.get(evse.evse_id, EvseWear())),
+                log=self._log,
+                now_s=now_s,
+            )
+            for evse in plan.controlled
+        }
+
+    def _grant(self, permit: Permit, evse: AnyEvse, now_s: float) -> str | None:
         if permit.plan_id != self._plan.plan_id:
             return f"plan_id {permit.plan_id!r} is not the plan in force, {self._plan.plan_id!r}"
         return evse.cycle.grant(permit, now_s)
@@ -148,7 +191,7 @@ class Station:
             return BusAnswer(request_id=request.request_id, error=error, taken_s=now_s)
         return bus.submit(request, asker=asker)
 
-    def _keep(self, evse: Evse, now_s: float) -> None:
+    def _keep(self, evse: AnyEvse, now_s: float) -> None:
         kept, evse_id = evse.kept, evse.evse_id
         latched = Latched(
             _with(self._latched.welded, evse_id, kept.welded),
@@ -158,7 +201,7 @@ class Station:
             self._latched = latched
             self._latch_tried_s = now_s
             self._latch.begin_latching(latched)
-        if evse.cycle.vehicle.there is False:
+        if evse.cycle.plugged is False:
             self._keep_wear(now_s)
 
     def _keep_wear(self, now_s: float, *, at_once: bool = False) -> None:

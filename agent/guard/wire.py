@@ -82,6 +82,8 @@ class GuardFault(Enum):
     TILTED = "tilted"
     RCD_TEST_FAILED = "rcd_test_failed"  # until the next test that passes
     OVER_TEMPERATURE = "over_temperature"
+    CONTROLLER_DISOBEYS = "controller_disobeys"  # it exceeds its order; latched until the vehicle leaves
+    CONTROLLER_FAULT = "controller_fault"  # it reports a fault of its own that has no other name here
 
 
 class SelfTest(Enum):

@@ -21,8 +21,14 @@ ALWAYS = [
     "vehicle_accepted",
     "locked",
     "pilot_free",
+    "rcm_closed",
+    "ground_present",
+    "door_closed",
+    "upright",
+    "cool",
 ]
 FOR_CLOSING = ["contactor_open", "reclose_over", "vehicle_steady"]
+ALONE = ["rcd_tested"]  # for closing, too; missing while all of ALWAYS are there
 WITH_GRACE = ["guard_running", "phases_ready"]
 GOOD = dict.fromkeys(FLAGS, True) | {"closed": False, "pilot": PilotState.C, "permit_a": 16.0}
 
@@ -33,9 +39,10 @@ def every_situation() -> Iterator[tuple[Permissions, bool, bool]]:
     The flags of ``ALWAYS`` are all there, or one of them is missing: with more missing there are only more reasons
     (the last test walks through every pair). Everything else is enumerated without exception.
     """
-    always = [dict.fromkeys(ALWAYS, True), *(dict.fromkeys(ALWAYS, True) | {name: False} for name in ALWAYS)]
+    held_all = [*ALWAYS, *ALONE]
+    always = [dict.fromkeys(held_all, True), *(dict.fromkeys(held_all, True) | {name: False} for name in held_all)]
     free = ["closed", "ventilation", *FOR_CLOSING, *WITH_GRACE]
-    assert sorted([*ALWAYS, *free]) == sorted(FLAGS)
+    assert sorted([*held_all, *free]) == sorted(FLAGS)
     rest = list(itertools.product(PilotState, (None, 5.9, 16.0), (False, True), (False, True)))
     for held in always:
         for values in itertools.product((False, True), repeat=len(free)):
@@ -60,10 +67,10 @@ def test_a_contactor_closes_only_with_every_permission_there_is() -> None:
         assert given.permit_a is not None
         assert given.permit_a >= 6.0
         assert offer_on
-        assert given.closed or all(getattr(given, name) for name in FOR_CLOSING)
-    assert tried == (1 + len(ALWAYS)) * 2**7 * len(PilotState) * 3 * 2 * 2
+        assert given.closed or all(getattr(given, name) for name in (*FOR_CLOSING, *ALONE))
+    assert tried == (1 + len(ALWAYS) + len(ALONE)) * 2**7 * len(PilotState) * 3 * 2 * 2
     opened, closed, closed_in_grace = 3 * 2, 3 * 2**3, 3 * 2**3 * 2**2 * 3 * 2  # C twice and ventilated D; free flags
-    assert accepted == opened + closed + closed_in_grace
+    assert accepted == opened + (closed + closed_in_grace) * (1 + len(ALONE))
 
 
 def test_with_more_missing_there_are_only_more_reasons() -> None:
@@ -79,7 +86,7 @@ def test_with_more_missing_there_are_only_more_reasons() -> None:
 def test_each_missing_permission_alone_keeps_it_open_and_says_why() -> None:
     assert missing(Permissions(**GOOD), True, False) == ()
     said = set()
-    for name in [*ALWAYS, *FOR_CLOSING, *WITH_GRACE]:
+    for name in [*ALWAYS, *FOR_CLOSING, *ALONE, *WITH_GRACE]:
         reasons = missing(Permissions(**GOOD | {name: False}), True, False)
         assert len(reasons) == 1, name
         said.add(reasons[0])
