@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import Enum
+from typing import Final
 
 from hil.agenda import Agenda
 from hil.pilot_circuit import RESISTANCE_B_OHM, RESISTANCE_C_OHM, RESISTANCE_D_OHM
@@ -28,6 +29,11 @@ class Misbehaviour(Enum):
     NONE = "none"
     IGNORE_DUTY = "ignore_duty"  # draws its own maximum whatever is offered
     IGNORE_STOP = "ignore_stop"  # keeps S2 closed and its current when the offer ends
+    SLEEPY = "sleepy"  # ignores every offer until the pilot was interrupted (state E or F)
+    SIMPLIFIED = "simplified"  # has no S2: shows C from plug-in on, sees no duty cycle and draws up to 10 A
+
+
+SIMPLIFIED_A: Final = 10.0  # IEC 61851-1:2017 Annex A.2.3
 
 
 @dataclass(slots=True, kw_only=True)
@@ -65,6 +71,7 @@ class Car:
         self.drawn_a = 0.0
         self._offer_a = 0.0
         self._powered = False
+        self._woken = False
         self._arrival_soc_pct = settings.soc_pct
 
     @property
@@ -89,6 +96,7 @@ class Car:
     def plug_in(self) -> None:
         """Connect the cable. S2 is open."""
         self.plugged = True
+        self._woken = False
         self._arrival_soc_pct = self.settings.soc_pct
         self._stand_still()
 
@@ -106,8 +114,9 @@ class Car:
         if self.full:
             self.settings.soc_pct = 100.0
 
-    def refresh(self, now_s: float, *, offer_a: float, powered: bool) -> None:
-        """React to the offer that the pilot carries (0: none) and to mains at the plug."""
+    def refresh(self, now_s: float, *, offer_a: float, powered: bool, interrupted: bool = False) -> None:
+        """React to the offer that the pilot carries (0: none), to state E or F (``interrupted``) and to mains."""
+        self._woken = self._woken or interrupted
         self._offer_a = offer_a
         self._powered = powered
         self._refresh_s2(now_s)
@@ -119,6 +128,11 @@ class Car:
             self._agenda.cancel(close)
             self._agenda.cancel(open_)
             self.s2_closed = self.plugged and self.forced in (CarState.C, CarState.D)
+            return
+        if self.misbehaviour is Misbehaviour.SIMPLIFIED:
+            self._agenda.cancel(close)
+            self._agenda.cancel(open_)
+            self.s2_closed = self.plugged
             return
         wanted = self._wants_s2()
         if wanted == self.s2_closed:
@@ -134,6 +148,8 @@ class Car:
             return False
         if self.s2_closed and self.misbehaviour is Misbehaviour.IGNORE_STOP:
             return True
+        if self.misbehaviour is Misbehaviour.SLEEPY and not self._woken:
+            return False
         eager = not self.full and (not self.paused or (self.keep_s2 and self.s2_closed))
         return eager and self._offer_a > 0.0
 
@@ -156,6 +172,8 @@ class Car:
             return 0.0
         if self.misbehaviour is Misbehaviour.IGNORE_DUTY:
             return self.settings.max_current_a
+        if self.misbehaviour is Misbehaviour.SIMPLIFIED:
+            return min(SIMPLIFIED_A, self.settings.max_current_a)
         if self.misbehaviour is Misbehaviour.IGNORE_STOP and (self.paused or self._offer_a <= 0.0):
             return self.drawn_a
         if self.paused:

@@ -134,6 +134,7 @@ def _serve(options: argparse.Namespace) -> int:
         energy_factor=options.energy_factor,
         mirror_closed_at_rest=options.mirror == "nc",
         tethered=options.tethered,
+        second_contactor=options.second_contactor,
     )
 
     def ready(bench: BenchProcess) -> None:
@@ -193,6 +194,7 @@ def _add_serve(commands: Any) -> None:
     serve.add_argument("--energy-factor", type=_number, default=1.0, help="multiplies counted energy, nothing else")
     serve.add_argument("--mirror", choices=("nc", "no"), default="nc", help="mirror contact at rest")
     serve.add_argument("--tethered", action="store_true", help="fixed cable: no proximity contact")
+    serve.add_argument("--second-contactor", action="store_true", help="L2 and L3 have a contactor of their own")
     serve.add_argument(
         "--meter", metavar="PROFILE", help="the meters' profile, a name or a file (default eastron_sdm630)"
     )

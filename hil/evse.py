@@ -21,8 +21,8 @@ from hil.pilot_circuit import (
     pilot_levels,
 )
 
-OUTPUTS: Final = ("contactor", "lock", "led")  # driven by the station
-INPUTS: Final = ("mirror", "lock_feedback", "rcd", "emergency_stop")  # read by the station
+OUTPUTS: Final = ("contactor", "lock", "led", "phase_contactor")  # driven by the station
+INPUTS: Final = ("mirror", "lock_feedback", "rcd", "emergency_stop", "phase_mirror")  # read by the station
 Value = bool | int | float | str | None
 METER_LATE_S: Final = 1.2  # longer than the driver waits for a block
 DISPLAY_ROLLOVER_WH: Final = 1e9  # 999,999.9 kWh: a display of seven digits, where the profile says nothing
@@ -80,6 +80,7 @@ class Evse:
         mains_v: float,
         tethered: bool,
         mirror_closed_at_rest: bool,
+        second_contactor: bool = False,
     ) -> None:
         self.number = number
         self.name = f"evse{number}"
@@ -88,6 +89,8 @@ class Evse:
         self._tethered = tethered
         self._mirror_closed_at_rest = mirror_closed_at_rest
         self.contactor = Contactor(agenda, self.name)
+        self.phase_contactor = Contactor(agenda, f"{self.name}.phases")
+        self._second_contactor = second_contactor
         self.lock = SocketLock(agenda, self.name)
         self.car = Car(agenda, self.name, CarSettings())
         self.generator = Generator()
@@ -113,8 +116,13 @@ class Evse:
     def current_a(self) -> tuple[float, float, float]:
         """Current per phase, A."""
         drawn_a = self.car.drawn_a if self.live else 0.0
-        phases = self.car.settings.phases
+        phases = min(self.car.settings.phases, self.phases)
         return (drawn_a, drawn_a if phases >= 2 else 0.0, drawn_a if phases >= 3 else 0.0)
+
+    @property
+    def phases(self) -> int:
+        """Phases that a closed main contactor connects; a second contactor, where fitted, adds L2 and L3."""
+        return 3 if self.phase_contactor.closed or not self._second_contactor else 1
 
     @property
     def voltage_v(self) -> float:
@@ -165,10 +173,12 @@ class Evse:
         return "C" if self.car.s2_closed else "B"
 
     def set_output(self, line: str, level: bool, now_s: float) -> None:
-        """Take a level that the station drives: ``contactor``, ``lock`` or ``led``."""
+        """Take a level that the station drives, one of ``OUTPUTS``."""
         match line:
             case "contactor":
                 self.contactor.set_coil(level, now_s)
+            case "phase_contactor":
+                self.phase_contactor.set_coil(level, now_s)
             case "lock":
                 self.lock.command(level, now_s)
             case "led":
@@ -186,6 +196,8 @@ class Evse:
             "lock_feedback": self.lock.locked,
             "rcd": self.rcd_tripped,
             "emergency_stop": self.emergency_stop,
+            "phase_contactor": self.phase_contactor.coil,
+            "phase_mirror": self.phase_contactor.closed != self._mirror_closed_at_rest,
         }
 
     def set_meter(self, mode: MeterMode) -> None:
@@ -213,7 +225,7 @@ class Evse:
 
     def refresh(self, now_s: float, factor: float) -> None:
         """Let everything react to everything, keep the ledger, and plan the moment at which the battery is full."""
-        self.car.refresh(now_s, offer_a=self.offer_a, powered=self.live)
+        self.car.refresh(now_s, offer_a=self.offer_a, powered=self.live, interrupted=self._interrupted)
         self._keep_ledger(now_s)
         full = f"{self.name}.full"
         counted_w = self.power_w * factor
@@ -240,6 +252,8 @@ class Evse:
             "coil": self.contactor.coil,
             "load": self.contactor.closed,
             "live": self.live,
+            "phase_coil": self.phase_contactor.coil,
+            "phases": self.phases,
             "mirror": self.contactor.closed != self._mirror_closed_at_rest,
             "lock_command": self.lock.commanded,
             "lock": self.lock.locked,
@@ -283,6 +297,11 @@ class Evse:
                 for e in self.energisings
             ],
         }
+
+    @property
+    def _interrupted(self) -> bool:
+        off = self.generator.mode in (GeneratorMode.STEADY_LOW, GeneratorMode.OFF)
+        return off or self._pilot_to_earth or self.car.forced is CarState.F
 
     @property
     def _pilot_to_earth(self) -> bool:

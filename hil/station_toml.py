@@ -32,6 +32,7 @@ class StationOptions:
         card_hold_off_s: the readers' ``hold_off_s``; ``None``: its default.
         card_absence_s: the readers' ``absence_s``; ``None``: its default.
         variables: presets of OCPP variables, in TOML's spelling of values.
+        evse_extra: lines for every EVSE ("reject_13a = true" ...), with ``{id}`` for its number and ``{{`` for a brace.
         extra: lines by section name ("charging", "authorization" ...), put under that section.
     """
 
@@ -47,6 +48,7 @@ class StationOptions:
     card_hold_off_s: float | None = None
     card_absence_s: float | None = None
     variables: Mapping[str, str] = field(default_factory=dict)
+    evse_extra: str = ""
     extra: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -70,6 +72,7 @@ def station_toml(directory: Path, net_port: int, options: StationOptions) -> str
         text += "\n[variables]\n" + "".join(f'"{name}" = {value}\n' for name, value in options.variables.items())
     for evse in range(1, options.evses + 1):
         text += _EVSE.format(id=evse, max_current_a=options.max_current_a, meter=options.meter)
+        text += "".join(f"{line}\n" for line in options.evse_extra.format(id=evse).splitlines())
     for reader in range(options.readers):
         served = [evse for evse in range(1, options.evses + 1) if (evse - 1) % options.readers == reader]
         text += (

@@ -25,6 +25,7 @@ class WorldSettings:
             voltages and powers stay physical.
         mirror_closed_at_rest: the mirror contact is normally closed (level 1 while the main contacts are open).
         tethered: fixed cable, so no proximity contact.
+        second_contactor: L2 and L3 come through a contactor of their own, behind the main one.
     """
 
     evses: int = 1
@@ -34,6 +35,7 @@ class WorldSettings:
     mains_v: float = 230.0
     mirror_closed_at_rest: bool = True
     tethered: bool = False
+    second_contactor: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,6 +75,7 @@ class World:
                 mains_v=settings.mains_v,
                 tethered=settings.tethered,
                 mirror_closed_at_rest=settings.mirror_closed_at_rest,
+                second_contactor=settings.second_contactor,
             )
             for number in range(1, settings.evses + 1)
         }

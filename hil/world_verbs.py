@@ -246,7 +246,7 @@ def register(verbs: Verbs, settings: WorldSettings, body: WorldVerbs | type[Worl
         ("car_state", "force the pilot state; E and F are faults of the pilot wire", (state, evse)),
         ("draw", "limit what the car draws; it still obeys the offer", (current, phases, evse)),
         ("car", "change the car's properties", car),
-        ("misbehave", "make the car disobey",
+        ("misbehave", "make the car disobey, or be of an odd kind",
          (choice("what", *(m.value for m in Misbehaviour), text="none obeys again"), evse)),
         ("pause", "the car stops drawing and opens S2", (evse, keep_s2)),
         ("resume", "the car wants energy again", (evse,)),

@@ -60,14 +60,16 @@ class Rig:
     def say(self, message: Message) -> Message | None:
         return self.station.handle(message, 0, self.now_s)
 
-    def permit(self, current_a: float = 16.0, *, valid_for_s: float = 30.0, evse_id: int = 1) -> Message | None:
+    def permit(
+        self, current_a: float = 16.0, *, valid_for_s: float = 30.0, evse_id: int = 1, phases: int = 3
+    ) -> Message | None:
         self.permit_id += 1
         return self.say(
             Permit(
                 evse_id=evse_id,
                 permit_id=self.permit_id,
                 max_current_a=current_a,
-                phases=3,
+                phases=phases,
                 valid_for_s=valid_for_s,
                 plan_id=self.plan.plan_id,
             )

@@ -51,10 +51,22 @@ class World:
         self.diode = True
         self.cable_ohm = math.inf
         self.frozen_since_s: float | None = None
+        self.negative_v: float | None = None
         self.power_path_lost = False
         self.generator_lost = False
         self.welded = False
         self.stuck_open = False
+        self.main_closed = False
+        self.mirror_bounces = False
+        self.follow_s = 0.0
+        self.moved_under_load = 0
+        self._coil_seen = (False, 0.0)
+        self._phases_seen = False
+        self.sense = Line()
+        self.phases_welded = False
+        self.phases_stuck_open = False
+        self.phase_coil = Line()
+        self.phase_mirror = Line()
         self.lock_jammed = False
         self.signal: PilotSignal | None = None
         self.signals: list[PilotSignal] = []
@@ -84,14 +96,22 @@ class World:
 
     def settle(self) -> None:
         """Let contactor and lock follow their coils."""
-        closed = self.welded or (bool(self.coil.active) and not self.stuck_open)
-        self.mirror.active = not closed
+        if bool(self.coil.active) is not self._coil_seen[0]:
+            self._coil_seen = (bool(self.coil.active), self.now_s)
+        coil, since_s = self._coil_seen
+        if self.now_s - since_s >= self.follow_s - 1e-9:
+            self.main_closed = coil
+        if self.welded or self.stuck_open:
+            self.main_closed = self.welded
+        self.mirror.active = self.main_closed is self.mirror_bounces
+        self.sense.active = self.main_closed
+        phases = self.phases_welded or (bool(self.phase_coil.active) and not self.phases_stuck_open)
+        if phases is not self._phases_seen and self.main_closed:
+            self.moved_under_load += 1
+        self._phases_seen = phases
+        self.phase_mirror.active = not phases
         if not self.lock_jammed:
             self.lock_switch.active = self.lock.active
-
-    @property
-    def main_closed(self) -> bool:
-        return not self.mirror.active
 
     def set_pilot(self, signal: PilotSignal) -> None:
         if self.power_path_lost or self.generator_lost:
@@ -109,6 +129,8 @@ class World:
             high_v = low_v = -12.0
         elif self.signal is not None and self.signal.mode is PilotMode.PWM:
             low_v = -12.0 if self.diode or self.vehicle == "A" else -high_v
+            if self.negative_v is not None and self.vehicle != "A":
+                low_v = self.negative_v
         return PowerPathReading(high_v=high_v, low_v=low_v, proximity_ohm=self.cable_ohm, taken_s=taken_s)
 
     def close(self) -> None:
@@ -146,6 +168,9 @@ class Board:
             "rcd": world.rcd,
             "emergency_stop": world.emergency_stop,
             "led": world.led,
+            "sense": world.sense,
+            "phase_contactor": world.phase_coil,
+            "phase_mirror": world.phase_mirror,
         }[name]
         return found
 

@@ -231,6 +231,7 @@ def test_the_protocol_page_lists_every_signal_line_and_option() -> None:
         "--energy-factor",
         "--mirror",
         "--tethered",
+        "--second-contactor",
         "--meter",
         "--parent",
         "--set",
