@@ -9,9 +9,10 @@ Source: EVerest everest-core YetiDriver (``yeti.proto``, ``evSerial.cpp``).
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from time import monotonic
-from typing import Final
+from typing import Any, Final
 
 from drivers.api import DriverError, DriverKind, DriverSpec, DriverTimeout, DriverUnavailable, Option
 from drivers.api.controllers import (
@@ -21,11 +22,13 @@ from drivers.api.controllers import (
     ControllerTraits,
     VehicleState,
 )
+from drivers.api.safe import SafeAction, SafeSerial
 from drivers.controllers import mcu_frames as frames
 from drivers.controllers.own_thread import OwnThread, Reopening
 from drivers.controllers.polled import Polled
 from drivers.controllers.serial_port import SerialPort
 
+BAUD: Final = 115200
 KEEP_ALIVE_S: Final = 1.0
 LOST_S: Final = 5.0  # without a keep-alive from the board
 STOP_S: Final = (
@@ -83,7 +86,7 @@ class EverestMcu(Polled[Reopening]):
         self._kept_s = 0.0
         self._stop_s: float | None = None
         self._received = b""
-        self._line = Reopening(port, baud=115200)
+        self._line = Reopening(port, baud=BAUD)
         self._thread = OwnThread(f"everest mcu {port}", lambda: self.turn(self._line))
         self._wake = self._thread.wake
 
@@ -237,6 +240,13 @@ def open_controller(*, port: str, model: str, lock: bool) -> EverestMcu:
     return EverestMcu(port=port, board=BOARDS[model])
 
 
+def _safe(options: Mapping[str, Any]) -> list[SafeAction]:
+    """Return what ends the offer and takes the permission to close back."""
+    board = BOARDS[options["model"]]
+    messages = (frames.field(board.set_duty, DUTY_X1), frames.field(board.set_power_on, 0))
+    return [SafeSerial(port=options["port"], baud=BAUD, frames=tuple(frames.to_frame(each) for each in messages))]
+
+
 SPEC = DriverSpec(
     name="everest-mcu",
     kind=DriverKind.CONTROLLER,
@@ -246,5 +256,6 @@ SPEC = DriverSpec(
         Option(name="model", type=str, default="yeti", choices=tuple(BOARDS), help="the board"),
         Option(name="lock", type=bool, default=False, help="the board drives a socket's lock"),
     ),
+    safe=_safe,
     summary="Yeti and relatives of the EVerest family on a serial port (unverified)",
 )

@@ -7,9 +7,9 @@ The controller has no communication watchdog that anybody knows of: what was wri
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from time import monotonic
-from typing import Final
+from typing import Any, Final
 
 from drivers.api import DriverKind, DriverRejected, DriverSpec, Option
 from drivers.api.controllers import (
@@ -21,6 +21,7 @@ from drivers.api.controllers import (
     SharedBus,
     VehicleState,
 )
+from drivers.api.safe import SafeAction
 from drivers.controllers.modbus_frames import READ_HOLDING
 from drivers.controllers.polled import Polled, whole_steps
 
@@ -138,6 +139,15 @@ def open_controller(*, bus: SharedBus, unit: int, poll_s: float, boot_current_a:
     return EvseDin(bus=bus, unit=unit, poll_s=poll_s, boot_current_a=boot_current_a)
 
 
+def _safe(options: Mapping[str, Any]) -> list[SafeAction]:
+    """Return what writes 0 A and turns off. ``options`` are the driver's and the bus's."""
+    from drivers.controllers.modbus_frames import write_register
+    from drivers.controllers.safe_frames import to_bus
+
+    zero = write_register(SET_CURRENT, 0, several=True)
+    return [to_bus(options, options["unit"], [zero, write_register(COMMAND, _TURN_OFF, several=True)])]
+
+
 SPEC = DriverSpec(
     name="evse-din",
     kind=DriverKind.CONTROLLER,
@@ -158,5 +168,6 @@ SPEC = DriverSpec(
             help="what it shall offer by itself after power-on (register 2000, written where it differs); -1: as it is",
         ),
     ),
+    safe=_safe,
     summary="EVSE-DIN, EVSE-WB, SimpleEVSE on Modbus RTU",
 )

@@ -7,8 +7,9 @@ longer hears us falls back to 6 A; that is no stop, and so "no current" is writt
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from time import monotonic
-from typing import Final
+from typing import Any, Final
 
 from drivers.api import (
     DriverKind,
@@ -20,6 +21,7 @@ from drivers.api import (
     Option,
 )
 from drivers.api.controllers import ControllerOrder, ControllerReading, ControllerTraits
+from drivers.api.safe import SafeAction, SafeSerial
 from drivers.controllers import rapi
 from drivers.controllers.own_thread import OwnThread, Reopening
 from drivers.controllers.polled import Polled, whole_steps
@@ -182,6 +184,11 @@ def open_controller(*, port: str, baud: int, poll_s: float, heartbeat_s: int) ->
     return OpenEvse(port=port, baud=baud, poll_s=poll_s, heartbeat_s=heartbeat_s)
 
 
+def _safe(options: Mapping[str, Any]) -> list[SafeAction]:
+    """Return what puts it to sleep; without a sequence id every firmware takes it."""
+    return [SafeSerial(port=options["port"], baud=options["baud"], frames=(rapi.command("$FS", None),))]
+
+
 SPEC = DriverSpec(
     name="openevse",
     kind=DriverKind.CONTROLLER,
@@ -202,5 +209,6 @@ SPEC = DriverSpec(
             help="the controller falls back to 6 A when it hears nothing for so long; 0 switches that off",
         ),
     ),
+    safe=_safe,
     summary="OpenEVSE over RAPI on a serial port",
 )

@@ -20,6 +20,7 @@ from drivers.api.controllers import (
     SharedBus,
     VehicleState,
 )
+from drivers.api.safe import SafeAction
 from drivers.controllers.modbus_frames import READ_COILS, READ_HOLDING, READ_INPUT
 from drivers.controllers.phoenix_models import MODELS, Model
 from drivers.controllers.polled import Polled, whole_steps
@@ -117,7 +118,7 @@ class Phoenix(Polled[RegisterLine]):
         if model.errors is None:
             return ()
         bits = self._one(line, model.errors)
-        return tuple(dict.fromkeys(fault for bit, fault in model.faults.items() if bits >> bit & 1))
+        return tuple(dict.fromkeys(fault for bit, fault in model.faults if bits >> bit & 1))
 
     def _one(self, line: RegisterLine, address: int) -> int:
         return line.read_registers(self._unit, self._function, address + self._offset, 1)[0]
@@ -156,6 +157,20 @@ def _check(options: Mapping[str, Any]) -> list[OptionProblem]:
     return []
 
 
+def _safe(options: Mapping[str, Any]) -> list[SafeAction]:
+    """Return what takes the enable bit back. ``options`` are the driver's and the bus's."""
+    from drivers.controllers import modbus_frames as frames
+    from drivers.controllers.safe_frames import to_bus
+
+    model = MODELS[options["model"]]
+    address = model.enable + model.stride * options["connector"]
+    if model.enable_is_register:
+        request = frames.write_register(address, 0, several=True)
+    else:
+        request = frames.write_coil(address, False)
+    return [to_bus(options, options.get("unit", model.unit), [request])]
+
+
 SPEC = DriverSpec(
     name="phoenix",
     kind=DriverKind.CONTROLLER,
@@ -176,4 +191,5 @@ SPEC = DriverSpec(
     ),
     summary="Phoenix Contact EM-CP-PP-ETH, EV-CC-AC1, CHARX control",
     check=_check,
+    safe=_safe,
 )

@@ -14,31 +14,27 @@ from typing import Final
 from drivers.api.controllers import ControllerFault
 from drivers.controllers.modbus_frames import READ_HOLDING, READ_INPUT
 
-FAULTS_BASIC: Final = MappingProxyType(
-    {
-        2: ControllerFault.PROXIMITY,  # 13 A cable rejected
-        3: ControllerFault.PROXIMITY,  # invalid PP value
-        4: ControllerFault.PILOT,  # invalid CP value
-        6: ControllerFault.LOCK,
-        7: ControllerFault.LOCK,  # unlocking
-        8: ControllerFault.LOCK,  # no locking detection while locked
-        11: ControllerFault.VENTILATION,  # state D, vehicle rejected
-        12: ControllerFault.CONTACTOR_WELDED,
-        13: ControllerFault.DIODE,
-        15: ControllerFault.RCD,
-    }
+FAULTS_BASIC: Final = (
+    (2, ControllerFault.PROXIMITY),  # 13 A cable rejected
+    (3, ControllerFault.PROXIMITY),  # invalid PP value
+    (4, ControllerFault.PILOT),  # invalid CP value
+    (6, ControllerFault.LOCK),
+    (7, ControllerFault.LOCK),  # unlocking
+    (8, ControllerFault.LOCK),  # no locking detection while locked
+    (11, ControllerFault.VENTILATION),  # state D, vehicle rejected
+    (12, ControllerFault.CONTACTOR_WELDED),
+    (13, ControllerFault.DIODE),
+    (15, ControllerFault.RCD),
 )
-FAULTS_EM: Final = MappingProxyType(
-    {
-        0: ControllerFault.PROXIMITY,  # 13 A or 20 A cable rejected
-        1: ControllerFault.PROXIMITY,  # 13 A cable rejected
-        2: ControllerFault.PROXIMITY,  # invalid PP value
-        3: ControllerFault.PILOT,  # invalid CP value
-        5: ControllerFault.LOCK,
-        6: ControllerFault.LOCK,  # unlocking
-        7: ControllerFault.LOCK,  # no locking detection while locked
-        8: ControllerFault.OVER_CURRENT,
-    }
+FAULTS_EM: Final = (
+    (0, ControllerFault.PROXIMITY),  # 13 A or 20 A cable rejected
+    (1, ControllerFault.PROXIMITY),  # 13 A cable rejected
+    (2, ControllerFault.PROXIMITY),  # invalid PP value
+    (3, ControllerFault.PILOT),  # invalid CP value
+    (5, ControllerFault.LOCK),
+    (6, ControllerFault.LOCK),  # unlocking
+    (7, ControllerFault.LOCK),  # no locking detection while locked
+    (8, ControllerFault.OVER_CURRENT),
 )
 
 
@@ -62,7 +58,7 @@ class Model:
         enable: coil that enables charging, or a holding register (0/1) where ``enable_is_register``.
         current: holding register with the maximum current, A. Written before charging is enabled.
         duty, duty_current: what the pilot signals, % and A; ``None``: not reported, the read-back order stands for it.
-        cable: register with the cable's rating, A. errors: register with the error bits; ``faults`` names them.
+        cable: register with the cable's rating, A. errors: register with the error bits; ``faults`` names them by bit.
         stride: added to every address, times the controller's number (several controllers behind one address).
         must: settings without which it does not obey.
     """
@@ -79,7 +75,7 @@ class Model:
     duty_current: int | None = None
     cable: int | None = None
     errors: int | None = None
-    faults: MappingProxyType[int, ControllerFault] = MappingProxyType({})
+    faults: tuple[tuple[int, ControllerFault], ...] = ()
     most_a: int = 63
     stride: int = 0
     must: tuple[Must, ...] = ()

@@ -1,0 +1,222 @@
+"""A controlled EVSE around its cycle: take the snapshot, read our own lines, judge, pass the order on.
+
+The controller's thread does the talking; nothing here waits, except when the guard ends: then "no current" is written.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+from agent.guard.bus import Bus
+from agent.guard.controlled_cycle import ControlledCycle, ControlledInputs, ControlledSettings
+from agent.guard.cycle_values import Kept
+from agent.guard.log import Log
+from agent.guard.plan import ControlledPlan, LinePlan, Plan, PlanError, Target
+from agent.guard.timings import MAX_AGE_SCANS, QUIET_REPORT_S, REPORT_S
+from agent.guard.wire import ContactorState, GuardFault, PilotState, Report
+from drivers.api import DriverError, DriverTimeout, InputLine, Lines, OutputLine, PilotMode, PilotSignal
+from drivers.api.controllers import NO_OFFER, STOP_AT_ONCE, Controller
+
+SETTLE_S: Final = (
+    2.5  # for the last order to reach the controller when the guard ends; a TCP connection takes up to 2 s
+)
+BLINK_S: Final = {"slow": 1.0, "fast": 0.25}  # period of the status LED; house rule
+_HIGH: Final = PilotSignal(mode=PilotMode.STEADY_HIGH)
+
+
+def open_controller(plan: ControlledPlan, buses: Mapping[str, Bus]) -> Controller:
+    """Open the controller of ``plan``; its device may be away. Raises ``PlanError``."""
+    options = dict(plan.controller.options)
+    if plan.bus is not None:
+        bus = buses.get(plan.bus)
+        if bus is None:
+            raise PlanError(f"EVSE {plan.evse_id}: bus {plan.bus!r} is not one of {sorted(buses)}")
+        options["bus"] = bus
+    controller: Controller = Target(target=plan.controller.target, options=options).open()
+    return controller
+
+
+class ControlledEvse:
+    """One EVSE with a bought controller."""
+
+    def __init__(
+        self,
+        plan: ControlledPlan,
+        station: Plan,
+        *,
+        controller: Controller,
+        lines: Lines | None,
+        kept: Kept,
+        log: Log,
+        now_s: float,
+    ) -> None:
+        """Take the controller over: "no current" is its order from here on. Claims the EVSE's own lines.
+
+        Raises:
+            DriverError: a line cannot be claimed.
+        """
+        self.evse_id = plan.evse_id
+        self.inputs = ControlledInputs()
+        self.cycle = ControlledCycle(
+            _settings(plan, station), controller.traits, welded=kept.welded, locks=plan.locks, now_s=now_s
+        )
+        self._kept = kept
+        self._controller = controller
+        self._max_age_s = station.scan_s * MAX_AGE_SCANS
+        self._log = log
+        self._sent = NO_OFFER
+        self._mirror_open_when_active = plan.mirror_normally_closed
+        self._mirror = _claim_input(lines, plan.mirror)
+        self._rcd = _claim_input(lines, plan.rcd)
+        self._emergency_stop = _claim_input(lines, plan.emergency_stop)
+        self._led: OutputLine | None = None
+        if plan.led is not None and lines is not None:
+            self._led = lines.output(plan.led.line, active_high=plan.led.active_high, initial=False)
+        self._pattern = "off"
+        self._lit = False
+        self._shown: tuple[object, ...] = ()
+        self._told = _Told(plan.evse_id, log)
+        self._seq = 0
+        self._reported_s = -REPORT_S
+
+    @property
+    def kept(self) -> Kept:
+        """Return what must outlive this run. Openings under load and times are the controller's to know."""
+        kept, cycle = self._kept, self.cycle
+        return kept._replace(welded=cycle.welded, wear=kept.wear._replace(closings=kept.wear.closings + cycle.closings))
+
+    def show(self, pattern: str) -> None:
+        """Let the status LED show ``pattern``: off, on, slow or fast."""
+        self._pattern = pattern
+
+    def scan(self, now_s: float) -> Report | None:
+        """Read, judge, order; return a report when something changed or the last one is a second old."""
+        cycle = self.cycle
+        self._read(now_s)
+        judged = cycle.scan(self.inputs, now_s)
+        if cycle.order is not self._sent:
+            self._sent = cycle.order
+            self._controller.command(cycle.order)
+        if self._led is not None:
+            self._blink(self._led, now_s)
+        quiet = cycle.permit is None and cycle.contactor is ContactorState.OPEN
+        due = now_s - self._reported_s >= (QUIET_REPORT_S if quiet else REPORT_S)
+        if not judged and not due:
+            return None
+        shown = cycle.shown()
+        if shown == self._shown and not due:
+            return None
+        if shown != self._shown:
+            self._told.compare(cycle, self._controller)
+        self._shown = shown
+        self._reported_s = now_s
+        self._seq += 1
+        return cycle.report(seq=self._seq, now_s=now_s, closings_total=self.kept.wear.closings)
+
+    def make_safe(self, signal: PilotSignal = _HIGH) -> None:
+        """Order "no current" and wait until the controller has it. ``signal`` is for EVSEs whose pilot is ours.
+
+        Raises:
+            DriverTimeout: the controller could not be reached in time; what it holds now is unknown.
+        """
+        carrying = self.cycle.pilot is not PilotState.A
+        self._controller.command(STOP_AT_ONCE if carrying else NO_OFFER)
+        if not self._controller.settle(SETTLE_S):
+            trouble = self._controller.trouble or "no answer"
+            raise DriverTimeout(f"EVSE {self.evse_id}: the controller did not take 'no current': {trouble}")
+
+    def begin_safe(self) -> None:
+        """Order "no current" without waiting, so that several controllers are told side by side."""
+        self._controller.command(STOP_AT_ONCE if self.cycle.pilot is not PilotState.A else NO_OFFER)
+
+    def close(self) -> None:
+        """Release the controller. Its order stays."""
+        self._controller.close()
+
+    def _read(self, now_s: float) -> None:
+        inputs = self.inputs
+        inputs.reading = self._controller.read()
+        if self._mirror is not None:
+            level = self._level(self._mirror, now_s)
+            inputs.main_closed = None if level is None else level is not self._mirror_open_when_active
+        if self._rcd is not None:
+            inputs.rcd_tripped = self._level(self._rcd, now_s, pulses=True)
+        if self._emergency_stop is not None:
+            inputs.emergency_stop = self._level(self._emergency_stop, now_s, pulses=True)
+
+    def _level(self, line: InputLine, now_s: float, *, pulses: bool = False) -> bool | None:
+        """Return the level, ``None`` when unknown or too old; with ``pulses`` a past pulse counts as active."""
+        try:
+            if pulses and line.take_pulse():
+                return True
+            if line.age_s(now_s) > self._max_age_s:
+                return None
+            return line.read()
+        except DriverError:
+            return None
+
+    def _blink(self, led: OutputLine, now_s: float) -> None:
+        period_s = BLINK_S.get(self._pattern)
+        lit = self._pattern == "on" if period_s is None else now_s % period_s < period_s / 2
+        if lit is not self._lit:
+            self._lit = lit
+            try:
+                led.write(lit)
+            except DriverError as problem:
+                self._led = None
+                self._log.warning("led.lost", evse_id=self.evse_id, problem=str(problem))
+
+
+class _Told:
+    """Says in the log what changed, once per change."""
+
+    def __init__(self, evse_id: int, log: Log) -> None:
+        self._evse_id = evse_id
+        self._log = log
+        self._before: tuple[object, ...] = (None, None, None, None)
+        self._faults: tuple[GuardFault, ...] = ()
+        self._firmware: str | None = None
+
+    def compare(self, cycle: ControlledCycle, controller: Controller) -> None:
+        log, evse_id = self._log, self._evse_id
+        now = (cycle.pilot, cycle.offer_a, cycle.order.current_a, cycle.contactor)
+        before, self._before = self._before, now
+        if now[0] is not before[0]:
+            log.info("pilot.changed", evse_id=evse_id, state=cycle.pilot.value)
+        if now[1] != before[1]:
+            log.info("offer.changed", evse_id=evse_id, offer_a=now[1])
+        if now[2] != before[2]:
+            log.info("order.changed", evse_id=evse_id, order_a=now[2])
+        if now[3] is not before[3]:
+            log.info(f"contactor.{cycle.contactor.value}", evse_id=evse_id, reason=cycle.open_reason.value)
+        reading = controller.read()
+        if reading is not None and reading.firmware is not None and reading.firmware != self._firmware:
+            self._firmware = reading.firmware
+            log.info("controller.found", evse_id=evse_id, firmware=reading.firmware)
+        for fault in cycle.faults:
+            if fault not in self._faults:
+                why = controller.trouble if fault is GuardFault.POWER_PATH_LOST else None
+                log.warning("fault.raised", evse_id=evse_id, fault=fault.value, problem=why)
+        for fault in self._faults:
+            if fault not in cycle.faults:
+                log.info("fault.cleared", evse_id=evse_id, fault=fault.value)
+        self._faults = cycle.faults
+
+
+def _claim_input(lines: Lines | None, plan: LinePlan | None) -> InputLine | None:
+    if plan is None or lines is None:
+        return None
+    return lines.input(plan.line, active_high=plan.active_high, pull=plan.pull)
+
+
+def _settings(plan: ControlledPlan, station: Plan) -> ControlledSettings:
+    return ControlledSettings(
+        evse_id=plan.evse_id,
+        phases=plan.phases,
+        max_current_a=plan.max_current_a,
+        ventilation=plan.ventilation,
+        has_mirror=plan.mirror is not None,
+        min_reclose_s=station.min_reclose_s,
+        permit_max_s=station.permit_max_s,
+    )
