@@ -22,12 +22,13 @@ from agent.boot_note import DIALLING, BootNote, boot_reason, read_note, write_no
 from agent.clock import Clock
 from agent.errors import StoreError
 from agent.log import Condition, get_logger
-from agent.model.commands import ResetKind, TriggerKind
+from agent.model.commands import ResetKind, TriggerKind, VariableRef
 from agent.model.effects import Effect
 from agent.model.evse import EvseView
 from agent.model.faults import FaultCode
 from agent.model.ids import IdTokenKind
 from agent.model.inputs import FaultChanged, Input, SampleAsked, VariablesChanged
+from agent.model.measurands import LISTS, names_of
 from agent.model.standard_variables import STANDARD_VARIABLES
 from agent.model.variables import StoredValue, VariableBook
 from agent.ocpp.backoff import BackOff
@@ -259,7 +260,18 @@ class Application:
             changed=self._variables_changed,
             running=self._running,
             report=self._csms.report,
+            before_set=self._offer_measurands,
         )
+
+    def _offer_measurands(self) -> None:
+        """Let only those measurands be asked for that the station's parts provide, once these are known."""
+        provided = self._station.provided()
+        if provided is None:
+            return
+        for component, variable in LISTS:
+            definition = self._book.definition(VariableRef(component=component, variable=variable))
+            phased = definition is not None and any(name.endswith(".L1") for name in definition.options)
+            self._book.offer(component, variable, names_of(provided, with_phases=phased))
 
     def _deliver(self, item: Input) -> None:
         if self._core is None:
@@ -382,7 +394,14 @@ class Application:
             clock=self._clock,
             book=self._book,
         )
-        return {"status": reports.status, "queue": reports.queue, "why": reports.why}
+        return {"status": reports.status, "queue": reports.queue, "why": reports.why, **self._token_replies()}
+
+    def _token_replies(self) -> Mapping[str, Reply]:
+        from agent.runtime.token_reports import TokenReports
+
+        assert self._core is not None  # the door is widened after the core stands
+        reports = TokenReports(station=self._station, clock=self._clock, order=self._core.order)
+        return {"auth": reports.auth, "cards": reports.cards}
 
     def _start_devices(self) -> None:
         """Start the meters' and readers' tasks; their drivers load in them."""
@@ -428,6 +447,10 @@ class Application:
         return open_meters
 
     async def _open_bus(self, bus: BusSettings) -> RegisterBus:
+        if bus.name in self._settings.guard_buses:  # a controller is on it, and goes first
+            from agent.runtime.guard_bus import GuardBus
+
+            return GuardBus(self._guard, bus.name)
         from drivers.meter.bus import SerialBus, TcpBus
 
         if isinstance(bus, SerialBusSettings):

@@ -95,7 +95,15 @@ def _parser() -> argparse.ArgumentParser:
             command.add_argument("--limit", type=_count, default=100, metavar="N", help="at most so many (default 100)")
         if name == "why":
             command.add_argument("evse", type=_count, nargs="?", help="only this EVSE")
+    from agent.console.token_verbs import Surroundings, add_verbs
+
+    add_verbs(add, Surroundings(socket=_socket_of, config=config))
     return parser
+
+
+def _socket_of(config: Path) -> Path | None:
+    settings = _settings(config)
+    return None if settings is None else _socket(settings)
 
 
 def _count(text: str) -> int:
@@ -170,10 +178,14 @@ def _plan_is_fresh(plan: Path, config: Path) -> bool:
     try:
         made_of = json.loads(plan.read_bytes())
         now = hashlib.sha256(config.read_bytes()).hexdigest()
-    except (OSError, ValueError):
+        if not isinstance(made_of, dict):
+            return False
+        board = made_of.get("board_file")
+        board_now = hashlib.sha256(Path(board).read_bytes()).hexdigest() if board else ""
+    except (OSError, ValueError, TypeError):
         return False
     return (
-        isinstance(made_of, dict)
+        board_now == made_of.get("board_sha256")
         and made_of.get("station_sha256") == now
         and made_of.get("station_file") == str(config.absolute())
         and made_of.get("made_by") == __version__
@@ -238,8 +250,9 @@ def _check(options: argparse.Namespace) -> int:
 
 def _summary(settings: Settings) -> str:
     evses = ", ".join(f"EVSE {each.id} {each.phases} x {each.max_current_a:g} A" for each in settings.evses)
+    board = f" on {settings.board.title}" if settings.board is not None else ""
     return (
-        f"Station {settings.station.id}: {evses}; {len(settings.readers)} card reader(s); "
+        f"Station {settings.station.id}{board}: {evses}; {len(settings.readers)} card reader(s); "
         f"OCPP {settings.csms.version.value} to {settings.csms.url}"
     )
 

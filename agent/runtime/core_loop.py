@@ -41,6 +41,7 @@ from agent.model.facts import TransactionStarted
 from agent.model.faults import FaultCode
 from agent.model.ids import IdToken
 from agent.model.inputs import CommandReceived, FaultChanged, Input, TimePassed
+from agent.model.local_list import ListStatus, LocalListOutcome
 from agent.runtime.guard_link import PermitEffect
 
 STORE_RETRY_S: Final = 2.0  # pause between attempts to write what a failing store refused
@@ -120,6 +121,8 @@ class CoreLoop:
         self._csms = csms
         self._inbox: asyncio.Queue[Input] = asyncio.Queue(INBOX_LIMIT)
         self._backlog: list[Durable] = []
+        self._orders: dict[int, asyncio.Future[AnyOutcome]] = {}  # of the console, by negative ids
+        self._last_order = 0
         self._anchor_s: float | None = None
         self._retry_at_s: float | None = None
         self._log = get_logger("core")
@@ -131,6 +134,14 @@ class CoreLoop:
             self._inbox.put_nowait(item)
         except asyncio.QueueFull:
             self._log.error("inbox.overflowed", dropped=type(item).__name__, limit=INBOX_LIMIT)
+
+    def order(self, command: Command) -> asyncio.Future[AnyOutcome]:
+        """Hand over a command of the console; its outcome comes in the future, after what it changed is durable."""
+        self._last_order -= 1
+        waiting: asyncio.Future[AnyOutcome] = asyncio.get_running_loop().create_future()
+        self._orders[self._last_order] = waiting
+        self.deliver(CommandReceived(command_id=self._last_order, command=command))
+        return waiting
 
     async def restore(self, effects: Sequence[Effect]) -> None:
         """Perform what ``Station.restore`` wants, before any input."""
@@ -217,7 +228,12 @@ class CoreLoop:
                 return
 
     def _answer(self, command_id: int, outcome: AnyOutcome) -> None:
-        self._csms.outcome(command_id, outcome)
+        if command_id >= 0:
+            self._csms.outcome(command_id, outcome)
+            return
+        waiting = self._orders.pop(command_id, None)
+        if waiting is not None and not waiting.done():  # who asked may have given up
+            waiting.set_result(outcome)
 
     async def _commit(self, durables: Sequence[Durable]) -> bool:
         anchor_s = self._clock.new_anchor() or self._anchor_s
@@ -250,6 +266,8 @@ class CoreLoop:
 
 def _refusal(outcome: AnyOutcome) -> AnyOutcome:
     """Return what a command is told when what it changed could not be made durable."""
+    if isinstance(outcome, LocalListOutcome) and outcome.status is ListStatus.ACCEPTED:
+        return LocalListOutcome(status=ListStatus.FAILED, why="the store cannot keep it")
     if isinstance(outcome, Outcome) and outcome.answered in (Answered.ACCEPTED, Answered.SCHEDULED):
         return Outcome(answered=Answered.REJECTED, why="the store cannot keep it")
     return outcome

@@ -54,6 +54,7 @@ class CommandDesk:
         changed: called with the rows after values changed and are durable.
         running: returns the ids (ours and the CSMS's) of running transactions.
         report: sends the parts of a report after its command was answered.
+        before_set: brings what may be set up to date with the station's parts.
     """
 
     def __init__(
@@ -64,12 +65,14 @@ class CommandDesk:
         changed: Callable[[Sequence[StoredValue]], None],
         running: Callable[[], frozenset[str]],
         report: Callable[[int, Sequence[VariableEntry]], None],
+        before_set: Callable[[], None] = lambda: None,
     ) -> None:
         self._book = book
         self._store = store
         self._changed = changed
         self._running = running
         self._report = report
+        self._before_set = before_set
         self._log = get_logger("desk")
 
     def takes(self, command: Command) -> bool:
@@ -96,6 +99,7 @@ class CommandDesk:
                 return Outcome(answered=Answered.NOT_SUPPORTED)
 
     async def _set(self, command: SetVariables) -> VariablesOutcome:
+        self._before_set()
         results = [self._book.check(ref, attribute, text) for ref, attribute, text in command.assignments]
         rows: dict[str, StoredValue] = {}
         for result in results:
