@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from typing import Final
 from urllib.parse import urlsplit
 
+from agent.settings.across_controllers import check_controllers
 from agent.settings.key_lines import KeyPath
 from agent.settings.reading import Clean, Reading, key_text
 from agent.settings.station import DriverSettings
@@ -25,6 +26,7 @@ def check_across(clean: Clean, reading: Reading) -> None:
     _check_csms(clean.get("csms", {}), reading)
     _check_evses(clean.get("evse", []), reading)
     _check_lines(clean.get("evse", []), reading)
+    check_controllers(clean, reading)
     _check_buses(clean, reading)
     _check_ports(clean, reading)
     _check_devices(clean, reading)
@@ -171,7 +173,7 @@ def _check_devices(clean: Clean, reading: Reading) -> None:
     """Refuse one device that is given for two places: two vehicles would share a pilot or a meter."""
     places: list[tuple[KeyPath, Clean]] = []
     for index, evse in enumerate(clean.get("evse", [])):
-        places += [(("evse", index, role), evse[role]) for role in ("pilot", "meter") if role in evse]
+        places += [(("evse", index, role), evse[role]) for role in ("pilot", "controller", "meter") if role in evse]
     places += [(("reader", index), reader) for index, reader in enumerate(clean.get("reader", []))]
     seen: list[tuple[DriverSettings, KeyPath]] = []
     for path, table in places:

@@ -10,8 +10,11 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Final, Protocol, runtime_checkable
 
+import msgspec
+
 from agent.model.station import OnMeterLoss, OnPowerLoss
 from agent.settings.across import check_across
+from agent.settings.board import BOARD, check_board, lay_over, take_board
 from agent.settings.identity import identity_digest, merge_identity
 from agent.settings.key_lines import KeyPath, key_lines
 from agent.settings.problems import Problem, SettingsError
@@ -20,6 +23,7 @@ from agent.settings.station import (
     AuthorizationSettings,
     BusSettings,
     ChargingSettings,
+    ControllerSettings,
     CsmsSettings,
     DriverSettings,
     EvseSettings,
@@ -64,12 +68,15 @@ _HINTS: Final = {
 }
 
 
-def parse_station(text: bytes, file: Path, *, check_variable: CheckVariable | None = None) -> Settings:
+def parse_station(
+    text: bytes, file: Path, *, check_variable: CheckVariable | None = None, board_copy: bytes | None = None
+) -> Settings:
     """Return what the station file with the bytes ``text`` says.
 
     Args:
         file: its path, for problems and as the start of relative paths; it is not read.
         check_variable: knows the names of the OCPP variables; without it any name passes.
+        board_copy: the bytes of its board file, instead of that file.
 
     Raises:
         SettingsError: with every problem that was found.
@@ -79,6 +86,9 @@ def parse_station(text: bytes, file: Path, *, check_variable: CheckVariable | No
     absolute = file.absolute()
     reading = Reading(file=str(file), base=absolute.parent, lines=key_lines(source))
     clean: Clean = {}
+    board = take_board(document, reading, absolute.parent, board_copy)
+    if board is not None:
+        document = lay_over(document, board, reading)
     if isinstance(document.get("station"), dict):
         document["station"] = merge_identity(document["station"], reading, absolute.parent)
     for table in TABLES:
@@ -89,13 +99,16 @@ def parse_station(text: bytes, file: Path, *, check_variable: CheckVariable | No
             reading.refuse((), f"has no {table.name.join(brackets)}: {table.help}")
         else:
             clean[table.name] = [] if table.repeated else reading.read(table, {}, (table.name,))
-    known = [*(table.name for table in TABLES), VARIABLES]
+    known = [*(table.name for table in TABLES), VARIABLES, BOARD]
     reading.refuse_unknown([name for name in document if name not in known], (), known)
     variables = _variables(document.get(VARIABLES, {}), reading, check_variable)
     check_across(clean, reading)
+    if board is not None:
+        check_board(document, clean, board, reading)
     if reading.problems:
         raise SettingsError(sorted(reading.problems, key=lambda each: each.line or 0))
-    return _settings(clean, absolute, hashlib.sha256(text).hexdigest(), variables)
+    settings = _settings(clean, absolute, hashlib.sha256(text).hexdigest(), variables)
+    return settings if board is None else msgspec.structs.replace(settings, board=board.note())
 
 
 def _decode(text: bytes, file: Path) -> str:
@@ -237,8 +250,9 @@ def _evse(clean: Clean) -> EvseSettings:
     plain += ("reject_13a", "wake_up", "phase_switching", "phase_wait_s", "phase_interval_s")
     return EvseSettings(
         **{name: clean[name] for name in plain},
-        pilot=clean["pilot"]["driver"],
-        contactor=LineSettings(**clean["contactor"]),
+        pilot=clean["pilot"]["driver"] if "pilot" in clean else None,
+        contactor=_line(clean.get("contactor")),
+        controller=_controller(clean["controller"]["driver"]) if "controller" in clean else None,
         mirror=_mirror(clean.get("mirror")),
         phase_contactor=_line(clean.get("phase_contactor")),
         phase_mirror=_mirror(clean.get("phase_mirror")),
@@ -258,6 +272,14 @@ def _line(clean: Clean | None) -> LineSettings | None:
 
 def _mirror(clean: Clean | None) -> MirrorSettings | None:
     return None if clean is None else MirrorSettings(**{**clean, "kind": MirrorKind(clean["kind"])})
+
+
+def _controller(driver: DriverSettings) -> ControllerSettings:
+    options = {name: value for name, value in driver.options.items() if name != "bus"}
+    return ControllerSettings(
+        driver=DriverSettings(kind=driver.kind, driver=driver.driver, target=driver.target, options=options),
+        bus=driver.options.get("bus"),
+    )
 
 
 def _meter(driver: DriverSettings) -> MeterSettings:

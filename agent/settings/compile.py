@@ -20,9 +20,20 @@ from agent.settings.build import CheckVariable
 from agent.settings.last_good import EXIT_CODE, load_station
 from agent.settings.loaded import Loaded, Origin
 from agent.settings.problems import SettingsError
-from agent.settings.station import DriverSettings, EvseSettings, LineSettings, LockSettings, MirrorSettings, Settings
+from agent.settings.station import (
+    BusSettings,
+    ControllerSettings,
+    DriverSettings,
+    EvseSettings,
+    LineSettings,
+    LockSettings,
+    MirrorSettings,
+    SerialBusSettings,
+    Settings,
+)
 
 PLAN_VERSION: Final = 1
+_LINES: Final = "drivers.controllers.modbus_line"  # what a guard uses for a bus that a controller is on
 _CANNOT_WRITE: Final = 73  # EX_CANTCREAT of <sysexits.h>
 
 
@@ -43,7 +54,8 @@ def plan_of(settings: Settings) -> dict[str, Any]:
         "stop_grace_s": settings.guard.stop_grace_s,
         "realtime": settings.guard.realtime,
         "lines": _driver(settings.lines),
-        "evses": [_evse(each) for each in settings.evses],
+        "evses": [_evse(each) for each in settings.evses if each.controller is None],
+        **_controlled(settings),
     }
     content = json.dumps(plan, sort_keys=True, separators=(",", ":")).encode()
     return {
@@ -51,6 +63,8 @@ def plan_of(settings: Settings) -> dict[str, Any]:
         "plan_id": hashlib.sha256(content).hexdigest()[:16],
         "station_file": str(settings.file),
         "station_sha256": settings.sha256,
+        "board_file": "" if settings.board is None else str(settings.board.file),
+        "board_sha256": "" if settings.board is None else settings.board.sha256,
         "made_by": __version__,
         **plan,
     }
@@ -118,7 +132,42 @@ def _driver(driver: DriverSettings) -> dict[str, Any]:
     return {"target": driver.target, "options": dict(driver.options)}
 
 
+def _controlled(settings: Settings) -> dict[str, Any]:
+    """Return what the plan says of bought controllers and their buses; nothing where there are none."""
+    found = [(evse, evse.controller) for evse in settings.evses if evse.controller is not None]
+    if not found:
+        return {}
+    return {
+        "controlled": [_controlled_evse(evse, controller) for evse, controller in found],
+        "buses": {name: _bus(settings.bus(name)) for name in sorted(settings.guard_buses)},
+    }
+
+
+def _controlled_evse(evse: EvseSettings, controller: ControllerSettings) -> dict[str, Any]:
+    return {
+        "id": evse.id,
+        "phases": evse.phases,
+        "max_current_a": evse.max_current_a,
+        "ventilation": evse.ventilation,
+        "controller": _driver(controller.driver),
+        "bus": controller.bus,
+        "locks": controller.driver.options.get("lock") is True,
+        "mirror": _line(evse.mirror),
+        "rcd": _line(evse.rcd),
+        "emergency_stop": _line(evse.emergency_stop),
+        "led": _line(evse.led),
+    }
+
+
+def _bus(bus: BusSettings) -> dict[str, Any]:
+    if isinstance(bus, SerialBusSettings):
+        options = {name: getattr(bus, name) for name in ("baud", "parity", "stopbits", "gap_s")}
+        return {"target": f"{_LINES}:open_serial_line", "options": {"port": str(bus.port), **options}}
+    return {"target": f"{_LINES}:open_tcp_line", "options": {"host": bus.host, "tcp_port": bus.tcp_port}}
+
+
 def _evse(evse: EvseSettings) -> dict[str, Any]:
+    assert evse.pilot is not None  # the file was checked: an EVSE without a controller has a pilot
     return {
         "id": evse.id,
         "phases": evse.phases,

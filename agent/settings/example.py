@@ -26,7 +26,11 @@ _INTRO: Final = (
     "Lines that begin with # and a space explain; options that begin with # show their default, or an example where"
     " there is none; the others must be given. Relative paths start from the folder of the station file."
     " charge-agent check FILE says what is wrong with one.",
+    "A board that ships with the software, or a board file of your own, gives most of it: above the first table,"
+    ' board = "raspberry-pi-4-relay-hat" or board = "./my-board.toml" (docs/porting.md).',
 )
+_BOARD_HELP: Final = "the board whose tables this file lies over: a name of config/boards, or a path"
+_OF_BOARDS: Final = ("lines", "guard", "evse", "bus", "reader")  # tables that a board can give parts of
 
 _VARIABLES_HELP: Final = (
     "Presets of OCPP variables, by their name in OCPP 1.6 or as Component.Variable of OCPP 2.0.1. What the CSMS"
@@ -39,6 +43,7 @@ _SAMPLES: Final[dict[tuple[DriverKind, str], Any]] = {
     (DriverKind.POWER_PATH, "evse"): 1,
     (DriverKind.LINES, "socket"): "pins.sock",
     (DriverKind.LINES, "chip"): 0,
+    (DriverKind.CONTROLLER, "bus"): "rs485",
     (DriverKind.METER, "profile"): "eastron_sdm630",
     (DriverKind.METER, "bus"): "rs485",
     (DriverKind.READER, "port"): "/dev/serial/by-id/usb-1a86_USB_Serial-if00",
@@ -55,7 +60,12 @@ _LINE_SAMPLES: Final = {
     "emergency_stop": "GPIO25",
     "led": "GPIO5",
 }
-_DRIVER_SAMPLES: Final = {DriverKind.POWER_PATH: "bench", DriverKind.METER: "modbus", DriverKind.READER: "rdm6300"}
+_DRIVER_SAMPLES: Final = {
+    DriverKind.CONTROLLER: "evse-din",
+    DriverKind.POWER_PATH: "bench",
+    DriverKind.METER: "modbus",
+    DriverKind.READER: "rdm6300",
+}
 
 
 def shipped_drivers(kind: DriverKind) -> tuple[DriverSpec, ...]:
@@ -80,16 +90,37 @@ def example_text() -> str:
 
 def schema() -> dict[str, Any]:
     """Return the JSON schema of a station file. It is no stricter than the parser, which says more."""
-    properties = {table.name: _table_schema(table) for table in TABLES}
-    properties[VARIABLES] = {"type": "object", "description": _VARIABLES_HELP}
+    tables = {table.name: _table_schema(table) for table in TABLES}
+    board = {"type": "string", "description": _BOARD_HELP}
+    tables["station"]["properties"]["board"] = board
+    whole = {name: tables[name] for name in _OF_BOARDS}
+    properties: dict[str, Any] = {name: True if name in whole else each for name, each in tables.items()}
+    properties |= {"board": board, VARIABLES: {"type": "object", "description": _VARIABLES_HELP}}
+    required = [table.name for table in TABLES if table.required]
+    names_one = {"properties": {"station": {"required": ["board"]}}, "required": ["station"]}
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "charge-agent station file",
         "type": "object",
         "properties": properties,
-        "required": [table.name for table in TABLES if table.required],
+        "required": [name for name in required if name not in whole],
         "additionalProperties": False,
+        "if": {"anyOf": [{"required": ["board"]}, names_one]},
+        "then": {"properties": {name: _partial(each) for name, each in whole.items()}},
+        "else": {"properties": whole, "required": [name for name in required if name in whole]},
     }
+
+
+def _partial(one: Any) -> Any:
+    """Return a schema of a table of which a board gives the rest: nothing is required, ``false`` takes a table away."""
+    if isinstance(one, list):
+        return [_partial(each) for each in one]
+    if not isinstance(one, dict):
+        return one
+    partial = {name: each if name == "if" else _partial(each) for name, each in one.items() if name != "required"}
+    if one.get("type") == "object" and isinstance(one.get("properties"), dict):
+        partial["type"] = ["object", "boolean"]
+    return partial
 
 
 def schema_text() -> str:
@@ -147,13 +178,13 @@ def _inline_lines(table: Table) -> Iterator[str]:
         return
     yield from _comment(f"{_upper(table.help)}.")
     for field in table.fields:
-        if not table.required and field.name in ("line", "active_high"):
+        if not table.usual and field.name in ("line", "active_high"):
             continue  # described at the contactor
         yield from _comment(f"  {field.name}: {_described(field)}")
     for inner in table.tables:
         listed = ", ".join(field.name for field in inner.fields)
         yield from _comment(f"  {inner.name} = {{ {listed} }}: {inner.help}.")
-    yield f"{'' if table.required else '#'}{table.name} = {_inline(table)}"
+    yield f"{'' if table.required or table.usual else '#'}{table.name} = {_inline(table)}"
 
 
 def _inline_driver_lines(table: Table, kind: DriverKind) -> Iterator[str]:
@@ -165,7 +196,10 @@ def _inline_driver_lines(table: Table, kind: DriverKind) -> Iterator[str]:
             yield from _comment(f"  {spec.name}, {option.name}: {_described_option(option)}")
     chosen = next(spec for spec in specs if spec.name == _DRIVER_SAMPLES[kind])
     values = {"driver": chosen.name, **{option.name: _sample(kind, option) for option in chosen.options}}
-    yield f"{'' if table.required else '#'}{table.name} = {_toml(values)}"
+    if table.instead_of:
+        yield from _comment(f"  Instead of {table.instead_of}: {table.name} = {_toml(values)}")
+    else:
+        yield f"{'' if table.required or table.usual else '#'}{table.name} = {_toml(values)}"
 
 
 def _bus_tables(table: Table) -> Iterator[str]:

@@ -4,10 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from agent.settings.atomic import replace_file
-from agent.settings.station import DriverSettings, EvseSettings, LineSettings, LockSettings, Settings
+from agent.settings.station import (
+    DriverSettings,
+    EvseSettings,
+    LineSettings,
+    LockSettings,
+    SerialBusSettings,
+    Settings,
+)
 from drivers.api.safe import NoSafeAction, SafeAction, SafeOutput, plan_text
 from drivers.registry import find
 
@@ -19,8 +26,8 @@ def safe_actions(settings: Settings) -> list[SafeAction]:
 
     Where a driver does not say what is safe, ``NoSafeAction`` does, and the program reports it at every start.
     """
-    contactors = [_off(evse.contactor) for evse in settings.evses]
-    actions = _of_lines(settings, contactors)
+    contactors = [_off(evse.contactor) for evse in settings.evses if evse.contactor is not None]
+    actions = _of_lines(settings, contactors) + _of_controllers(settings)
     for device in _devices(settings.evses):
         spec = find(device.kind, device.driver)
         if spec.safe is None:
@@ -46,9 +53,34 @@ def _of_lines(settings: Settings, outputs: list[SafeOutput]) -> list[SafeAction]
     return spec.safe_lines(settings.lines.options, outputs)
 
 
+def _of_controllers(settings: Settings) -> list[SafeAction]:
+    """Return what tells every bought controller "no current"; ``safe`` gets the bus that it is on as its options."""
+    actions: list[SafeAction] = []
+    for evse in settings.evses:
+        controller = evse.controller
+        if controller is None:
+            continue
+        spec = find(controller.driver.kind, controller.driver.driver)
+        if spec.safe is None:
+            actions.append(NoSafeAction(what=f"controller driver {spec.name} of EVSE {evse.id}"))
+        else:
+            actions += spec.safe({**controller.driver.options, **_bus_options(settings, controller.bus)})
+    return actions
+
+
+def _bus_options(settings: Settings, name: str | None) -> dict[str, Any]:
+    if name is None:
+        return {}
+    bus = settings.bus(name)
+    if isinstance(bus, SerialBusSettings):
+        return {"port": str(bus.port), "baud": bus.baud, "parity": bus.parity, "stopbits": bus.stopbits}
+    return {"host": bus.host, "tcp_port": bus.tcp_port}
+
+
 def _devices(evses: Iterable[EvseSettings]) -> Iterator[DriverSettings]:
     for evse in evses:
-        yield evse.pilot
+        if evse.pilot is not None:
+            yield evse.pilot
 
 
 def _others(evse: EvseSettings) -> Iterator[SafeOutput]:

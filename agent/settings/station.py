@@ -87,8 +87,18 @@ class MeterSettings(msgspec.Struct, frozen=True, kw_only=True):
     bus: str | None
 
 
+class ControllerSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """A bought controller; ``bus`` names one of ``Settings.buses``, which then belongs to the guard."""
+
+    driver: DriverSettings
+    bus: str | None
+
+
 class EvseSettings(msgspec.Struct, frozen=True, kw_only=True):
-    """One EVSE. ``connector`` is an OCPP 2.0.1 ConnectorEnumType; limits are per phase."""
+    """One EVSE. ``connector`` is an OCPP 2.0.1 ConnectorEnumType; limits are per phase.
+
+    It has either ``pilot`` and ``contactor`` or a ``controller``.
+    """
 
     id: int
     phases: int
@@ -103,8 +113,9 @@ class EvseSettings(msgspec.Struct, frozen=True, kw_only=True):
     phase_switching: bool
     phase_wait_s: float
     phase_interval_s: float
-    pilot: DriverSettings
-    contactor: LineSettings
+    pilot: DriverSettings | None
+    contactor: LineSettings | None
+    controller: ControllerSettings | None
     mirror: MirrorSettings | None
     phase_contactor: LineSettings | None
     phase_mirror: MirrorSettings | None
@@ -227,6 +238,15 @@ class LogSettings(msgspec.Struct, frozen=True, kw_only=True):
     format: LogFormat
 
 
+class BoardNote(msgspec.Struct, frozen=True, kw_only=True):
+    """The board that a station file names: its file, and the SHA-256 of that file's bytes, hexadecimal."""
+
+    name: str
+    title: str
+    file: Path
+    sha256: str
+
+
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """A whole station file.
 
@@ -235,6 +255,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         variables: presets of OCPP variables, name as written -> text.
         set_system_clock: the CSMS's time may set the machine's clock.
         identity_sha256: of the identity file's bytes, hexadecimal; "" without one.
+        board: the board file below the station file, if it names one.
     """
 
     file: Path
@@ -253,6 +274,13 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     log: LogSettings
     set_system_clock: bool = False
     identity_sha256: str = ""
+    board: BoardNote | None = None
+
+    @property
+    def guard_buses(self) -> frozenset[str]:
+        """Return the names of the buses that belong to the guard, because a controller is on them."""
+        buses = (each.controller.bus for each in self.evses if each.controller is not None)
+        return frozenset(bus for bus in buses if bus is not None)
 
     def bus(self, name: str) -> BusSettings:
         """Return the bus of that name. Raises ``KeyError``: the file was checked, so it is a bug of the caller."""
@@ -278,7 +306,11 @@ def _evse_layout(evse: EvseSettings) -> EvseLayout:
         phases=evse.phases,
         max_current_a=evse.max_current_a,
         phase_switching=evse.phase_switching,
-        lockable=evse.lock is not None,
+        lockable=evse.lock is not None or _drives_lock(evse.controller),
         metered=evse.meter is not None,
         voltage_v=evse.voltage_v,
     )
+
+
+def _drives_lock(controller: ControllerSettings | None) -> bool:
+    return controller is not None and controller.driver.options.get("lock") is True

@@ -22,12 +22,12 @@ _PULL: Final = Field(
 )
 
 
-def _line(name: str, help: str, *more: Field, required: bool = False, tables: tuple[Table, ...] = ()) -> Table:
+def _line(name: str, help: str, *more: Field, usual: bool = False, tables: tuple[Table, ...] = ()) -> Table:
     line = Field(
         name="line", kind=Kind.TEXT, required=True, maximum=100, help="name of the line on this board", example="GPIO17"
     )
     fields = (line, _ACTIVE_HIGH, *more)
-    return Table(name=name, help=help, fields=fields, tables=tables, required=required, inline=True)
+    return Table(name=name, help=help, fields=fields, tables=tables, usual=usual, inline=True)
 
 
 def _driver(default: str | None = None, example: str | None = None) -> Field:
@@ -348,12 +348,20 @@ EVSE: Final = Table(
         Table(
             name="pilot",
             help="control pilot and proximity",
-            required=True,
+            usual=True,
             inline=True,
             driver=DriverKind.POWER_PATH,
             fields=(_driver(example="bench"),),
         ),
-        _line("contactor", "coil of the main contactor", required=True),
+        _line("contactor", "coil of the main contactor", usual=True),
+        Table(
+            name="controller",
+            help="bought charge controller, which runs pilot and contactor itself",
+            inline=True,
+            instead_of="pilot and contactor",
+            driver=DriverKind.CONTROLLER,
+            fields=(_driver(example="evse-din"),),
+        ),
         _mirror("mirror", "feedback of the contactor; without it nobody can see welded contacts"),
         _line("phase_contactor", "coil of a second contactor for L2 and L3, behind the main one, which switches L1"),
         _mirror("phase_mirror", "feedback of the second contactor"),

@@ -78,7 +78,8 @@ def test_the_shown_defaults_are_the_defaults(folder: Path) -> None:
 
 def _options(table: Table, path: tuple[str, ...]) -> list[tuple[str, ...]]:
     mine = [(*path, field.name) for field in table.fields]
-    return mine + [each for inner in table.tables for each in _options(inner, (*path, inner.name))]
+    tables = [inner for inner in table.tables if not inner.instead_of]  # both of two alternatives cannot be given
+    return mine + [each for inner in tables for each in _options(inner, (*path, inner.name))]
 
 
 def test_the_example_holds_every_option_of_every_table() -> None:
