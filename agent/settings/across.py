@@ -9,6 +9,7 @@ from typing import Final
 from urllib.parse import urlsplit
 
 from agent.settings.across_controllers import check_controllers
+from agent.settings.claims import check_claims, line_key_of
 from agent.settings.key_lines import KeyPath
 from agent.settings.reading import Clean, Reading, key_text
 from agent.settings.station import DriverSettings
@@ -25,11 +26,12 @@ def check_across(clean: Clean, reading: Reading) -> None:
     _check_station(clean.get("station", {}), reading)
     _check_csms(clean.get("csms", {}), reading)
     _check_evses(clean.get("evse", []), reading)
-    _check_lines(clean.get("evse", []), reading)
+    _check_lines(clean, reading)
     check_controllers(clean, reading)
     _check_buses(clean, reading)
     _check_ports(clean, reading)
     _check_devices(clean, reading)
+    check_claims(clean, reading)
     _check_readers(clean, reading)
     charging = clean.get("charging", {})
     stale_s, poll_s = charging.get("meter_stale_s"), charging.get("meter_poll_s")
@@ -116,13 +118,14 @@ def _check_phases(evse: Clean, path: KeyPath, reading: Reading) -> None:
         reading.refuse((*path, "reject_13a"), "is true for an EVSE with a fixed cable (tethered = true)")
 
 
-def _check_lines(evses: list[Clean], reading: Reading) -> None:
+def _check_lines(clean: Clean, reading: Reading) -> None:
     used: dict[str, tuple[str, KeyPath]] = {}
-    for index, evse in enumerate(evses):
+    key = line_key_of(clean)
+    for index, evse in enumerate(clean.get("evse", [])):
         for role, line, path in _lines_of(evse, ("evse", index)):
-            other = used.get(line)
+            other = used.get(key(line))
             if other is None:
-                used[line] = (role, path)
+                used[key(line)] = (role, path)
             else:
                 where = f"evse[{int(other[1][1]) + 1}].{other[0]}"
                 reading.refuse((*path, "line"), f"{line!r} is used by {where} already")

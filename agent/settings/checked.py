@@ -43,6 +43,9 @@ def recall(path: Path) -> Loaded | None:
         return None
     if kept.settings.identity_sha256 != _digest(kept.settings.station.identity_file):
         return None
+    board = kept.settings.board
+    if board is not None and _digest(board.file) != board.sha256:
+        return None
     return Loaded(settings=kept.settings, origin=Origin.FILE)
 
 
@@ -61,7 +64,7 @@ def keep(loaded: Loaded) -> None:
 
 
 def _digest(path: Path | None) -> str:
-    """Return the SHA-256 of the identity file; here, because its reader brings the parser with it."""
+    """Return the SHA-256 of the identity or board file; here, because its reader brings the parser with it."""
     if path is None:
         return ""
     try:

@@ -73,6 +73,11 @@ def _keep(settings: Settings, text: bytes) -> str:
         "sha256": settings.sha256,
         "text": text.decode("utf-8"),
     }
+    if settings.board is not None:
+        try:
+            copy["board"] = settings.board.file.read_text("utf-8")
+        except (OSError, ValueError) as exc:
+            return f"{settings.board.file}: {exc}"
     packed = json.dumps(copy, ensure_ascii=False, indent=1).encode() + b"\n"
     try:
         if not place.exists() or place.read_bytes() != packed:  # the same again would only wear the flash
@@ -92,7 +97,7 @@ def _from_copy(
         if copy is None:
             continue
         try:
-            return parse_station(copy, path, check_variable=check_variable)
+            return parse_station(copy[0], path, check_variable=check_variable, board_copy=copy[1])
         except SettingsError as exc:
             problems += [
                 Problem(file=f"{place} (last good copy)", line=each.line, key=each.key, text=each.text, hint=each.hint)
@@ -106,12 +111,13 @@ def _places(path: Path, text: bytes, state_dir: Path | None) -> list[Path]:
     return [folder / COPY_NAME for folder in dict.fromkeys(folders)]
 
 
-def _copy_at(place: Path, path: Path) -> bytes | None:
-    """Return the text of the copy at ``place`` if it is whole and of the file ``path``."""
+def _copy_at(place: Path, path: Path) -> tuple[bytes, bytes | None] | None:
+    """Return the copy at ``place``, and that of its board, if it is whole and of the file ``path``."""
     try:
         copy: Any = json.loads(place.read_bytes())
         text = str(copy["text"]).encode()
         whole = hashlib.sha256(text).hexdigest() == copy["sha256"]
-        return text if whole and copy["version"] == 1 and copy["station_file"] == str(path.absolute()) else None
+        ours = whole and copy["version"] == 1 and copy["station_file"] == str(path.absolute())
+        return (text, str(copy["board"]).encode() if "board" in copy else None) if ours else None
     except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return None

@@ -36,17 +36,31 @@ class Reading:
         self._file = file
         self._base = base
         self._lines = lines
+        self._inherited: tuple[str, Mapping[KeyPath, int]] = ("", {})
         self._refused: set[KeyPath] = set()
+
+    def inherit(self, file: str, lines: Mapping[KeyPath, int]) -> None:
+        """Note where the values stand that another ``file`` gave: a problem with one of them is that file's."""
+        self._inherited = (file, lines)
 
     def refuse(self, path: KeyPath, text: str, hint: str = "") -> None:
         """Note a problem at ``path``."""
-        line = next((self._lines[path[:end]] for end in range(len(path), 0, -1) if path[:end] in self._lines), None)
         self._refused.add(path)
-        self.problems.append(Problem(file=self._file, line=line, key=key_text(path), text=text, hint=hint))
+        file, line = self._place(path)
+        self.problems.append(Problem(file=file, line=line, key=key_text(path), text=text, hint=hint))
 
     def refused(self, path: KeyPath) -> bool:
         """Return whether a problem was noted at or below ``path``."""
         return any(each[: len(path)] == path for each in self._refused)
+
+    def _place(self, path: KeyPath) -> tuple[str, int | None]:
+        other, lines = self._inherited
+        for end in range(len(path), 0, -1):
+            if path[:end] in self._lines:
+                return self._file, self._lines[path[:end]]
+            if path[:end] in lines:
+                return other, lines[path[:end]]
+        return self._file, None
 
     def read(self, table: Table, raw: Any, path: KeyPath) -> Any:
         """Return what ``raw`` says: a ``Clean``, a list of them for a repeated table, a dictionary for a named one."""

@@ -1,0 +1,57 @@
+"""What two devices of a station cannot share: a channel, a place on a bus, a line. Asked of the drivers' own specs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+from agent.settings.key_lines import KeyPath
+from agent.settings.reading import Clean, Reading, key_text
+from agent.settings.station import DriverSettings
+from drivers.registry import find
+
+LineKey = Callable[[str], str]
+
+
+def check_claims(clean: Clean, reading: Reading) -> None:
+    """Note every device that claims what another one has: one pilot channel, one address on a bus."""
+    seen: dict[str, list[KeyPath]] = {}
+    for path, driver in _devices(clean):
+        for claim in _claims(driver):
+            others = seen.setdefault(claim, [])
+            other = next((each for each in others if not _one_device(each, path)), None)
+            if other is not None and not reading.refused(path):
+                reading.refuse((*path, _option(claim)), f"{claim} is used by {key_text(other)} already")
+            others.append(path)
+
+
+def line_key_of(clean: Clean) -> LineKey:
+    """Return what tells that two names are one line, of the lines driver in ``clean``."""
+    driver = clean.get("lines", {}).get("driver")
+    key = find(driver.kind, driver.driver).line_key if isinstance(driver, DriverSettings) else None
+    return key or str
+
+
+def _devices(clean: Clean) -> Iterator[tuple[KeyPath, DriverSettings]]:
+    for index, evse in enumerate(clean.get("evse", [])):
+        for name, table in evse.items():
+            driver = table.get("driver") if isinstance(table, dict) else None
+            if isinstance(driver, DriverSettings):
+                yield ("evse", index, name), driver
+
+
+def _claims(driver: DriverSettings) -> tuple[str, ...]:
+    spec = find(driver.kind, driver.driver)
+    if spec.claims is not None:
+        return spec.claims(driver.options)
+    bus, unit = driver.options.get("bus"), driver.options.get("unit")
+    return () if bus is None or unit is None else (f"address {unit} on bus {bus!r}",)
+
+
+def _option(claim: str) -> str:
+    """Return the option that a claim stands for: what a problem points at."""
+    return "unit" if claim.startswith("address ") else "pwm_channel" if claim.startswith("PWM ") else "adc_device"
+
+
+def _one_device(one: KeyPath, other: KeyPath) -> bool:
+    """Return whether both are sides of one device: a controller's own meter answers at the controller's address."""
+    return one[:2] == other[:2] and {one[2], other[2]} == {"controller", "meter"}
