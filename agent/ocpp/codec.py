@@ -57,7 +57,12 @@ class Codec:
             RemoteProtocolError: ``NOT_IMPLEMENTED`` for an action that the version does not have, ``NOT_SUPPORTED`` for
                 one that we do not speak, else as `decode`.
         """
-        return self.decode(self._pair(action).request, payload)
+        pair = self._actions.get(action) or self._pair(action)
+        decoder = self._decoders.get(pair.request) or self._decoder(pair.request)
+        try:  # as `decode`, without its call
+            return decoder.decode(payload)  # type: ignore[no-any-return]  # a decoder of this type
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+            return _decode_carefully(decoder, pair.request, payload)
 
     def decode_response(self, action: str, payload: bytes | msgspec.Raw) -> Payload:
         """Read the payload of a CALLRESULT to ``action``.
@@ -104,7 +109,7 @@ class Codec:
         kind = type(message)
         try:
             octets = _ENCODER.encode(message)
-            copy = self._decoder(kind).decode(octets)
+            copy = (self._decoders.get(kind) or self._decoder(kind)).decode(octets)
         except msgspec.ValidationError as exc:
             raise LocalProtocolError(f"{kind.__name__} is not valid: {_plain(exc)}") from exc
         except (TypeError, ValueError, RecursionError, msgspec.MsgspecError) as exc:

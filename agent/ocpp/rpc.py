@@ -98,12 +98,19 @@ def decode(text: str | bytes, limits: Limits = DEFAULT_LIMITS) -> Frame:
             and 4, which OCPP 1.6 ignores and 2.0.1 answers; otherwise ``FRAME``. ``message_id`` is set whenever it
             could be read, even out of a CALL whose JSON is broken further on.
     """
+    if isinstance(text, str) and text.isascii() and len(text) <= limits.max_bytes:
+        try:  # nearly every frame; what is wrong with another is found below
+            quick: Frame = _FRAMES.decode(text)
+        except (msgspec.MsgspecError, RecursionError):
+            pass
+        else:
+            if text.count("[") + text.count("{") <= limits.max_depth and type(quick) is not CallError:
+                return quick
     octets = text.encode(errors="surrogatepass") if isinstance(text, str) else text
     if len(octets) > limits.max_bytes:
         raise _broken(octets[:1024], f"longer than {limits.max_bytes} bytes")
     try:
-        if octets is text or not text.isascii():
-            octets.decode()  # the parser skips over a payload without looking at its characters
+        octets.decode()  # the parser skips over a payload without looking at its characters
         frame: Frame = _FRAMES.decode(octets)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as exc:
         return _diagnose(octets, limits, exc)
