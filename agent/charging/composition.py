@@ -15,8 +15,8 @@ Rules
     4. A transaction's own profile displaces the default profiles for as long as it is valid, also where its schedule
        has run out: then no limit comes from either.
     5. The result is the lower one of the station's maximum and what rules 2-4 give.
-    6. Amperes count per phase, watts over all phases of the EVSE together. The number of phases in a profile changes
-       nothing: the EVSE cannot switch phases off, so watts are shared out over the phases that it has.
+    6. Amperes count per phase, watts over all phases of the EVSE together, which they are shared out over. The number
+       of phases in a profile changes no limit; an EVSE that can switch phases takes it as a wish (``Winner.phases``).
     7. While the time of day is unknown, a profile that cannot be placed in time counts with its lowest limit, beside
        whatever else holds: never more than some moment of it allows.
 
@@ -73,11 +73,15 @@ class Rate(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Winner(msgspec.Struct, frozen=True, kw_only=True):
-    """A limit and the profile that it comes from. ``guessed``: its place in time is unknown (rule 7)."""
+    """A limit and the profile that it comes from. ``guessed``: its place in time is unknown (rule 7).
+
+    ``phases``: that the period asks for; ``None``: it does not.
+    """
 
     limit: float
     installed: InstalledProfile
     guessed: bool = False
+    phases: int | None = None
 
 
 class Segment(msgspec.Struct, frozen=True, kw_only=True):
@@ -260,7 +264,8 @@ def _of_purpose(placed: Sequence[_Placed], at_s: float, rate: Rate) -> Winner | 
             continue
         period = each.period(at_s) if each.valid(at_s) else None
         if period is not None and (best is None or level > best[0]):
-            best = level, Winner(limit=rate.of(period.limit, schedule.unit), installed=each.installed)
+            limit = rate.of(period.limit, schedule.unit)
+            best = level, Winner(limit=limit, installed=each.installed, phases=period.phases)
     return _least([*guesses, None if best is None else best[1]])
 
 
@@ -275,4 +280,5 @@ def _nearness(installed: InstalledProfile) -> int:
 def _same(one: Winner | None, two: Winner | None) -> bool:
     if one is None or two is None:
         return one is two
-    return one.limit == two.limit and one.installed is two.installed and one.guessed is two.guessed
+    same_value = one.limit == two.limit and one.phases == two.phases
+    return same_value and one.installed is two.installed and one.guessed is two.guessed

@@ -151,7 +151,7 @@ class Evse(EvseState):
         why = next((each.text for each in forbids), "nothing permits it")
         if self.layout.lockable and (self.transaction is not None or self.held_for is not None):
             self.outputs.hold(turn, True)
-        self.outputs.permit(turn, wanted_a, self.layout.phases, self.condition, why[:60], self.decrease_s)
+        self.outputs.permit(turn, wanted_a, self.permit_phases, self.condition, why[:60], self.decrease_s)
         if self.layout.lockable and self.transaction is None and self.held_for is None:
             self.outputs.hold(turn, False)
         self.outputs.show(turn, self._light())

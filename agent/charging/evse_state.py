@@ -137,6 +137,13 @@ class EvseState:
         reasons = self._ours_for_new(lasting_only=True)
         return reasons[0][1] if reasons else None
 
+    @property
+    def permit_phases(self) -> int:
+        """Return the phases to permit: all, or one where a profile asks for fewer and the EVSE can switch."""
+        asked = self.profile_limit.phases
+        fewer = self.layout.phase_switching and asked is not None and asked < self.layout.phases
+        return 1 if fewer else self.layout.phases
+
     def circumstances(self) -> Circumstances:
         """Return everything that decides about a permit."""
         return Circumstances(

@@ -21,7 +21,7 @@ class Outputs:
     """Permit, cable and light of one EVSE.
 
     Attributes:
-        permit_a: the permit that was sent; ``None``: none.
+        permit_a: the permit that was sent; ``None``: none. permit_phases: its phases.
         renew_due_s: when it must be renewed, monotonic; only meaningful while one is granted.
     """
 
@@ -35,6 +35,7 @@ class Outputs:
         self._held: bool | None = None
         self._shown: str | None = None
         self.permit_a: float | None = None
+        self.permit_phases = 0
         self.renew_due_s = inf
 
     def lost(self) -> None:
@@ -68,11 +69,12 @@ class Outputs:
         expires_s = turn.now_s + self._valid_for_s
         cut = until_s is not None and until_s < expires_s
         expires_s = until_s if cut and until_s is not None else expires_s
-        if self.permit_a == wanted_a and not self._again(turn.now_s, expires_s, cut=cut):
+        same = self.permit_a == wanted_a and self.permit_phases == phases
+        if same and not self._again(turn.now_s, expires_s, cut=cut):
             return
-        if self.permit_a != wanted_a:
+        if not same:
             turn.note("permit.granted", self._evse_id, max_current_a=wanted_a, phases=phases)
-        self.permit_a, self._withdrawn = wanted_a, False
+        self.permit_a, self.permit_phases, self._withdrawn = wanted_a, phases, False
         self._expires_s, self._cut = expires_s, cut
         self.renew_due_s = inf if cut else turn.now_s + self._valid_for_s / RENEWALS
         valid_for_s = expires_s - turn.now_s
@@ -86,6 +88,8 @@ class Outputs:
         if cut and expires_s < self._expires_s - _SAME_S:
             return True
         later = expires_s > self._expires_s + _SAME_S
+        if cut and not later:
+            self._cut, self.renew_due_s = True, inf  # the next decrease comes just when it ends anyway
         return later and (self._cut or now_s >= self.renew_due_s)
 
     def hold(self, turn: Turn, held: bool, *, again: bool = False) -> None:

@@ -32,10 +32,14 @@ _NAME_OF: Final = {
 
 
 class Limited(msgspec.Struct, frozen=True, kw_only=True):
-    """What profiles allow: A per phase, and how ``why`` tells it; ``current_a`` ``None``: no limit."""
+    """What profiles allow: A per phase, and how ``why`` tells it; ``current_a`` ``None``: no limit.
+
+    ``phases``: that the binding profile asks for; ``None``: it does not.
+    """
 
     current_a: float | None = None
     text: str = ""
+    phases: int | None = None
 
 
 class Plan:
@@ -92,7 +96,7 @@ class Plan:
         if winner is None:
             return Limited()
         until_s = next(iter(self.edges(now.mono_s + LEAD_S, inf)), None)
-        return Limited(current_a=in_tenths(winner.limit), text=_told(winner, until_s, now))
+        return Limited(current_a=in_tenths(winner.limit), text=_told(winner, until_s, now), phases=winner.phases)
 
     def _within(self, from_s: float, until_s: float) -> list[Winner | None]:
         ends = (*(start_s for start_s, _ in self._steps[1:]), inf)
