@@ -56,7 +56,7 @@ from agent.model.variables import StoredValue, ValueSource, VariableBook, key_of
 from drivers.api import MeterReading
 
 TICK_S = 0.1
-_PREFIX = {"AlignedDataCtrlr": "Aligned", "AuthCacheCtrlr": "Cache"}
+_PREFIX = {"AlignedDataCtrlr": "Aligned", "ReservationCtrlr": "Reservation", "AuthCacheCtrlr": "Cache"}
 
 
 def book(**changes: str | int | bool) -> VariableBook:
