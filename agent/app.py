@@ -59,6 +59,7 @@ if TYPE_CHECKING:
     from agent.runtime.desk import CommandDesk
     from agent.runtime.guard_link import GuardLink
     from agent.runtime.headline import Headline
+    from agent.runtime.meter_reports import MeterReports
     from agent.runtime.meters import MeterPoll
     from agent.store import StoredState, StoreThread
 
@@ -120,7 +121,7 @@ class Application:
         """Run until told to stop; return the exit code."""
         settings = self._settings
         source: ClockSource = open_driver(settings.clock.target, settings.clock.options)
-        self._clock = Clock(source)
+        self._clock = Clock(source, on_set=lambda utc_s, step_s: self._secured.time_set(utc_s, step_s))
         self._note = read_note(settings.station.state_dir)
         self._open_csms(boot_reason(self._note, self._clock.boot_id))
         try:
@@ -197,6 +198,7 @@ class Application:
             stored=self._note.values,
             live=self._live_variables,
         )
+        self._secured = Secured(settings, self._dialect, self._book, self._clock.utc_s)
         session = Session(
             self._dialect,
             self._identity(),
@@ -209,13 +211,17 @@ class Application:
         self._csms = CsmsLink(
             session=session,
             back_off=BackOff(self._book, random.random),
-            connect=self._connect,
+            connect=self._secured.connect,
             clock=self._clock,
             views=self._views,
             deliver=self._deliver,
             triggered=self._triggered,
             registered=self._registered,
             booted=self._booted.set,
+            proven=self._secured.proven,
+            ended=self._secured.dialler.ended,
+            suspicious=self._secured.suspicious,
+            seen=self._secured.seen,
         )
 
     async def _build_station(self, store: StoreThread, state: StoredState) -> CoreLoop:
@@ -231,12 +237,13 @@ class Application:
             station=self._station,
             storage=store,
             clock=self._clock,
-            desks=(self._desk(store),),
+            desks=self._desks(store),
             csms=self._csms,
             perform_permit=lambda effect: self._guard.perform(effect),
             ask_reading=self._ask_reading,
             restart=self._restart,
             tick=lambda: self._supervisor.tick("core"),
+            store_failing=self._secured.store_failing,
         )
         self._guard = GuardLink(settings.station.guard_socket, str(plan_of(settings)["plan_id"]), core.deliver)
         await core.restore(self._restored(state))
@@ -250,6 +257,12 @@ class Application:
         self._csms.attach(store)
         self._csms.views_changed()
         return core
+
+    def _desks(self, store: StoreThread) -> Sequence[Desk]:
+        reason = boot_reason(self._note, self._clock.boot_id)
+        self._secured.begin(self._supervisor, self._clock, self._csms, store, reason)
+        others = self._desk(store)
+        return (self._secured.desk(self._clock, self._csms, others), others)
 
     def _desk(self, store: StoreThread) -> CommandDesk:
         from agent.runtime.desk import CommandDesk
@@ -301,10 +314,6 @@ class Application:
             serial_number=station.serial_number,
             firmware_version=__version__,
         )
-
-    async def _connect(self) -> Link:
-        endpoint = endpoint_of(self._settings.csms, self._settings.station.id, self._dialect.subprotocol)
-        return await Link.connect(endpoint, ping_s=self._book.integer("OCPPCommCtrlr", "WebSocketPingInterval"))
 
     # ---- running --------------------------------------------------------------------------------------------------
 
@@ -393,8 +402,20 @@ class Application:
             store=store,
             clock=self._clock,
             book=self._book,
+            meters=lambda: self._meter_reports().rows(),
         )
-        return {"status": reports.status, "queue": reports.queue, "why": reports.why, **self._token_replies()}
+        return {
+            "status": reports.status,
+            "queue": reports.queue,
+            "why": reports.why,
+            "meter": lambda request: self._meter_reports().meter(request),
+            **self._token_replies(),
+        }
+
+    def _meter_reports(self) -> MeterReports:
+        from agent.runtime.meter_reports import MeterReports
+
+        return MeterReports(self._settings, self._poll_of, time.monotonic)
 
     def _token_replies(self) -> Mapping[str, Reply]:
         from agent.runtime.token_reports import TokenReports
@@ -479,6 +500,7 @@ class Application:
         self._supervisor.stop()
 
     def _variables_changed(self, rows: Sequence[StoredValue]) -> None:
+        self._secured.variables_changed(rows)
         self._deliver(VariablesChanged())
         if any("websocketpinginterval" in row.key for row in rows):
             self._csms.reconnect()
@@ -509,33 +531,7 @@ class Application:
     def _live_variables(self) -> Mapping[str, str]:
         views, operative = self._views()
         live = dict(self._dialect.live_variables(views, operative, self._clock.utc_s()))
-        csms = self._settings.csms
-        secure, known = csms.url.startswith("wss:"), csms.password_file is not None
-        live["securityctrlr.securityprofile"] = str((2 if secure else 1) if known else 0)
-        return live
-
-
-def endpoint_of(csms: CsmsSettings, identity: str, subprotocol: str) -> CsmsEndpoint:
-    """Return where the CSMS is; the password is read anew each time, so that a changed file takes effect.
-
-    Raises:
-        LinkClosed: the password file cannot be used.
-    """
-    password = None
-    if csms.password_file is not None:
-        try:
-            text = csms.password_file.read_text(encoding="utf-8").rstrip("\r\n")
-            password = password_bytes(text, hexadecimal=csms.password_encoding is PasswordEncoding.HEX)
-        except (OSError, ValueError) as error:
-            raise LinkClosed(LinkFailure.HANDSHAKE, f"password file {csms.password_file}: {error}") from error
-    return CsmsEndpoint(
-        url=csms.url,
-        identity=identity,
-        subprotocol=subprotocol,
-        root_files=csms.root_certificates,
-        allow_insecure=csms.allow_insecure,
-        password=password,
-    )
+        return live | self._secured.live_variables()
 
 
 def _new_id() -> str:

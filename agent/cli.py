@@ -1,4 +1,4 @@
-"""The command line: ``charge-agent run | guard | check | status | queue | why``.
+"""The command line: ``charge-agent run | guard | check | status | queue | why | meter``.
 
 Exit codes: 0 all is well; 1 it failed; 2 wrong usage; 69 no agent runs there; 78 the station file cannot be used.
 Source of the numbers: sysexits(3).
@@ -20,6 +20,7 @@ from agent import __version__
 if TYPE_CHECKING:
     import argparse
 
+    from agent.console.meter_wire import Target
     from agent.settings.loaded import Loaded
     from agent.settings.station import Settings
 
@@ -98,6 +99,9 @@ def _parser() -> argparse.ArgumentParser:
     from agent.console.token_verbs import Surroundings, add_verbs
 
     add_verbs(add, Surroundings(socket=_socket_of, config=config))
+    from agent.console.meter_arguments import add_meter_commands
+
+    add_meter_commands(add("meter", _meter, "read a meter, look for meters, examine a meter's line"), config)
     return parser
 
 
@@ -185,7 +189,7 @@ def _plan_is_fresh(plan: Path, config: Path) -> bool:
     except (OSError, ValueError, TypeError):
         return False
     return (
-        board_now == made_of.get("board_sha256")
+        board_now == made_of.get("board_sha256", "")
         and made_of.get("station_sha256") == now
         and made_of.get("station_file") == str(config.absolute())
         and made_of.get("made_by") == __version__
@@ -324,6 +328,37 @@ def _clock_of(settings: Settings) -> tuple[str, float | None]:
         return clock.boot_id(), clock.utc_s()
     except DriverError:
         return "", None
+
+
+def _meter(options: argparse.Namespace) -> int:
+    from agent.console.meter_commands import run
+
+    return run(options, lambda evse_id: _meter_of(options.config, evse_id))
+
+
+def _meter_of(config: Path, evse_id: int | None) -> tuple[Target | None, Path, int]:
+    """Return the meter of an EVSE of the station file: how to reach it (``None``: not by us), the socket, the EVSE."""
+    from agent.settings.meter_target import meter_target
+
+    settings = _settings(config)
+    if settings is None:
+        sys.exit(EXIT_SETTINGS)
+    chosen, place = meter_target(settings, evse_id)
+    if place is None:
+        return None, _socket(settings), chosen
+    from agent.console.meter_wire import Line, Target
+    from drivers.meter.profile_file import load_profile
+
+    line = Line(**place.line)
+    target = Target(
+        line=line,
+        profile=load_profile(place.profile),
+        unit=place.unit,
+        evse_id=chosen,
+        timeout_s=place.timeout_s,
+        options=place.options,
+    )
+    return target, _socket(settings), chosen
 
 
 def _ask(options: argparse.Namespace, question: str, screen: Callable[[Any], str], **fields: Any) -> int:

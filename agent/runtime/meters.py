@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
+from typing import TYPE_CHECKING
 
 import msgspec
 
 from agent.log import Condition, get_logger
 from agent.model.inputs import Input, ReadingFailed, ReadingTaken
-from drivers.api import DriverError, Meter
+from drivers.api import DriverError, Meter, MeterReading
+
+if TYPE_CHECKING:
+    from drivers.meter.counters import UnitCounters
 
 
 class _Place(msgspec.Struct):
@@ -18,6 +22,21 @@ class _Place(msgspec.Struct):
     silent: Condition
     reads: int = 0
     failures: int = 0
+    error: str = ""
+    newest: MeterReading | None = None
+    waiting: list[asyncio.Future[None]] = []
+
+
+class PollReport(msgspec.Struct, frozen=True, kw_only=True):
+    """How the polls of one EVSE's meter went. ``counters``: of the bus, where it counts; ``newest`` is not judged."""
+
+    evse_id: int
+    bus: str
+    reads: int
+    failures: int
+    error: str
+    newest: MeterReading | None
+    counters: UnitCounters | None
 
 
 class MeterPoll:
@@ -53,6 +72,28 @@ class MeterPoll:
         """Read this EVSE's meter before anything else."""
         self._asked[evse_id] = None
         self._wake.set()
+
+    async def read_now(self, evse_id: int) -> None:
+        """Read this EVSE's meter and return when that was done, well or not. Raises ``KeyError``."""
+        done = asyncio.get_running_loop().create_future()
+        self._places[evse_id].waiting.append(done)
+        self.ask(evse_id)
+        await done
+
+    def report(self, evse_id: int) -> PollReport:
+        """Return how the polls of this EVSE's meter went. Raises ``KeyError`` before its driver is open."""
+        from drivers.meter.counters import CountingMeter
+
+        place = self._places[evse_id]
+        return PollReport(
+            evse_id=evse_id,
+            bus=self.bus,
+            reads=place.reads,
+            failures=place.failures,
+            error=place.error,
+            newest=place.newest,
+            counters=place.meter.counters() if isinstance(place.meter, CountingMeter) else None,
+        )
 
     async def run(self) -> None:
         """Poll for ever; a meter that fails is reported each time and asked again at its next turn."""
@@ -93,13 +134,22 @@ class MeterPoll:
             return
 
     async def _read(self, place: _Place) -> None:
+        await self._read_once(place)
+        waiting, place.waiting = place.waiting, []
+        for each in waiting:
+            if not each.done():
+                each.set_result(None)
+
+    async def _read_once(self, place: _Place) -> None:
         place.reads += 1
         try:
             reading = await place.meter.read()
         except DriverError as error:
             place.failures += 1
+            place.error = str(error)
             place.silent.set(True, evse_id=place.evse_id, bus=self.bus, error=str(error))
             self._deliver(ReadingFailed(evse_id=place.evse_id, error=str(error)))
             return
+        place.error, place.newest = "", reading
         place.silent.set(False, evse_id=place.evse_id, bus=self.bus, failures=place.failures)
         self._deliver(ReadingTaken(evse_id=place.evse_id, reading=reading))

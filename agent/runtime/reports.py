@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from agent.charging.station import Station
 from agent.clock import Clock
 from agent.console.door import DoorError
 from agent.errors import StoreError
+from agent.guard.wire import Report
 from agent.model.evse import EvseView, Limit, amperes
 from agent.model.faults import Fault
 from agent.model.variables import Access, ValueSource, VariableBook, VariableEntry
@@ -32,6 +33,7 @@ class StationReports:
         store: StoreThread,
         clock: Clock,
         book: VariableBook,
+        meters: Callable[[], list[dict[str, Any]]] = list,
     ) -> None:
         self._headline = headline
         self._station = station
@@ -39,6 +41,7 @@ class StationReports:
         self._store = store
         self._clock = clock
         self._book = book
+        self._meters = meters
 
     async def status(self, _request: Answer) -> Answer:
         """Return the station at a glance."""
@@ -53,6 +56,7 @@ class StationReports:
             "store": await self._store_state(),
             "faults": [_fault_text(each) for each in self._station.faults],
             "evses": [self._evse(view, now_s) for view in self._station.views()],
+            "meters": self._meters(),
             "variables": [_variable(each) for each in self._changed()],
         }
 
@@ -115,7 +119,8 @@ class StationReports:
         return f"{salvage.why}; {rows} rows were saved, the damaged file is kept as {salvage.moved_to}"
 
     def _evse(self, view: EvseView, now_s: float) -> Answer:
-        lock = self._guard.reports[view.evse_id].lock.value if view.evse_id in self._guard.reports else "unknown"
+        report = self._guard.reports.get(view.evse_id)
+        lock = "unknown" if report is None else report.lock.value
         return {
             "id": view.evse_id,
             "occupancy": view.occupancy.value,
@@ -123,6 +128,9 @@ class StationReports:
             "pilot": view.pilot,
             "plugged": view.plugged,
             "contactor": {True: "closed", False: "open", None: "unknown"}[view.contactor_closed],
+            "contactor_wear": None if report is None else _wear(report),
+            "phases": None if report is None else report.phases,
+            "simplified": None if report is None else report.simplified,
             "lock": lock,
             "offer_a": view.offer_a,
             "permit_a": view.permit_a,
@@ -151,6 +159,16 @@ def summary_of(view: EvseView) -> str:
     if binding.current_a is None:
         return f"no charging: {binding.text}"
     return f"at most {amperes(binding.current_a)}: {binding.text}"
+
+
+def _wear(report: Report) -> Answer:
+    return {
+        "closings": report.closings_total,
+        "openings_under_load": report.openings_under_load,
+        "slowest_close_ms": report.slowest_close_ms,
+        "slowest_open_ms": report.slowest_open_ms,
+        "phase_closings": report.phase_closings_total,
+    }
 
 
 def queue_row(row: QueueRow) -> Answer:
