@@ -27,8 +27,11 @@ _REASON_OF: Final = {  # the guard's word for what is a fault here
     FaultCode.TILTED: "tilt",
     FaultCode.RCD_TEST_FAILED: "rcd_test",
     FaultCode.OVER_TEMPERATURE: "temperature",
+    FaultCode.CONTROLLER_DISOBEYS: "controller",
+    FaultCode.CONTROLLER_FAULT: "controller",
 }
 _SHARE: Final = "station"
+SIMPLIFIED_A: Final = 10.0  # the most for a simplified vehicle. IEC 61851-1:2017 Annex A.2.3
 MIN_CURRENT_A: Final = 6.0  # least current that a pilot can offer. IEC 61851-1:2017 Annex A
 
 
@@ -110,7 +113,7 @@ def _own_words(condition: EvseCondition, told: Sequence[Fault], *, permitted: bo
     mute: set[str] = set()
     if not permitted:
         # Without a permit there is no offer, and nothing that locks the cable.
-        mute |= {"no_permit", "no_offer", "vehicle_not_ready", "diode_unseen", "lock"}
+        mute |= {"no_permit", "no_offer", "vehicle_not_ready", "vehicle_settling", "diode_unseen", "lock"}
     if condition.plugged is False:
         mute |= {"no_vehicle", "cable", "lock"}
     if told:
@@ -123,6 +126,9 @@ def _own_words(condition: EvseCondition, told: Sequence[Fault], *, permitted: bo
 def _currents(given: Circumstances) -> list[Limit]:
     limits = [Limit(source="evse", current_a=given.evse_a, text=f"EVSE maximum {amperes(given.evse_a)}")]
     cable_a = None if given.condition is None else given.condition.cable_a
+    if given.condition is not None and given.condition.simplified:
+        text = f"simplified vehicle, which cannot be told the current: {amperes(SIMPLIFIED_A)}"
+        limits.append(Limit(source="vehicle", current_a=SIMPLIFIED_A, text=text))
     if cable_a is not None:
         limits.append(Limit(source="cable", current_a=cable_a, text=f"cable coded for {amperes(cable_a)}"))
     if given.profile_a is not None:

@@ -71,7 +71,7 @@ def _evse_lines(evse: Answer) -> list[str]:
     return [
         f"EVSE {evse['id']}  {evse['occupancy']}" + ("" if evse["operative"] else "  OUT OF SERVICE (set by the CSMS)"),
         f"  pilot     {evse['pilot']}   offer {_amps(evse['offer_a'])}   contactor {evse['contactor']}"
-        f"   lock {evse['lock']}",
+        f"   lock {evse['lock']}" + ("   SIMPLIFIED VEHICLE" if evse.get("simplified") else ""),
         f"  meter     {reading}",
         f"  session   {session}",
         f"  why       {evse['why']}",

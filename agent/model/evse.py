@@ -24,6 +24,7 @@ class EvseCondition(msgspec.Struct, frozen=True, kw_only=True):
         waiting_for: the guard's reasons for not closing.
         permit_id: the permit in force, ``None`` without one.
         temperature_c: of the hottest sensor, degC.
+        simplified: a vehicle that cannot tell when it is ready was recognised; it gets 10 A at most.
     """
 
     evse_id: int
@@ -41,6 +42,7 @@ class EvseCondition(msgspec.Struct, frozen=True, kw_only=True):
     permit_id: int | None
     open_reason: str = ""
     temperature_c: float | None = None
+    simplified: bool = False
 
 
 class Occupancy(Enum):

@@ -239,4 +239,5 @@ def condition_of(report: wire.Report) -> EvseCondition:
         waiting_for=report.waiting_for,
         permit_id=report.permit_id,
         open_reason=report.open_reason.value,
+        simplified=report.simplified,
     )

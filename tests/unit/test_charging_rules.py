@@ -120,6 +120,13 @@ def test_the_permit_is_the_least_limit() -> None:
     assert permitted_a(given(condition=condition(cable_a=None))) == 32.0
 
 
+@pytest.mark.req("IEC 61851-1:2017 Annex A.2.3")
+def test_a_simplified_vehicle_is_permitted_ten_amperes_and_why_says_so() -> None:
+    simplified = given(condition=condition(simplified=True))
+    assert permitted_a(simplified) == 10.0
+    assert limits_of(simplified)[0].text == "simplified vehicle, which cannot be told the current: 10 A"
+
+
 @pytest.mark.parametrize(
     "changes",
     [
