@@ -9,6 +9,7 @@ from typing import Final
 from urllib.parse import urlsplit
 
 from agent.settings.across_controllers import check_controllers
+from agent.settings.across_protection import check_protection, protection_lines
 from agent.settings.claims import check_claims, line_key_of
 from agent.settings.key_lines import KeyPath
 from agent.settings.reading import Clean, Reading, key_text
@@ -28,6 +29,7 @@ def check_across(clean: Clean, reading: Reading) -> None:
     _check_evses(clean.get("evse", []), reading)
     _check_lines(clean, reading)
     check_controllers(clean, reading)
+    check_protection(clean, reading)
     _check_buses(clean, reading)
     _check_ports(clean, reading)
     _check_devices(clean, reading)
@@ -129,6 +131,11 @@ def _check_lines(clean: Clean, reading: Reading) -> None:
             else:
                 where = f"evse[{int(other[1][1]) + 1}].{other[0]}"
                 reading.refuse((*path, "line"), f"{line!r} is used by {where} already")
+    named = {name: (f"evse[{int(path[1]) + 1}].{role}", path) for name, (role, path) in used.items()}
+    for role, line, path in protection_lines(clean):
+        taken = named.setdefault(key(line), (role, path))
+        if taken[1] != path:
+            reading.refuse((*path, "line"), f"{line!r} is used by {taken[0]} already")
 
 
 def _lines_of(evse: Clean, path: KeyPath) -> Iterator[tuple[str, str, KeyPath]]:

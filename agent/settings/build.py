@@ -18,6 +18,7 @@ from agent.settings.board import BOARD, check_board, lay_over, take_board
 from agent.settings.identity import identity_digest, merge_identity
 from agent.settings.key_lines import KeyPath, key_lines
 from agent.settings.problems import Problem, SettingsError
+from agent.settings.protection import heartbeat_of, rcd_test_of, temperatures_of
 from agent.settings.reading import Clean, Reading, kind_of, shown
 from agent.settings.station import (
     AuthorizationSettings,
@@ -87,6 +88,8 @@ def parse_station(
     reading = Reading(file=str(file), base=absolute.parent, lines=key_lines(source))
     clean: Clean = {}
     board = take_board(document, reading, absolute.parent, board_copy)
+    if reading.problems:  # without its board nearly everything would be missing
+        raise SettingsError(reading.problems)
     if board is not None:
         document = lay_over(document, board, reading)
     if isinstance(document.get("station"), dict):
@@ -222,7 +225,8 @@ def _settings(clean: Clean, file: Path, sha256: str, variables: Mapping[str, str
         ),
         clock=clean["clock"]["driver"],
         lines=clean["lines"]["driver"],
-        guard=GuardSettings(**clean["guard"]),
+        guard=GuardSettings(**{**clean["guard"], "heartbeat": heartbeat_of(clean["guard"].get("heartbeat"))}),
+        inputs={name: LineSettings(**each) for name, each in clean["inputs"].items()},
         evses=tuple(_evse(each) for each in clean["evse"]),
         buses=tuple(_bus(name, each) for name, each in clean["bus"].items()),
         readers=tuple(
@@ -246,6 +250,7 @@ def _settings(clean: Clean, file: Path, sha256: str, variables: Mapping[str, str
 
 def _evse(clean: Clean) -> EvseSettings:
     lock, meter = clean.get("lock"), clean.get("meter")
+    plain: tuple[str, ...]
     plain = ("id", "phases", "max_current_a", "voltage_v", "connector", "tethered", "ventilation", "simplified")
     plain += ("reject_13a", "wake_up", "phase_switching", "phase_wait_s", "phase_interval_s")
     return EvseSettings(
@@ -258,7 +263,15 @@ def _evse(clean: Clean) -> EvseSettings:
         phase_mirror=_mirror(clean.get("phase_mirror")),
         lock=None
         if lock is None
-        else LockSettings(line=lock["line"], active_high=lock["active_high"], feedback=_line(lock.get("feedback"))),
+        else LockSettings(
+            **{**lock, "feedback": _line(lock.get("feedback")), "unlock": _line(lock.get("unlock"))},
+        ),
+        rcm=_line(clean.get("rcm")),
+        ground=_line(clean.get("ground")),
+        door=_line(clean.get("door")),
+        tilt=_line(clean.get("tilt")),
+        rcd_test=rcd_test_of(clean.get("rcd_test")),
+        temperatures=temperatures_of(clean.get("temperature", [])),
         rcd=_line(clean.get("rcd")),
         emergency_stop=_line(clean.get("emergency_stop")),
         led=_line(clean.get("led")),

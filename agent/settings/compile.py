@@ -20,6 +20,7 @@ from agent.settings.build import CheckVariable
 from agent.settings.last_good import EXIT_CODE, load_station
 from agent.settings.loaded import Loaded, Origin
 from agent.settings.problems import SettingsError
+from agent.settings.protection import input_plan, lock_plan, plan_of_evse, plan_of_station
 from agent.settings.station import (
     BusSettings,
     ControllerSettings,
@@ -56,6 +57,7 @@ def plan_of(settings: Settings) -> dict[str, Any]:
         "lines": _driver(settings.lines),
         "evses": [_evse(each) for each in settings.evses if each.controller is None],
         **_controlled(settings),
+        **plan_of_station(settings),
     }
     content = json.dumps(plan, sort_keys=True, separators=(",", ":")).encode()
     return {
@@ -63,11 +65,15 @@ def plan_of(settings: Settings) -> dict[str, Any]:
         "plan_id": hashlib.sha256(content).hexdigest()[:16],
         "station_file": str(settings.file),
         "station_sha256": settings.sha256,
-        "board_file": "" if settings.board is None else str(settings.board.file),
-        "board_sha256": "" if settings.board is None else settings.board.sha256,
+        **_board(settings),
         "made_by": __version__,
         **plan,
     }
+
+
+def _board(settings: Settings) -> dict[str, Any]:
+    board = settings.board
+    return {} if board is None else {"board_file": str(board.file), "board_sha256": board.sha256}
 
 
 def write_plan(settings: Settings, out: Path) -> str:
@@ -153,8 +159,8 @@ def _controlled_evse(evse: EvseSettings, controller: ControllerSettings) -> dict
         "bus": controller.bus,
         "locks": controller.driver.options.get("lock") is True,
         "mirror": _line(evse.mirror),
-        "rcd": _line(evse.rcd),
-        "emergency_stop": _line(evse.emergency_stop),
+        "rcd": input_plan(evse.rcd, latches=True),
+        "emergency_stop": input_plan(evse.emergency_stop),
         "led": _line(evse.led),
     }
 
@@ -186,9 +192,8 @@ def _evse(evse: EvseSettings) -> dict[str, Any]:
         "phase_contactor": _line(evse.phase_contactor),
         "phase_mirror": _line(evse.phase_mirror),
         "lock": _line(evse.lock),
-        "rcd": _line(evse.rcd),
-        "emergency_stop": _line(evse.emergency_stop),
         "led": _line(evse.led),
+        **plan_of_evse(evse),
     }
 
 
@@ -197,9 +202,10 @@ def _line(line: LineSettings | MirrorSettings | LockSettings | None) -> dict[str
         case None:
             return None
         case MirrorSettings():
-            return {**_level(line), "kind": line.kind.value, "pull": line.pull}
+            debounce = {"debounce_s": line.debounce_ms / 1000} if line.debounce_ms else {}
+            return {**_level(line), "kind": line.kind.value, "pull": line.pull, **debounce}
         case LockSettings():
-            return {**_level(line), "feedback": _line(line.feedback)}
+            return {**_level(line), "feedback": _line(line.feedback), **lock_plan(line)}
         case LineSettings():
             return {**_level(line), "pull": line.pull}
 

@@ -47,6 +47,7 @@ _SAMPLES: Final[dict[tuple[DriverKind, str], Any]] = {
     (DriverKind.METER, "profile"): "eastron_sdm630",
     (DriverKind.METER, "bus"): "rs485",
     (DriverKind.READER, "port"): "/dev/serial/by-id/usb-1a86_USB_Serial-if00",
+    (DriverKind.TEMPERATURE, "path"): "/sys/bus/i2c/devices/1-0048/hwmon/hwmon*/temp1_input",
     (DriverKind.CLOCK, "dir"): "bench",
 }
 _LINE_SAMPLES: Final = {
@@ -56,7 +57,18 @@ _LINE_SAMPLES: Final = {
     "phase_mirror": "GPIO13",
     "lock": "GPIO22",
     "feedback": "GPIO23",
+    "unlock": "GPIO12",
     "rcd": "GPIO24",
+    "rcm": "GPIO16",
+    "ground": "GPIO26",
+    "door": "GPIO20",
+    "tilt": "GPIO21",
+    "rcd_test": "GPIO18",
+    "heartbeat": "GPIO19",
+    "inputs.emergency_stop": "GPIO7",
+    "inputs.ground": "GPIO8",
+    "inputs.door": "GPIO9",
+    "inputs.tilt": "GPIO10",
     "emergency_stop": "GPIO25",
     "led": "GPIO5",
 }
@@ -65,6 +77,7 @@ _DRIVER_SAMPLES: Final = {
     DriverKind.POWER_PATH: "bench",
     DriverKind.METER: "modbus",
     DriverKind.READER: "rdm6300",
+    DriverKind.TEMPERATURE: "sysfs",
 }
 
 
@@ -141,7 +154,7 @@ def _table_lines(table: Table) -> Iterator[str]:
             continue
         yield from _field_lines(field)
     for inner in table.tables:
-        yield from _inline_lines(inner)
+        yield from _inline_lines(inner, table.name)
     if table.driver is not None:
         yield from _driver_lines(table, table.driver)
 
@@ -172,7 +185,7 @@ def _driver_lines(table: Table, kind: DriverKind) -> Iterator[str]:
             yield f"{sign}{option.name} = {_toml(_sample(kind, option))}"
 
 
-def _inline_lines(table: Table) -> Iterator[str]:
+def _inline_lines(table: Table, within: str) -> Iterator[str]:
     if table.driver is not None:
         yield from _inline_driver_lines(table, table.driver)
         return
@@ -184,7 +197,7 @@ def _inline_lines(table: Table) -> Iterator[str]:
     for inner in table.tables:
         listed = ", ".join(field.name for field in inner.fields)
         yield from _comment(f"  {inner.name} = {{ {listed} }}: {inner.help}.")
-    yield f"{'' if table.required or table.usual else '#'}{table.name} = {_inline(table)}"
+    yield f"{'' if table.required or table.usual else '#'}{table.name} = {_inline(table, within)}"
 
 
 def _inline_driver_lines(table: Table, kind: DriverKind) -> Iterator[str]:
@@ -194,8 +207,14 @@ def _inline_driver_lines(table: Table, kind: DriverKind) -> Iterator[str]:
     for spec in specs:
         for option in spec.options:
             yield from _comment(f"  {spec.name}, {option.name}: {_described_option(option)}")
+    own = [field for field in table.fields if field.name != "driver"]
+    for field in own:
+        yield from _comment(f"  {field.name}: {_described(field)}")
     chosen = next(spec for spec in specs if spec.name == _DRIVER_SAMPLES[kind])
-    values = {"driver": chosen.name, **{option.name: _sample(kind, option) for option in chosen.options}}
+    values: Any = {"driver": chosen.name, **{option.name: _sample(kind, option) for option in chosen.options}}
+    values |= {field.name: field.example if field.default is None else field.default for field in own}
+    if table.repeated:
+        values = [values]
     if table.instead_of:
         yield from _comment(f"  Instead of {table.instead_of}: {table.name} = {_toml(values)}")
     else:
@@ -212,10 +231,11 @@ def _bus_tables(table: Table) -> Iterator[str]:
     yield ""
 
 
-def _inline(table: Table) -> str:
+def _inline(table: Table, within: str) -> str:
     values: dict[str, Any] = {}
+    line = _LINE_SAMPLES.get(f"{within}.{table.name}") or _LINE_SAMPLES[table.name]
     for field in table.fields:
-        values[field.name] = _LINE_SAMPLES[table.name] if field.name == "line" else field.default
+        values[field.name] = line if field.name == "line" else field.default
     for inner in table.tables:
         values[inner.name] = {field.name: field.default for field in inner.fields} | {"line": _LINE_SAMPLES[inner.name]}
     return _toml(values)

@@ -1,4 +1,4 @@
-"""``outputs-safe.plan``: what makes every output of a station safe without an interpreter, in the drivers' own words."""
+"""``outputs-safe.plan``: what makes a station's outputs safe without an interpreter, in the drivers' own words."""
 
 from __future__ import annotations
 
@@ -34,7 +34,11 @@ def safe_actions(settings: Settings) -> list[SafeAction]:
             actions.append(NoSafeAction(what=f"{device.kind.value} driver {device.driver}"))
         else:
             actions += spec.safe(device.options)
-    return actions + _of_lines(settings, [output for evse in settings.evses for output in _others(evse)])
+    others = [output for evse in settings.evses for output in _others(evse)]
+    beat = settings.guard.heartbeat
+    if beat is not None:
+        others.append(SafeOutput(line=beat.line, active_high=beat.active_high))
+    return actions + _of_lines(settings, others)
 
 
 def write_safe_plan(settings: Settings, plan: Path) -> Path:
@@ -85,7 +89,11 @@ def _devices(evses: Iterable[EvseSettings]) -> Iterator[DriverSettings]:
 
 def _others(evse: EvseSettings) -> Iterator[SafeOutput]:
     """Yield outputs that would do harm or lie when left on; a held lock stays as it is, a cable may be in it."""
-    yield from ()
+    if evse.lock is not None and evse.lock.unlock is not None:  # a motor that is driven for ever burns
+        yield _off(evse.lock)
+        yield _off(evse.lock.unlock)
+    if evse.rcd_test is not None:
+        yield SafeOutput(line=evse.rcd_test.line, active_high=evse.rcd_test.active_high)
 
 
 def _off(line: LineSettings | LockSettings) -> SafeOutput:

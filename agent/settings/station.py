@@ -13,6 +13,7 @@ from typing import Any
 import msgspec
 
 from agent.model.station import EvseLayout, OnMeterLoss, OnPowerLoss, StationLayout
+from agent.settings.protection import HeartbeatSettings, RcdTestSettings, TemperatureSettings
 from drivers.api import DriverKind
 
 
@@ -56,11 +57,16 @@ class DriverSettings(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class LineSettings(msgspec.Struct, frozen=True, kw_only=True):
-    """One on/off line of the board. ``pull`` is the bias of an input: none, up or down."""
+    """One on/off line of the board. ``pull`` is the bias of an input: none, up or down.
+
+    ``latched`` is ``None`` where that is no question: it stays active until the vehicle has left.
+    """
 
     line: str
     active_high: bool
     pull: str = "none"
+    debounce_ms: int = 0
+    latched: bool | None = None
 
 
 class MirrorSettings(msgspec.Struct, frozen=True, kw_only=True):
@@ -70,6 +76,7 @@ class MirrorSettings(msgspec.Struct, frozen=True, kw_only=True):
     active_high: bool
     kind: MirrorKind
     pull: str = "none"
+    debounce_ms: int = 0
 
 
 class LockSettings(msgspec.Struct, frozen=True, kw_only=True):
@@ -78,6 +85,10 @@ class LockSettings(msgspec.Struct, frozen=True, kw_only=True):
     line: str
     active_high: bool
     feedback: LineSettings | None
+    unlock: LineSettings | None = None
+    pulse_ms: int = 600
+    break_ms: int = 1000
+    confirm_ms: int = 3000
 
 
 class MeterSettings(msgspec.Struct, frozen=True, kw_only=True):
@@ -124,6 +135,12 @@ class EvseSettings(msgspec.Struct, frozen=True, kw_only=True):
     emergency_stop: LineSettings | None
     led: LineSettings | None
     meter: MeterSettings | None
+    rcm: LineSettings | None = None
+    ground: LineSettings | None = None
+    door: LineSettings | None = None
+    tilt: LineSettings | None = None
+    rcd_test: RcdTestSettings | None = None
+    temperatures: tuple[TemperatureSettings, ...] = ()
 
 
 class SerialBusSettings(msgspec.Struct, frozen=True, kw_only=True, tag="serial"):
@@ -212,6 +229,7 @@ class GuardSettings(msgspec.Struct, frozen=True, kw_only=True):
     stop_grace_s: float
     realtime: bool
     allowed_uids: tuple[int, ...]
+    heartbeat: HeartbeatSettings | None = None
 
 
 class AuthorizationSettings(msgspec.Struct, frozen=True, kw_only=True):
@@ -275,6 +293,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     set_system_clock: bool = False
     identity_sha256: str = ""
     board: BoardNote | None = None
+    inputs: Mapping[str, LineSettings] = {}  # of the station as a whole, by role
 
     @property
     def guard_buses(self) -> frozenset[str]:

@@ -5,6 +5,17 @@ from __future__ import annotations
 from typing import Final
 
 from agent.settings.places import DEFAULT_STATE_DIR
+from agent.settings.protection_tables import (
+    LOCK_FIELDS,
+    debounce,
+    further_inputs,
+    heartbeat,
+    latched,
+    rcd_test,
+    station_inputs,
+    temperature,
+    unlock,
+)
 from agent.settings.schema import Field, Kind, Table
 from drivers.api import DriverKind
 
@@ -50,7 +61,7 @@ def _mirror(name: str, help: str) -> Table:
         help="nc: the line is active while the contactor is open (a mirror contact of IEC 60947-4-1 is nc); no: while "
         "it is closed; sense: while there is voltage behind it",
     )
-    return _line(name, help, kind, _PULL)
+    return _line(name, help, kind, debounce(), _PULL)
 
 
 DEFAULT_RUN_DIR: Final = "/run/charge-agent"
@@ -262,7 +273,10 @@ GUARD: Final = Table(
             example=[990],
         ),
     ),
+    tables=(heartbeat(_line),),
 )
+
+INPUTS: Final = station_inputs(_line, _PULL)
 
 EVSE: Final = Table(
     name="evse",
@@ -368,10 +382,14 @@ EVSE: Final = Table(
         _line(
             "lock",
             "actuator of the socket's lock",
-            tables=(_line("feedback", "active while the cable is locked", _PULL),),
+            *LOCK_FIELDS,
+            tables=(_line("feedback", "active while the cable is locked", _PULL), unlock(_line)),
         ),
-        _line("rcd", "active when the residual current device has tripped", _PULL),
-        _line("emergency_stop", "active when the emergency stop is pressed", _PULL),
+        _line("rcd", "active when the residual current device has tripped", debounce(), latched(True), _PULL),
+        _line("emergency_stop", "active when the emergency stop is pressed", debounce(), latched(False), _PULL),
+        *further_inputs(_line, _PULL),
+        rcd_test(_line),
+        temperature(_driver("sysfs")),
         _line("led", "status light"),
         Table(
             name="meter",
@@ -539,5 +557,5 @@ LOG: Final = Table(
 VARIABLES: Final = "variables"  # a table of names that only the dialects know
 
 TABLES: Final = (
-    STATION, CSMS, CLOCK, LINES, GUARD, EVSE, BUS, READER, AUTHORIZATION, CHARGING, LOG,
+    STATION, CSMS, CLOCK, LINES, GUARD, INPUTS, EVSE, BUS, READER, AUTHORIZATION, CHARGING, LOG,
 )  # fmt: skip

@@ -29,8 +29,12 @@ from tests.unit.station_files import SMALL, TWO_EVSES
 
 _EXAMPLES = {
     *("serial_number", "root_certificates", "password_file", "allowed_uids", "identity_file", "fallback_urls"),
-    *("security_profile", "client_certificate", "client_key"),
+    *("security_profile", "client_certificate", "client_key", "heartbeat"),
 }
+
+
+def _is_tables(value: Any) -> bool:
+    return isinstance(value, list) and all(isinstance(each, dict) for each in value)
 
 
 def _everything(text: str) -> str:
@@ -92,7 +96,8 @@ def test_the_example_holds_every_option_of_every_table() -> None:
             elif table.named:
                 places = list(places[0].values())
             for part in path[1:]:
-                places = [place[part] for place in places if part in place]
+                found = [place[part] for place in places if part in place]
+                places = [one for each in found for one in (each if _is_tables(each) else [each])]
             assert places, path
     assert VARIABLES in document
 
