@@ -38,7 +38,6 @@ _ABOUT: Final = Table(
     required=True,
     fields=(
         Field(name="title", kind=Kind.TEXT, required=True, maximum=80, help="name of the board, for people"),
-        Field(name="notes", kind=Kind.TEXT, maximum=2000, help="what it is like, and what was verified"),
         Field(name="source", kind=Kind.TEXT, maximum=400, help="where its facts come from"),
         Field(name="lines", kind=Kind.TEXTS, default=(), help="every line that it has; empty: not known"),
     ),

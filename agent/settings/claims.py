@@ -43,8 +43,11 @@ def _claims(driver: DriverSettings) -> tuple[str, ...]:
     spec = find(driver.kind, driver.driver)
     if spec.claims is not None:
         return spec.claims(driver.options)
-    bus, unit = driver.options.get("bus"), driver.options.get("unit")
-    return () if bus is None or unit is None else (f"address {unit} on bus {bus!r}",)
+    bus, unit, connector = (driver.options.get(name) for name in ("bus", "unit", "connector"))
+    if bus is None or unit is None:
+        return ()
+    which = "" if connector in (None, 1) else f", connector {connector}"  # several controllers behind one address
+    return (f"address {unit}{which} on bus {bus!r}",)
 
 
 def _option(claim: str) -> str:

@@ -19,7 +19,7 @@ BROKEN = [
     ("id = 1\n", "id = 1.0\n", ["10: evse[1].id 1.0 is a number, expected a whole number"]),
     ("id = 1\n", "id = 2\n", ["9: evse ids are 2, expected 1-1 without a gap"]),
     ("id = 1\n", "", ["9: evse[1] has no id, expected number towards the CSMS, 1 and up"]),
-    ('id = "CP-0001"', 'identity = "CP-0001"', ["1: station has no id, expected identity towards the CSMS, the last part of the connection's address", "2: station.identity is unknown, expected one of id, vendor, model, serial_number, state_dir, run_dir"]),
+    ('id = "CP-0001"', 'identity = "CP-0001"', ["1: station has no id, expected identity towards the CSMS, the last part of the connection's address", "2: station.identity is unknown; did you mean 'identity_file'?"]),
     ('id = "CP-0001"', 'id = "CP/1"', ["2: station.id 'CP/1' holds characters besides letters, digits and *-_=+|@."]),
     ('id = "CP-0001"', 'id = ""', ["2: station.id is empty, expected identity towards the CSMS, the last part of the connection's address"]),
     ('"Wallbox 11"', '"A model with a long name"', ["4: station.model has 24 characters, at most 20 are allowed"]),
