@@ -20,6 +20,7 @@ from hil.client import Bench, BenchError
 from hil.csms_parameters import is_text
 from hil.dut import PID_MAX
 
+FAMILIES: Final = ("evse-din", "phoenix", "openevse", "everest-mcu")  # hil.controllers, imported when it is wanted
 _DELEGATED: Final = {"demo": "hil.demo", "csms": "hil.csms_server"}
 
 EXIT_NO_READER: Final = 141  # as a shell says SIGPIPE
@@ -141,7 +142,8 @@ def _serve(options: argparse.Namespace) -> int:
         print(f"charge-bench is ready in {bench.directory}", flush=True)
 
     try:
-        set_options = dict(options.set) | ({"meter": options.meter} if options.meter else {})
+        given = {"meter": options.meter, "controller": options.controller}
+        set_options = dict(options.set) | {name: value for name, value in given.items() if value}
         asyncio.run(serve(options.dir.absolute(), settings, set_options, ready, options.parent))
     except (BenchRefused, WireError, ValueError, OSError) as exc:
         print(f"charge-bench: {exc}", file=sys.stderr)
@@ -198,6 +200,7 @@ def _add_serve(commands: Any) -> None:
     serve.add_argument(
         "--meter", metavar="PROFILE", help="the meters' profile, a name or a file (default eastron_sdm630)"
     )
+    serve.add_argument("--controller", choices=FAMILIES, help="every EVSE has a bought controller of this family")
     serve.add_argument("--parent", type=_pid, metavar="PID", help="end when this process ends")
     serve.add_argument(
         "--set",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -17,6 +18,7 @@ from hil.rdm6300 import FRAME_PERIOD_S, card_frame
 if TYPE_CHECKING:
     from hil.server import Bench
 
+Slave = Callable[[bytes, bool], bytes]
 METER: Final = "eastron_sdm630"
 _FREQUENCY_HZ: Final = 50.0
 _HALF_A_REQUEST_S: Final = 0.05  # longer than any pause within a frame
@@ -51,17 +53,25 @@ class MeterBus:
             for number, evse in bench.world.evses.items()
         }
         self._slave = ModbusSlave(register_map, units)
+        self._others: list[Slave] = []
         self._received_s = 0.0
         self.port = PtyPort(path, self._receive)
 
     def _receive(self, chunk: bytes) -> None:
         now_s = time.monotonic()
-        if now_s - self._received_s > _HALF_A_REQUEST_S:
+        rested = now_s - self._received_s > _HALF_A_REQUEST_S
+        if rested:
             self._slave.rest()
         self._received_s = now_s
         self.port.send(self._slave.feed(chunk))
+        for other in self._others:
+            self.port.send(other(chunk, rested))
         for answer in self._slave.take_late():
             self._bench.later(self._bench.world.evses[answer[0]].meter_late_s, partial(self.port.send, answer))
+
+    def share(self, other: Slave) -> None:
+        """Let another slave hear the line; it gets what comes and whether the line rested before, and answers."""
+        self._others.append(other)
 
     def _measure(self, evse: Evse) -> Quantities:
         self._bench.step()

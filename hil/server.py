@@ -16,6 +16,7 @@ from hil.all_verbs import register_all
 from hil.claim import Taken, claim
 from hil.control import Verbs
 from hil.control_server import ControlServer
+from hil.controllers import Controllers
 from hil.dut import StationProcesses
 from hil.pilot_circuit import Generator
 from hil.pins_server import PinsServer
@@ -61,6 +62,8 @@ class Bench:
         self.pins = PinsServer(self)
         self.bus = MeterBus(self, directory / "bus-0", self.options.get("meter", METER))
         self.readers = [ReaderWire(self, index, directory / f"reader-{index}") for index in range(settings.readers)]
+        family = self.options.get("controller")
+        self.controllers = None if family is None else Controllers(self, family)
         self._control = ControlServer(self.verbs)
         self._line_index = {line: index for index, line in enumerate(self.world.lines)}
         self._levels: dict[str, bool] = {}
@@ -84,6 +87,8 @@ class Bench:
         self.record("boot_id", self.files.boot_id)
         self.record("clock.known", self.files.clock.known)
         self._tick()
+        if self.controllers is not None:
+            await self.controllers.start()
         await self.pins.start(self.directory / PINS_SOCKET)
         await self._control.start(self.directory / CONTROL_SOCKET)
 
@@ -97,6 +102,8 @@ class Bench:
         for task in list(self._tasks):
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        if self.controllers is not None:
+            await self.controllers.close()
         self.pins.close()
         self.processes.close()
         self.bus.port.close()
@@ -152,6 +159,8 @@ class Bench:
                 self.trace.record(change.at_s, change.signal, change.value)
             for reader in self.readers:
                 reader.follow()
+            if self.controllers is not None:
+                self.controllers.follow_soon()
         event_s = self.world.next_event_s()
         if event_s is not None and self._tick_timer is not None and event_s < self._tick_due_s:
             self._wake_at(event_s)

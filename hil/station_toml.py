@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Final
 
 _EVSE = """
 [[evse]]
@@ -22,6 +23,27 @@ meter = {{ driver = "modbus", profile = "{meter}", bus = "meters", unit = {id} }
 """
 
 
+# What a station with bought controllers says instead of pilot, contactor, mirror and lock.
+_CONTROLLED: Final = """
+[[evse]]
+id = {id}
+phases = 3
+max_current_a = {max_current_a:g}
+controller = {controller}
+rcd = {{ line = "evse{id}.rcd" }}
+emergency_stop = {{ line = "evse{id}.emergency_stop" }}
+led = {{ line = "evse{id}.led" }}
+meter = {{ driver = "modbus", profile = "{meter}", bus = "meters", unit = {id} }}
+"""
+_CONTROLLERS: Final = {
+    "evse-din": '{{ driver = "evse-din", bus = "meters", unit = {din_unit} }}',
+    "phoenix": '{{ driver = "phoenix", model = "em-cp-pp-eth", bus = "controllers", unit = {phoenix_unit} }}',
+    "openevse": '{{ driver = "openevse", port = "controller-{id}" }}',
+    "everest-mcu": '{{ driver = "everest-mcu", port = "controller-{id}" }}',
+}
+PHOENIX_PORT_FILE: Final = "controller.port"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StationOptions:
     """What the station file says beyond the wires.
@@ -29,6 +51,8 @@ class StationOptions:
     Attributes:
         url: the CSMS's address, ``{port}`` being the near end of the bench's network; empty: ``ws://`` and that.
         meter: the meters' profile; the bench serves the same with ``--meter``.
+        controller: family of bought controllers in every EVSE ("evse-din" ...), as the bench's ``--controller``; empty:
+            pilot and contactor are the station's own.
         card_hold_off_s: the readers' ``hold_off_s``; ``None``: its default.
         card_absence_s: the readers' ``absence_s``; ``None``: its default.
         variables: presets of OCPP variables, in TOML's spelling of values.
@@ -44,6 +68,7 @@ class StationOptions:
     url: str = ""
     allow_insecure: bool = True
     meter: str = "eastron_sdm630"
+    controller: str = ""
     min_reclose_s: float = 1.0
     card_hold_off_s: float | None = None
     card_absence_s: float | None = None
@@ -64,6 +89,9 @@ def station_toml(directory: Path, net_port: int, options: StationOptions) -> str
         "guard": f"min_reclose_s = {options.min_reclose_s:g}\nrealtime = false\n",
         "bus.meters": 'port = "bus-0"\n',
     }
+    if options.controller == "phoenix":
+        port = int((directory / PHOENIX_PORT_FILE).read_text(encoding="utf-8"))
+        sections["bus.controllers"] = f'host = "127.0.0.1"\ntcp_port = {port}\n'
     for name, lines in options.extra.items():
         sections[name] = sections.get(name, "") + lines.rstrip("\n") + "\n"
     text = f"# A station on the bench in {directory.name}. Written by the bench.\n"
@@ -71,7 +99,7 @@ def station_toml(directory: Path, net_port: int, options: StationOptions) -> str
     if options.variables:
         text += "\n[variables]\n" + "".join(f'"{name}" = {value}\n' for name, value in options.variables.items())
     for evse in range(1, options.evses + 1):
-        text += _EVSE.format(id=evse, max_current_a=options.max_current_a, meter=options.meter)
+        text += _evse(evse, options)
         text += "".join(f"{line}\n" for line in options.evse_extra.format(id=evse).splitlines())
     for reader in range(options.readers):
         served = [evse for evse in range(1, options.evses + 1) if (evse - 1) % options.readers == reader]
@@ -83,3 +111,12 @@ def station_toml(directory: Path, net_port: int, options: StationOptions) -> str
         if options.card_absence_s is not None:
             text += f"absence_s = {options.card_absence_s:g}\n"
     return text
+
+
+def _evse(number: int, options: StationOptions) -> str:
+    if not options.controller:
+        return _EVSE.format(id=number, max_current_a=options.max_current_a, meter=options.meter)
+    controller = _CONTROLLERS[options.controller].format(id=number, din_unit=100 + number, phoenix_unit=179 + number)
+    return _CONTROLLED.format(
+        id=number, max_current_a=options.max_current_a, meter=options.meter, controller=controller
+    )
