@@ -14,6 +14,7 @@ from agent.model.effects import GrantPermit, HoldCable, ShowState, WithdrawPermi
 from agent.model.evse import EvseCondition
 
 _SAME_S: Final = 0.01  # ends of permits closer than this are the same end
+TRANSIT_S: Final = 0.25  # from here into the guard, a commit on a slow card before it: a permit's life begins there
 RENEWALS: Final = 3  # a permit is renewed three times within its life, so that one lost renewal costs nothing
 
 
@@ -68,7 +69,7 @@ class Outputs:
             return
         expires_s = turn.now_s + self._valid_for_s
         cut = until_s is not None and until_s < expires_s
-        expires_s = until_s if cut and until_s is not None else expires_s
+        expires_s = until_s - TRANSIT_S if cut and until_s is not None else expires_s
         same = self.permit_a == wanted_a and self.permit_phases == phases
         if same and not self._again(turn.now_s, expires_s, cut=cut):
             return

@@ -22,7 +22,19 @@ from agent.model.commands import (
 from agent.model.effects import GrantPermit, SaveTransaction
 from agent.model.facts import Fact, TransactionEnded, TransactionStarted
 from agent.model.faults import FaultCode
+from agent.model.ids import IdToken
 from agent.model.inputs import CommandReceived, FactAnswered, FaultChanged
+from agent.model.profiles import (
+    ClearProfiles,
+    Period,
+    Profile,
+    ProfileKind,
+    ProfilePurpose,
+    RateUnit,
+    Schedule,
+    SetProfile,
+)
+from agent.model.reservations import Reservation, Reserve
 from agent.model.station import EvseLayout, OnMeterLoss, OnPowerLoss, StationLayout
 from tests.scenario.charging_world import ALICE, BOB, CAROL, World, book
 
@@ -163,6 +175,7 @@ class AnyOrder(RuleBasedStateMachine):
                 ChangeAvailability(operative=True),
                 UnlockConnector(evse_id=1, connector_id=1, ends_transaction=True),
                 ClearCache(),
+                ClearProfiles(),
                 Reset(kind=ResetKind.GRACEFUL),
                 Reset(kind=ResetKind.ON_IDLE),
             ]
@@ -170,6 +183,43 @@ class AnyOrder(RuleBasedStateMachine):
     )
     def order(self, command: object) -> None:
         self.commands = self.world.command(command)  # type: ignore[arg-type]
+
+    @rule(
+        purpose=st.sampled_from(list(ProfilePurpose)),
+        evse_id=st.sampled_from([None, 1, 2]),
+        steps=st.lists(st.tuples(st.integers(1, 90), st.sampled_from([0.0, 7.0, 12.0, 32.0])), max_size=3),
+        relative=st.booleans(),
+        limit=st.sampled_from([6.0, 16.0]),
+    )
+    def limit(
+        self,
+        purpose: ProfilePurpose,
+        evse_id: int | None,
+        steps: list[tuple[int, float]],
+        relative: bool,
+        limit: float,
+    ) -> None:
+        periods = [Period(start_s=0, limit=limit)]
+        periods += [Period(start_s=start, limit=value) for start, value in sorted(dict(steps).items())]
+        schedule = Schedule(
+            unit=RateUnit.AMPERES, periods=tuple(periods), start_utc_s=None if relative else self.world.stamp().utc_s
+        )
+        profile = Profile(
+            profile_id=1 + len(steps),
+            stack_level=len(steps),
+            purpose=purpose,
+            kind=ProfileKind.RELATIVE if relative else ProfileKind.ABSOLUTE,
+            schedule=schedule,
+        )
+        self.order(SetProfile(profile=profile, evse_id=evse_id))
+
+    @rule(evse_id=st.sampled_from([None, 1]), token=CARDS, lasts_s=st.sampled_from([10.0, 200.0]))
+    def reserve(self, evse_id: int | None, token: IdToken, lasts_s: float) -> None:
+        utc_s = self.world.stamp().utc_s or 0.0
+        reservation = Reservation(
+            reservation_id=evse_id or 2, token=token, expires_utc_s=utc_s + lasts_s, evse_id=evse_id
+        )
+        self.order(Reserve(reservation=reservation))
 
     @rule(jump_s=st.sampled_from([-86_400.0, 7_200.0, None]))
     def clock(self, jump_s: float | None) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from agent.model.commands import Answered, Outcome, RequestStart, RequestStop
 from agent.model.effects import GrantPermit, SaveDocument
@@ -280,8 +282,8 @@ def test_what_breaks_a_rule_is_refused_with_its_reason() -> None:
         "recurrency kind": profile(world, kind=ProfileKind.RECURRING),
         "start of its schedule": profile(None, kind=ProfileKind.RECURRING, recurrence=Recurrence.DAILY),
     }
-    for reason, given in cases.items():
-        assert reason in refused(world, given), reason
+    for reason, wrong in cases.items():
+        assert reason in refused(world, wrong), reason
     assert "not on an EVSE" in refused(world, profile(world, purpose=MAX), evse_id=1)
     assert "no EVSE 5" in refused(world, profile(world), evse_id=5)
     assert written(world) == 0
@@ -391,8 +393,8 @@ def test_a_remote_starts_profile_becomes_that_of_its_transaction_and_starts_with
 @pytest.mark.octt("TC_060_CS")
 def test_a_remote_start_with_an_unfit_profile_is_refused() -> None:
     world = World()
-    for given in (profile(None, purpose=DEFAULT), profile(None, (1, 6.0), purpose=TX), profile(None, level=99)):
-        outcome = world.answers[world.command(RequestStart(token=BOB, evse_id=1, profile=given))]
+    for unfit in (profile(None, purpose=DEFAULT), profile(None, (1, 6.0), purpose=TX), profile(None, level=99)):
+        outcome = world.answers[world.command(RequestStart(token=BOB, evse_id=1, profile=unfit))]
         assert isinstance(outcome, Outcome)
         assert outcome.answered is Answered.REJECTED
     world.plug()
@@ -523,3 +525,41 @@ def test_an_idle_station_with_profiles_does_not_wake_for_them() -> None:
     before = world.wakes
     world.run(300)
     assert world.wakes - before <= 2
+
+
+STEPS = st.lists(st.tuples(st.integers(1, 80), st.sampled_from([6.0, 8.0, 13.0, 20.0])), max_size=5)
+
+
+@settings(max_examples=12, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
+@given(station=STEPS, default=STEPS, own=STEPS, shift_s=st.sampled_from([0.0, 0.05, 0.73]))
+@pytest.mark.req("permit: never valid beyond its own next decrease; OCPP 1.6 §3.13.3")
+def test_no_permit_in_force_ever_exceeds_what_holds_at_that_moment(
+    station: list[tuple[int, float]], default: list[tuple[int, float]], own: list[tuple[int, float]], shift_s: float
+) -> None:
+    world = World(evses=2)
+    world.charge(ALICE, 1)
+    world.charge(BOB, 2)
+    world.run(shift_s)
+    begun_s = world.now_s
+    rows = {
+        MAX: ((0, 26.0), *sorted(dict(station).items())),
+        DEFAULT: ((0, 16.0), *sorted(dict(default).items())),
+        TX: ((0, 10.0), *sorted(dict(own).items())),
+    }
+    for number, (purpose, steps) in enumerate(rows.items()):
+        place = 1 if purpose is TX else None
+        accept(world, profile(world, *steps, purpose=purpose, profile_id=number), evse_id=place)
+
+    def holds(purpose: ProfilePurpose) -> float:
+        passed = [limit for start, limit in rows[purpose] if start <= world.now_s - begun_s + 1e-6]
+        return passed[-1]
+
+    for _ in range(1000):
+        world.tick()
+        permits = {each.evse_id: each.permit for each in world.bays.values()}
+        in_force = {evse_id: each[1] for evse_id, each in permits.items() if each is not None}
+        assert in_force.get(1, 0.0) <= holds(TX)
+        assert in_force.get(2, 0.0) <= holds(DEFAULT)
+        assert sum(in_force.values()) <= holds(MAX) + 1e-6
+        if min(limit for _, limit in rows[MAX]) >= 12.0:
+            assert set(in_force) == {1, 2}, "a permit ended before the next one came"

@@ -74,10 +74,10 @@ def command(request: Request, connectors: Connectors) -> SetProfile | ClearProfi
                 transaction=None if told.transaction_id is None else str(told.transaction_id),
             )
         case wire.ClearChargingProfileRequest():
-            purpose, number = request.charging_profile_purpose, request.connector_id
+            purpose, named = request.charging_profile_purpose, request.connector_id
             return ClearProfiles(
                 profile_id=request.id,
-                place=None if number is None else _neutral(connectors.place(number)),
+                place=None if named is None else _neutral(connectors.place(named)),
                 purpose=None if purpose is None else _PURPOSE_OF[purpose],
                 stack_level=request.stack_level,
             )
