@@ -25,7 +25,7 @@ from agent.model.evse import EvseCondition
 from agent.model.facts import ChargingState, StopReason, TransactionRecord, Trigger
 from agent.model.faults import FaultCode
 from agent.model.ids import FREE_VEND_TOKEN, IdToken
-from agent.model.station import OnPowerLoss
+from agent.model.station import OnOverCurrent, OnPowerLoss
 from drivers.api import MeterReading
 
 ENDING_FAULTS: Final = {
@@ -79,17 +79,23 @@ class Evse(EvseState):
         """Take the guard's word."""
         before = None if self.condition is None else self.condition.plugged
         self.condition = condition
+        self.over_current.offer(condition.offer_a if condition.contactor_closed else None, turn.now_s)
+        if condition.plugged is False:
+            self.over_current.forget()
         if condition.plugged is True and before is not True:
             self.plugged_s = turn.now_s
 
     def lose_guard(self) -> None:
         """Know nothing of the EVSE any more; no permit counts as given."""
         self.condition = None
+        self.over_current.lose()
         self.outputs.lost()
 
     def take_reading(self, reading: MeterReading, turn: Turn) -> None:
         """Judge a reading of the meter."""
         belief = self.meter.take(reading, fixed=self.transaction is not None)
+        if belief is Belief.BELIEVED and self.around.layout.on_over_current is not OnOverCurrent.IGNORE:
+            self.over_current.see(draws_a(reading), reading.taken_s)
         if belief is Belief.NEW_BASE:
             turn.note(
                 "meter.base_changed",
@@ -132,7 +138,13 @@ class Evse(EvseState):
 
     def advance(self, turn: Turn) -> None:
         """Move the session as far as the circumstances allow."""
-        self.faults.step(turn, self.condition, self.meter, in_transaction=self.transaction is not None)
+        self.faults.step(
+            turn,
+            self.condition,
+            self.meter,
+            in_transaction=self.transaction is not None,
+            over_current=self.over_current.verdict,
+        )
         while True:
             before = self.session.state
             self._step(turn)
@@ -248,7 +260,9 @@ class Evse(EvseState):
             if code in present:
                 self.stop(reason, None, turn)
                 return
-        if self.plugged is False and self.around.variables.flag("TxCtrlr", "StopTxOnEVSideDisconnect"):
+        if self.over_current.verdict and self.around.layout.on_over_current is OnOverCurrent.END:
+            self.stop(StopReason.OVER_CURRENT, None, turn)
+        elif self.plugged is False and self.around.variables.flag("TxCtrlr", "StopTxOnEVSideDisconnect"):
             self.stop(StopReason.EV_DISCONNECTED, None, turn)
         elif self.used_up and self.around.variables.flag("TxCtrlr", "StopTxOnInvalidId"):
             self.stop(StopReason.DEAUTHORIZED, None, turn)

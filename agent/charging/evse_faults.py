@@ -37,12 +37,24 @@ class Faults:
         told = {code: fault for code, fault in self._told.items() if code not in self._own}
         return (*self._own.values(), *told.values(), *station.values())
 
-    def step(self, turn: Turn, condition: EvseCondition | None, meter: Meter, *, in_transaction: bool) -> None:
-        """Bring the faults up to date with what is seen."""
+    def step(
+        self,
+        turn: Turn,
+        condition: EvseCondition | None,
+        meter: Meter,
+        *,
+        in_transaction: bool,
+        over_current: str = "",
+    ) -> None:
+        """Bring the faults up to date with what is seen; ``over_current`` says how much the vehicle draws too much."""
         self._guard_away = condition is None
         if condition is not None:
             self._by_guard = condition.faults
         seen = dict.fromkeys(self._by_guard, (True, ""))  # while the guard is away its last word holds
+        if condition is not None:
+            seen |= {code: (True, text) for code, text in condition.fault_texts}
+        if over_current:
+            seen[FaultCode.OVER_CURRENT] = (True, over_current)
         if condition is None and turn.now_s >= self._guard_due_s:
             seen[FaultCode.GUARD_LOST] = (True, "no word from the guard")
         code = self._meter_fault(turn.now_s, meter, in_transaction)

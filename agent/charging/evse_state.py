@@ -10,6 +10,7 @@ from agent.charging.evse_faults import Faults
 from agent.charging.flow import Flow
 from agent.charging.limits import Circumstances, limits_of
 from agent.charging.outputs import Outputs
+from agent.charging.over_current import OverCurrent
 from agent.charging.profile_plan import Limited
 from agent.charging.readings import Meter
 from agent.charging.sampling import ClockGrid, Sampling
@@ -66,6 +67,7 @@ class EvseState:
         self.meter = Meter(layout)
         self.outputs = Outputs(layout.evse_id, around.layout.permit_valid_s)
         self.faults = Faults(layout, around)
+        self.over_current = OverCurrent()
         self.condition: EvseCondition | None = None
         self.authorization: Authorization | None = None
         self.transaction: Transaction | None = None

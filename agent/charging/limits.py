@@ -131,6 +131,10 @@ def _currents(given: Circumstances) -> list[Limit]:
         limits.append(Limit(source="vehicle", current_a=SIMPLIFIED_A, text=text))
     if cable_a is not None:
         limits.append(Limit(source="cable", current_a=cable_a, text=f"cable coded for {amperes(cable_a)}"))
+    reduced_a = None if given.condition is None else given.condition.reduced_a
+    if given.condition is not None and reduced_a is not None:
+        text = f"{given.condition.reduced_why}: {amperes(reduced_a)}"
+        limits.append(Limit(source="temperature", current_a=reduced_a, text=text))
     if given.profile_a is not None:
         limits.append(
             Limit(source="profile", current_a=given.profile_a, text=given.profile + _too_little(given.profile_a))

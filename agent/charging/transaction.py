@@ -42,6 +42,7 @@ TRIGGER_OF: Final = {
     StopReason.GROUND_FAULT: Trigger.ABNORMAL_CONDITION,
     StopReason.POWER_LOSS: Trigger.POWER_RESTORED,
     StopReason.POWER_QUALITY: Trigger.ABNORMAL_CONDITION,
+    StopReason.OVER_CURRENT: Trigger.ABNORMAL_CONDITION,
     StopReason.SOFT_RESET: Trigger.RESET_COMMAND,
     StopReason.HARD_RESET: Trigger.RESET_COMMAND,
     StopReason.REBOOT: Trigger.RESET_COMMAND,

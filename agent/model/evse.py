@@ -24,6 +24,8 @@ class EvseCondition(msgspec.Struct, frozen=True, kw_only=True):
         waiting_for: the guard's reasons for not closing.
         permit_id: the permit in force, ``None`` without one.
         temperature_c: of the hottest sensor, degC.
+        reduced_a: most that the temperatures allow, A; ``None``: no reduction. reduced_why: which sensor.
+        fault_texts: what the guard can say about some of ``faults``.
         simplified: a vehicle that cannot tell when it is ready was recognised; it gets 10 A at most.
     """
 
@@ -43,6 +45,9 @@ class EvseCondition(msgspec.Struct, frozen=True, kw_only=True):
     open_reason: str = ""
     temperature_c: float | None = None
     simplified: bool = False
+    reduced_a: float | None = None
+    fault_texts: tuple[tuple[FaultCode, str], ...] = ()
+    reduced_why: str = ""
 
 
 class Occupancy(Enum):

@@ -58,6 +58,7 @@ class StopReason(Enum):
     GROUND_FAULT = "ground_fault"
     POWER_LOSS = "power_loss"
     POWER_QUALITY = "power_quality"
+    OVER_CURRENT = "over_current"
     SOFT_RESET = "soft_reset"
     HARD_RESET = "hard_reset"
     REBOOT = "reboot"

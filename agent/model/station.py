@@ -21,6 +21,14 @@ class OnPowerLoss(Enum):
     RESUME = "resume"
 
 
+class OnOverCurrent(Enum):
+    """What happens to a transaction whose vehicle draws more than it is offered."""
+
+    SUSPEND = "suspend"
+    END = "end"
+    IGNORE = "ignore"
+
+
 class EvseLayout(msgspec.Struct, frozen=True, kw_only=True):
     """One EVSE. ``max_current_a`` is per phase; ``phases`` 1 or 3; ``lockable``: a socket with a lock.
 
@@ -53,6 +61,7 @@ class StationLayout(msgspec.Struct, frozen=True, kw_only=True):
     authorization_required: bool = True
     on_meter_loss: OnMeterLoss = OnMeterLoss.CONTINUE
     on_power_loss: OnPowerLoss = OnPowerLoss.END
+    on_over_current: OnOverCurrent = OnOverCurrent.SUSPEND
     meter_stale_s: float = 10.0
     permit_valid_s: float = 30.0
     max_current_a: float | None = None

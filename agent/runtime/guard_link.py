@@ -240,4 +240,23 @@ def condition_of(report: wire.Report) -> EvseCondition:
         permit_id=report.permit_id,
         open_reason=report.open_reason.value,
         simplified=report.simplified,
+        temperature_c=hottest_c(report.temperature_c),
+        reduced_a=report.reduced_a,
+        reduced_why=report.reduced_why,
+        fault_texts=_texts(report),
     )
+
+
+def hottest_c(values_c: tuple[float | None, ...]) -> float | None:
+    """Return the highest known temperature in whole degC, so that noise is no news; ``None`` unknown."""
+    known = [each for each in values_c if each is not None]
+    return float(round(max(known))) if known else None
+
+
+def _texts(report: wire.Report) -> tuple[tuple[FaultCode, str], ...]:
+    texts = []
+    if wire.GuardFault.RCD_TEST_FAILED in report.faults:
+        texts.append((FaultCode.RCD_TEST_FAILED, report.rcd_test_why))
+    if wire.GuardFault.OVER_TEMPERATURE in report.faults:
+        texts.append((FaultCode.OVER_TEMPERATURE, report.reduced_why.partition(" at ")[0]))
+    return tuple(texts)

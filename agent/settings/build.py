@@ -12,7 +12,7 @@ from typing import Any, Final, Protocol, runtime_checkable
 
 import msgspec
 
-from agent.model.station import OnMeterLoss, OnPowerLoss
+from agent.model.station import OnMeterLoss, OnOverCurrent, OnPowerLoss
 from agent.settings.across import check_across
 from agent.settings.board import BOARD, check_board, lay_over, take_board
 from agent.settings.identity import identity_digest, merge_identity
@@ -236,6 +236,7 @@ def _settings(clean: Clean, file: Path, sha256: str, variables: Mapping[str, str
         authorization=AuthorizationSettings(**clean["authorization"]),
         charging=ChargingSettings(
             on_meter_loss=OnMeterLoss(charging["on_meter_loss"]),
+            on_over_current=OnOverCurrent(charging["on_over_current"]),
             on_power_loss=OnPowerLoss(charging["on_power_loss"]),
             meter_stale_s=charging["meter_stale_s"],
             meter_poll_s=charging["meter_poll_s"],

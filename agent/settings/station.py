@@ -12,7 +12,7 @@ from typing import Any
 
 import msgspec
 
-from agent.model.station import EvseLayout, OnMeterLoss, OnPowerLoss, StationLayout
+from agent.model.station import EvseLayout, OnMeterLoss, OnOverCurrent, OnPowerLoss, StationLayout
 from agent.settings.protection import HeartbeatSettings, RcdTestSettings, TemperatureSettings
 from drivers.api import DriverKind
 
@@ -243,6 +243,7 @@ class ChargingSettings(msgspec.Struct, frozen=True, kw_only=True):
     """How it charges. ``max_current_a`` ``None``: no limit beyond the EVSEs' own."""
 
     on_meter_loss: OnMeterLoss
+    on_over_current: OnOverCurrent
     on_power_loss: OnPowerLoss
     meter_stale_s: float
     meter_poll_s: float
@@ -312,6 +313,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
             readers={each.name: each.evses for each in self.readers},
             authorization_required=self.authorization.required,
             on_meter_loss=self.charging.on_meter_loss,
+            on_over_current=self.charging.on_over_current,
             on_power_loss=self.charging.on_power_loss,
             meter_stale_s=self.charging.meter_stale_s,
             permit_valid_s=self.guard.permit_s,

@@ -504,6 +504,13 @@ CHARGING: Final = Table(
             help="what becomes of a transaction that a power cut interrupted",
         ),
         Field(
+            name="on_over_current",
+            kind=Kind.TEXT,
+            default="suspend",
+            choices=("suspend", "end", "ignore"),
+            help="what becomes of a transaction whose vehicle draws more than (offer + 0.5 A) x 1.1 for 7 s",
+        ),
+        Field(
             name="meter_stale_s",
             kind=Kind.NUMBER,
             unit="s",

@@ -45,6 +45,7 @@ _REASON_OF: Final[Mapping[StopReason, enums.StopReason]] = MappingProxyType(
         StopReason.GROUND_FAULT: enums.StopReason.OTHER,
         StopReason.POWER_LOSS: enums.StopReason.POWER_LOSS,
         StopReason.POWER_QUALITY: enums.StopReason.OTHER,
+        StopReason.OVER_CURRENT: enums.StopReason.OTHER,
         StopReason.SOFT_RESET: enums.StopReason.SOFT_RESET,
         StopReason.HARD_RESET: enums.StopReason.HARD_RESET,
         StopReason.REBOOT: enums.StopReason.REBOOT,

@@ -62,6 +62,7 @@ _REASON_OF: Final[Mapping[StopReason, enums.StopReason]] = MappingProxyType(
         StopReason.GROUND_FAULT: enums.StopReason.GROUND_FAULT,
         StopReason.POWER_LOSS: enums.StopReason.POWER_LOSS,
         StopReason.POWER_QUALITY: enums.StopReason.POWER_QUALITY,
+        StopReason.OVER_CURRENT: enums.StopReason.OVERCURRENT_FAULT,
         StopReason.SOFT_RESET: enums.StopReason.IMMEDIATE_RESET,
         StopReason.HARD_RESET: enums.StopReason.IMMEDIATE_RESET,
         StopReason.REBOOT: enums.StopReason.REBOOT,
