@@ -42,13 +42,15 @@ from agent.model.faults import FaultCode
 from agent.model.ids import IdToken
 from agent.model.inputs import CommandReceived, FaultChanged, Input, TimePassed
 from agent.model.local_list import ListStatus, LocalListOutcome
+from agent.model.reservations import Reserved, ReserveOutcome
 from agent.runtime.guard_link import PermitEffect
+from agent.runtime.room import Room, ThinStorage
 
 STORE_RETRY_S: Final = 2.0  # pause between attempts to write what a failing store refused
 INBOX_LIMIT: Final = 10_000
 
 
-class Storage(Protocol):
+class Storage(ThinStorage, Protocol):
     """What the core loop needs of the store."""
 
     async def commit(
@@ -95,6 +97,7 @@ class CoreLoop:
         perform_permit: sends a permit effect to the guard.
         ask_reading: has a meter read now.
         restart: ends the process so that its supervisor starts it again.
+        store_failing: told when the store begins to refuse.
     """
 
     def __init__(
@@ -109,15 +112,18 @@ class CoreLoop:
         ask_reading: Callable[[int], None],
         restart: Callable[[ResetKind], None],
         tick: Callable[[], None],
+        store_failing: Callable[[str], None] = lambda _text: None,
     ) -> None:
         self.station = station
         self._storage = storage
+        self._room = Room(storage, clock)
         self._clock = clock
         self._desks = desks
         self._perform_permit = perform_permit
         self._ask_reading = ask_reading
         self._restart = restart
         self._tick = tick
+        self._tell_store_failing = store_failing
         self._csms = csms
         self._inbox: asyncio.Queue[Input] = asyncio.Queue(INBOX_LIMIT)
         self._backlog: list[Durable] = []
@@ -241,13 +247,15 @@ class CoreLoop:
         if not batch and anchor_s is None:
             return True
         try:
-            await self._storage.commit(batch, anchor_utc_minus_mono_s=anchor_s, last_good_utc_s=self._clock.utc_s())
+            await self._write(batch, anchor_s)
         except StoreError as error:
             self._backlog, self._anchor_s = batch, anchor_s
             self._retry_at_s = self._clock.mono_s() + STORE_RETRY_S
             if self._store_failed.set(True, error=str(error), waiting=len(batch)):
+                self._tell_store_failing(str(error))
                 self.deliver(FaultChanged(code=FaultCode.STORE_FAILED, raised=True, text=str(error)))
             return False
+        await self._room.after_commit()
         had_backlog = bool(self._backlog)
         self._backlog, self._anchor_s = [], None
         self._retry_at_s = None
@@ -256,6 +264,15 @@ class CoreLoop:
         if had_backlog:
             self._csms.facts_waiting()
         return True
+
+    async def _write(self, batch: Sequence[Durable], anchor_s: float | None) -> None:
+        utc_s = self._clock.utc_s()
+        try:
+            await self._storage.commit(batch, anchor_utc_minus_mono_s=anchor_s, last_good_utc_s=utc_s)
+        except StoreError as error:
+            if not await self._room.after_failure(error):
+                raise
+            await self._storage.commit(batch, anchor_utc_minus_mono_s=anchor_s, last_good_utc_s=utc_s)
 
     def _start_is_durable(self, evse_id: int) -> bool:
         return not any(
@@ -268,6 +285,8 @@ def _refusal(outcome: AnyOutcome) -> AnyOutcome:
     """Return what a command is told when what it changed could not be made durable."""
     if isinstance(outcome, LocalListOutcome) and outcome.status is ListStatus.ACCEPTED:
         return LocalListOutcome(status=ListStatus.FAILED, why="the store cannot keep it")
+    if isinstance(outcome, ReserveOutcome) and outcome.reserved is Reserved.ACCEPTED:
+        return ReserveOutcome(reserved=Reserved.REJECTED, why="the store cannot keep it")
     if isinstance(outcome, Outcome) and outcome.answered in (Answered.ACCEPTED, Answered.SCHEDULED):
         return Outcome(answered=Answered.REJECTED, why="the store cannot keep it")
     return outcome

@@ -35,7 +35,9 @@ class Database:
         self.on_recovered: Callable[[OpenReport], None] = _nobody
         """Told when a damaged file was replaced while running."""
         self._reserve = Reserve(how.path.with_name(how.path.name + ".reserve"))
-        self._connection: Connection | None
+        self.short = False
+        """Whether a full disk has cost the reserve since it was last there."""
+        self._connection: Connection | None = None
         self._last_seq = _NO_LIMIT
         self._connection, self.report = self._open_at_first()
         self._last_seq = self.read(journal.last_seq)
@@ -72,7 +74,16 @@ class Database:
         """
         self._drop_connection()
         self.write(_touch)
-        self._reserve.refill()
+        self.short = not self._reserve.refill()
+
+    def fold_log(self) -> None:
+        """Fold the write-ahead log into the file and give its room back to the disk, as far as that lets us."""
+        try:
+            self._open_connection().execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+        except sqlite3.Error as error:
+            failure = failure_of(error, self.path)
+            if failure.kind is not FailureKind.FULL:
+                raise failure from error
 
     def close(self) -> None:
         """Close; the log is folded into the file where the disk allows it."""
@@ -82,9 +93,16 @@ class Database:
         try:
             return open_file(self._how)
         except StoreFailure as failure:
-            if failure.kind is not FailureKind.FULL or not self._reserve.release():
+            if failure.kind is not FailureKind.FULL or not self._give_reserve():
                 raise
         return open_file(self._how)
+
+    def _give_reserve(self) -> bool:
+        released = self._reserve.release()
+        self.short = self.short or released
+        if released and self._connection is not None:
+            self.fold_log()  # the room is best used for this: a folded log gives back several times as much
+        return released
 
     def _recovering(self, attempt: Callable[[], T]) -> T:
         try:
@@ -93,7 +111,7 @@ class Database:
             failure = failure_of(error, self.path)
             if failure.kind is FailureKind.CORRUPT:
                 self._replace(str(failure))
-            elif failure.kind is not FailureKind.FULL or not self._reserve.release():
+            elif failure.kind is not FailureKind.FULL or not self._give_reserve():
                 raise failure from error
         try:
             return attempt()

@@ -164,15 +164,16 @@ def count(connection: Connection) -> int:
     return int(connection.execute("SELECT count(*) FROM facts").fetchone()[0])
 
 
-def thinnable(connection: Connection, wanted: int) -> list[int]:
-    """Return up to ``wanted`` places to give up: every second periodic sample, of each transaction, oldest first.
+def thinnable(connection: Connection, wanted: int, *, alone: bool = False) -> list[int]:
+    """Return up to ``wanted`` places to give up: every second periodic sample of each transaction, oldest first.
 
-    Those that belong to no transaction go before the others.
+    ``alone``: of those samples that belong to no transaction.
     """
     chosen: list[int] = []
     odd: dict[str, bool] = {}
+    which = "transaction_id = ''" if alone else "transaction_id <> ''"
     for seq, transaction_id in connection.execute(
-        "SELECT seq, transaction_id FROM facts WHERE kind = ? ORDER BY transaction_id <> '', seq", (PERIODIC,)
+        f"SELECT seq, transaction_id FROM facts WHERE kind = ? AND {which} ORDER BY seq", (PERIODIC,)
     ):
         if len(chosen) >= wanted:
             break

@@ -6,8 +6,8 @@ import os
 from pathlib import Path
 from typing import Final
 
-RESERVE_BYTES: Final = 256 * 1024  # a hundred commits of a few pages each
-REFILL_FREE_BYTES: Final = 4 * 1024 * 1024  # the reserve is made again once this much is free
+RESERVE_BYTES: Final = 2 * 1024 * 1024  # a write-ahead log of 4 MiB (its usual most) folds into less new file than this
+REFILL_FREE_BYTES: Final = 16 * 1024 * 1024  # the reserve is made again once this much is free
 
 
 class Reserve:
@@ -20,14 +20,11 @@ class Reserve:
     @property
     def held(self) -> bool:
         """Whether the room is kept back at present."""
-        try:
-            return self._path.stat().st_size >= RESERVE_BYTES
-        except OSError:
-            return False
+        return self._size() >= RESERVE_BYTES
 
     def release(self) -> bool:
-        """Give the room to the journal; return whether there was any."""
-        if not self.held:
+        """Give the room to the journal, however much it is; return whether there was any."""
+        if not self._size():
             return False
         try:
             self._path.unlink()
@@ -51,3 +48,9 @@ class Reserve:
         except OSError:
             return False
         return True
+
+    def _size(self) -> int:
+        try:
+            return self._path.stat().st_size
+        except OSError:
+            return 0

@@ -37,7 +37,7 @@ SETTLE_ROWS: Final = (
     100  # acknowledgements committed together at most: one is worth 13 kB of flash alone, 1 kB among 100
 )
 LOCK_WAIT_S: Final = 30.0
-_THIN_ROWS: Final = 1000
+_THIN_ROWS: Final = 100  # in one SQL transaction: on a full disk its log must fit into the reserve
 
 
 class Store:
@@ -261,6 +261,11 @@ class Store:
         if held is not None and held.utc_s is None:
             held.utc_s = utc_s
 
+    @property
+    def short(self) -> bool:
+        """Whether a full disk has cost the reserve: room should be made (``thin``), or found again (``probe``)."""
+        return self._database.short
+
     def documents(self, kind: str) -> dict[str, bytes]:
         """Return the documents of ``kind`` by key, in order of arrival; damaged ones are left out."""
         return self._database.read(lambda connection: tables.documents(connection, kind, [])).get(kind, {})
@@ -311,22 +316,33 @@ class Store:
     def thin(self, max_rows: int) -> int:
         """Give up periodic samples until at most ``max_rows`` facts wait, and return how many were given up.
 
-        Every second periodic sample of each transaction goes, oldest first, in rounds while that helps. Starts, ends
-        and everything else stay, even if that is more than ``max_rows``.
+        Samples of no transaction go first, then every second periodic sample of each transaction, oldest first, in
+        rounds while that helps. Starts, ends and everything else stay, even if that is more than ``max_rows``.
         """
         self.flush()
-        given_up = 0
+        self._database.fold_log()
+        given_up, alone = 0, True
         waiting = self._database.read(journal.count)
         while waiting > max_rows:
             wanted = min(waiting - max_rows, _THIN_ROWS)
-            seqs = self._database.read(lambda connection, wanted=wanted: journal.thinnable(connection, wanted))  # type: ignore[misc]
-            if not seqs:
+            seqs = self._thinnable(wanted, alone)
+            if not seqs and not alone:
                 break
-            self._write(lambda connection, seqs=seqs: journal.delete(connection, seqs))  # type: ignore[misc]
+            alone = alone and bool(seqs)
+            self._give_up(seqs)
             given_up += len(seqs)
             waiting -= len(seqs)
         self._lane.reset(waiting)
         return given_up
+
+    def _thinnable(self, wanted: int, alone: bool) -> list[int]:
+        return self._database.read(lambda connection: journal.thinnable(connection, wanted, alone=alone))
+
+    def _give_up(self, seqs: Sequence[int]) -> None:
+        if seqs:
+            self._write(lambda connection: journal.delete(connection, tuple(seqs)))
+            if self.short:  # the log must not grow: there is no room for it
+                self._database.fold_log()
 
     def probe(self) -> None:
         """Find out whether writing works again after a failure, by doing it.

@@ -105,6 +105,11 @@ class StoreThread:
         """What the last opening found: at the start, or when a damaged file was replaced while running."""
         return self._store.report
 
+    @property
+    def short(self) -> bool:
+        """See ``Store.short``."""
+        return self._store.short
+
     async def load(self) -> StoredState:
         """See ``Store.load``."""
         return await self._call(Store.load)
