@@ -121,7 +121,7 @@ async def test_garbage_from_the_csms_does_no_harm_and_wrong_calls_get_the_right_
         await alive(link)
         wrong: list[tuple[str, Any, str]] = [
             ("NoSuchAction", {}, "NotImplemented"),
-            ("ReserveNow", {}, "NotSupported"),
+            ("ReserveNow", {}, "OccurenceConstraintViolation"),
             ("GetConfiguration", {"key": 5}, "TypeConstraintViolation"),
             ("ChangeConfiguration", {"key": "HeartbeatInterval"}, "OccurenceConstraintViolation"),
             ("Reset", {"type": "Gentle"}, "PropertyConstraintViolation"),
