@@ -13,6 +13,7 @@ from agent.guard.cycle import NEW, Cycle
 from agent.guard.cycle_report import report_of, shown_by
 from agent.guard.cycle_values import CycleSettings, Inputs, Kept, Outputs
 from agent.guard.inputs import InputRole, Watch
+from agent.guard.late_lines import late_outputs
 from agent.guard.log import Log
 from agent.guard.offer import STEADY_HIGH, STEADY_LOW
 from agent.guard.plan import EvsePlan, Plan
@@ -20,7 +21,7 @@ from agent.guard.protection import ProtectionSettings
 from agent.guard.sensing import SharedInputs, Temperature, WatchedLine, claim_input
 from agent.guard.timings import LOST_S, MAX_AGE_SCANS, QUIET_REPORT_S, REPORT_S
 from agent.guard.wire import GuardFault, OpenReason, Report
-from drivers.api import DriverError, Lines, OutputLine, PilotSignal, PowerPath
+from drivers.api import DriverError, DriverUnavailable, Lines, OutputLine, PilotSignal, PowerPath
 
 BLINK_S: Final = {"slow": 1.0, "fast": 0.25}  # period of the status LED; house rule
 
@@ -75,6 +76,7 @@ class Evse:
         self._max_age_s = station.scan_s * MAX_AGE_SCANS
         self._contactor, self._phases = outputs.contactor, outputs.phases
         self._led = outputs.led
+        self._late = late_outputs(outputs.contactor, outputs.phases, outputs.lock, outputs.unlock, outputs.rcd_test)
         self._power_path = power_path
         self._log = log
         self._lost_until_s = 0.0
@@ -169,6 +171,9 @@ class Evse:
             inputs.high_v = reading.high_v
             inputs.low_v = reading.low_v
             inputs.proximity_ohm = reading.proximity_ohm
+        for late in self._late:
+            if late.problem is not None:
+                self._lose(DriverUnavailable(late.problem), now_s)
         if self._lost and now_s >= self._lost_until_s:
             self._lost = False
             self._log.info("power_path.recovered", evse_id=self.evse_id)

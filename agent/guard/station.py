@@ -12,6 +12,7 @@ from agent.guard.cycle_values import Kept
 from agent.guard.evse import Evse, EvseOutputs
 from agent.guard.latch import Latched, LatchFile
 from agent.guard.late import open_power_path
+from agent.guard.late_lines import LateLines
 from agent.guard.log import Log
 from agent.guard.offer import STEADY_HIGH, STEADY_LOW
 from agent.guard.plan import Plan
@@ -44,12 +45,14 @@ class Station:
     def __init__(self, plan: Plan, log: Log, *, now_s: float) -> None:
         """Open the lines and every device; each output's first value is safe, contactors before everything else.
 
+        A line that cannot be claimed puts its EVSE out of service with a fault; it is tried again beside the scan.
+
         Raises:
-            DriverError: the lines cannot be claimed. PlanError: a target does not exist.
+            DriverError: the board's lines cannot be opened at all. PlanError: a target does not exist.
         """
         self._plan = plan
         self._log = log
-        lines: Lines | None = plan.lines.open() if plan.uses_lines else None
+        self.lines = lines = LateLines(plan.lines.open(), log) if plan.uses_lines else None
         outputs = [] if lines is None else [EvseOutputs(evse, lines) for evse in plan.evses]
         self._heartbeat = None if lines is None else open_heartbeat(lines, plan)
         self._shared = None if lines is None else open_shared_inputs(lines, plan)

@@ -3,7 +3,7 @@
 An output gets its first value together with its direction, polarity included, in one call to the kernel: there is no
 moment with another level. Rising edges queue in the kernel with its own time stamps, so that a pulse between two scans
 is seen, and nothing here needs a thread. A line whose chip is lost is claimed again, with growing pauses, by the calls
-of the scan; an output starts anew as inactive.
+of the scan; an output then starts with the value that is being written.
 """
 
 from __future__ import annotations
@@ -49,10 +49,7 @@ class GpiodLines:
             active_low=not active_high,
             output_value=kernel.Value.ACTIVE if initial else kernel.Value.INACTIVE,
         )
-        again = self._chips.gpiod.LineSettings(
-            direction=kernel.Direction.OUTPUT, active_low=not active_high, output_value=kernel.Value.INACTIVE
-        )
-        return GpiodOutput(self._claim(line, settings, again), kernel.Value)
+        return GpiodOutput(self._claim(line, settings), kernel.Value)
 
     def input(self, line: str, *, active_high: bool, pull: str = "none") -> GpiodInput:
         """Claim an input. Raises ``DriverUnavailable``; ``ValueError`` for a pull that is not none, up or down."""
@@ -66,7 +63,7 @@ class GpiodLines:
             edge_detection=kernel.Edge.RISING if self._edges else kernel.Edge.NONE,  # of the logical level
             event_clock=kernel.Clock.MONOTONIC,
         )
-        return GpiodInput(self._claim(line, settings, settings), kernel.Value, edges=self._edges)
+        return GpiodInput(self._claim(line, settings), kernel.Value, edges=self._edges)
 
     def close(self) -> None:
         """Release every line. What becomes of a level then is the kernel's decision (docs/drivers/linux.md)."""
@@ -74,8 +71,8 @@ class GpiodLines:
             claim.release()
         self._claims.clear()
 
-    def _claim(self, line: str, settings: Any, again: Any) -> _Claim:
-        claim = _Claim(self._chips, self._chips.find(line), settings, again, self._clock)
+    def _claim(self, line: str, settings: Any) -> _Claim:
+        claim = _Claim(self._chips, self._chips.find(line), settings, self._clock)
         self._claims.append(claim)
         return claim
 
@@ -83,9 +80,9 @@ class GpiodLines:
 class _Claim:
     """One claimed line: its request while the chip is there, and the way back to it."""
 
-    def __init__(self, chips: Chips, place: Place, settings: Any, again: Any, clock: Clock) -> None:
+    def __init__(self, chips: Chips, place: Place, settings: Any, clock: Clock) -> None:
         self._chips = chips
-        self._again = again
+        self.settings = settings
         self._clock = clock
         self._retry_s = FIRST_RETRY_S
         self._due_s = 0.0
@@ -101,7 +98,7 @@ class _Claim:
             raise DriverUnavailable(self._problem)
         try:
             self.place = self._chips.moved(self.place)
-            self._request = self._chips.request(self.place, self._again)
+            self._request = self._chips.request(self.place, self.settings)
         except DriverUnavailable as problem:
             self._wait(str(problem))
             raise
@@ -133,7 +130,8 @@ class GpiodOutput:
         self._values = {False: value.INACTIVE, True: value.ACTIVE}
 
     def write(self, active: bool) -> None:
-        """Drive the line. Raises ``DriverUnavailable``."""
+        """Drive the line; one that is claimed again starts with this value. Raises ``DriverUnavailable``."""
+        self._claim.settings.output_value = self._values[active]
         request = self._claim.request()
         try:
             request.set_value(self._claim.place.offset, self._values[active])

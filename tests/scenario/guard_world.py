@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 from drivers.api import DriverUnavailable, PilotMode, PilotSignal, PowerPathReading
 
-HIGH_V = {"A": 12.0, "B": 9.0, "C": 6.0, "D": 3.0, "E": 0.0}
+HIGH_V = {"A": 12.0, "B": 9.0, "C": 6.0, "D": 3.0, "E": 0.0, "above": 13.6, "below": -5.0}
 WORLDS: dict[str, Board] = {}
 
 
@@ -52,6 +52,7 @@ class World:
         self.cable_ohm = math.inf
         self.frozen_since_s: float | None = None
         self.negative_v: float | None = None
+        self.stays_low = False
         self.power_path_lost = False
         self.generator_lost = False
         self.welded = False
@@ -125,7 +126,7 @@ class World:
         taken_s = self.now_s if self.frozen_since_s is None else self.frozen_since_s
         high_v = HIGH_V[self.vehicle]
         low_v = high_v
-        if self.signal is not None and self.signal.mode is PilotMode.STEADY_LOW:
+        if self.stays_low or (self.signal is not None and self.signal.mode is PilotMode.STEADY_LOW):
             high_v = low_v = -12.0
         elif self.signal is not None and self.signal.mode is PilotMode.PWM:
             low_v = -12.0 if self.diode or self.vehicle == "A" else -high_v
@@ -143,6 +144,7 @@ class Board:
     def __init__(self, *worlds: World) -> None:
         self.worlds = worlds
         self.claimed: list[str] = []
+        self.busy: set[str] = set()  # lines that somebody else holds
 
     def output(self, line: str, *, active_high: bool, initial: bool) -> Line:
         claimed = self._line(line)
@@ -158,6 +160,8 @@ class Board:
         """Nothing to release."""
 
     def _line(self, line: str) -> Line:
+        if line in self.busy:
+            raise DriverUnavailable(f"line {line}: is already in use by 'another'")
         evse, _, name = line.partition(".")
         world = self.worlds[int(evse.removeprefix("evse")) - 1]
         found: Line = {
