@@ -34,17 +34,15 @@ from agent.model.variables import StoredValue, VariableBook
 from agent.ocpp.backoff import BackOff
 from agent.ocpp.dialect import Dialect, StationIdentity
 from agent.ocpp.session import Session
-from agent.ocpp.transport import CsmsEndpoint, Link, LinkClosed, LinkFailure, password_bytes
 from agent.presets import presets_of
 from agent.runtime.csms_link import CsmsLink
 from agent.runtime.supervisor import Kind, Supervisor, notify
+from agent.secured import Secured
 from agent.settings.loaded import Loaded
 from agent.settings.station import (
     BusSettings,
-    CsmsSettings,
     EvseSettings,
     OcppVersion,
-    PasswordEncoding,
     ReaderSettings,
     SerialBusSettings,
     Settings,
@@ -55,7 +53,7 @@ from drivers.registry import open_driver
 if TYPE_CHECKING:
     from agent.charging.station import Station
     from agent.console.door import Reply
-    from agent.runtime.core_loop import CoreLoop
+    from agent.runtime.core_loop import CoreLoop, Desk
     from agent.runtime.desk import CommandDesk
     from agent.runtime.guard_link import GuardLink
     from agent.runtime.headline import Headline
@@ -386,6 +384,7 @@ class Application:
             problems=self._loaded.problems,
             csms=self._csms,
             clock=self._clock,
+            security=lambda: self._secured.status(self._csms),
         )
         early = EarlyReports(headline, lambda: self._store_trouble or "the journal is being opened")
         replies: dict[str, Reply] = {"status": early.status, "queue": early.refuse, "why": early.refuse}
@@ -511,6 +510,8 @@ class Application:
         return frozenset(name for name in names if name is not None)
 
     def _triggered(self, kind: TriggerKind, evse_id: int | None) -> None:
+        if kind is TriggerKind.SIGN_CERTIFICATE:
+            self._secured.sign()
         if self._core is None:
             return
         for view in self._station.views():
@@ -531,7 +532,8 @@ class Application:
     def _live_variables(self) -> Mapping[str, str]:
         views, operative = self._views()
         live = dict(self._dialect.live_variables(views, operative, self._clock.utc_s()))
-        return live | self._secured.live_variables()
+        live.update(self._secured.live_variables())
+        return live
 
 
 def _new_id() -> str:

@@ -20,6 +20,10 @@ EARLIEST_UTC_S: Final = (
 )
 
 
+STEP_S: Final = 2.0  # the CSMS's time is followed at once from here on; less is the way of a message, and slewed
+SLEW_S: Final = 0.25  # most that one word of the CSMS moves the clock by where it does not step
+
+
 class TimeQuality(Enum):
     """Who vouches for UTC."""
 
@@ -35,6 +39,7 @@ class Clock:
         source: the station file's clock driver.
         anchors: UTC minus monotonic seconds of earlier boots (and of this one, if an earlier process of it knew).
         last_known_utc_s: latest UTC that was ever known here; bounds what is guessed for a boot without an anchor.
+        on_set: told when the CSMS's time was taken over: UTC now and the step in s, ``None`` for the first time.
     """
 
     def __init__(
@@ -44,7 +49,9 @@ class Clock:
         anchors: Mapping[str, float] | None = None,
         last_known_utc_s: float | None = None,
         monotonic: Callable[[], float] = time.monotonic,
+        on_set: Callable[[float, float | None], None] = lambda _utc_s, _step_s: None,
     ) -> None:
+        self._on_set = on_set
         self._source = source
         self._monotonic = monotonic
         self._anchors = dict(anchors or {})
@@ -84,10 +91,21 @@ class Clock:
         return Stamp(boot_id=self.boot_id, mono_s=self._monotonic(), utc_s=self.utc_s())
 
     def heard(self, csms_utc_s: float) -> bool:
-        """Take the CSMS's time; return whether it was believable. It only counts while the source knows none."""
+        """Take the CSMS's time; return whether it was believable. It only counts while the source knows none.
+
+        Every answer of the CSMS comes a little late, so small differences move the clock by 0.25 s at most: what was
+        stamped keeps its order. Nothing that was recorded moves.
+        """
         if csms_utc_s < EARLIEST_UTC_S:
             return False
-        self._csms_offset_s = csms_utc_s - self._monotonic()
+        offset_s = csms_utc_s - self._monotonic()
+        before_s = self._csms_offset_s
+        if before_s is not None and abs(offset_s - before_s) < STEP_S:
+            self._csms_offset_s = before_s + min(max(offset_s - before_s, -SLEW_S), SLEW_S)
+            return True
+        self._csms_offset_s = offset_s
+        if self.quality is TimeQuality.CSMS:
+            self._on_set(csms_utc_s, None if before_s is None else offset_s - before_s)
         return True
 
     def new_anchor(self) -> float | None:

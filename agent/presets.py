@@ -14,6 +14,7 @@ from agent.model.standard_variables import STANDARD_VARIABLES
 from agent.model.station import EvseLayout
 from agent.model.variables import Access, Variable, key_of
 
+_SECURITY_PROFILE: Final = "securityctrlr.securityprofile"
 _OFFLINE_UNKNOWN: Final = "authctrlr.offlinetxforunknownidenabled"
 
 
@@ -64,6 +65,10 @@ def _problem(name: str, text: str) -> str | None:
     definition = _definitions()[key]
     if definition.access is Access.READ_ONLY and not definition.file_may_set:
         return "is read-only: the station itself decides it"
+    if key == _SECURITY_PROFILE:
+        return "stands in [csms]: security_profile"
+    if definition.access is Access.WRITE_ONLY:
+        return "is a secret, which has no place in this file; use charge-agent secret set csms-password"
     try:
         definition.normalise(text)
     except ValueError as error:

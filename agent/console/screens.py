@@ -9,6 +9,7 @@ from agent.model.evse import amperes
 
 Answer = Mapping[str, Any]
 
+_ENDS_SOON_DAYS = 60
 _CSMS = {
     "connecting": "OFFLINE (dialling)",
     "waiting": "OFFLINE (dials again soon)",
@@ -25,6 +26,7 @@ def status_screen(status: Answer) -> str:
         f"  CSMS    {_CSMS.get(csms['state'], csms['state'])} for {_duration(csms['since_s'])}"
         f"  OCPP {csms['version']}  {csms['url']}"
         + (f"\n          last error: {csms['error']}" if csms["error"] else ""),
+        *_security_lines(status.get("security", {})),
         "  guard   "
         + (
             "connected" if guard["connected"] else f"NOT CONNECTED: nothing can charge ({guard['error'] or 'starting'})"
@@ -46,6 +48,22 @@ def status_screen(status: Answer) -> str:
         lines += ["", "Set by the CSMS (wins until the station file's own value changes):"]
         lines += [f"  {each['name']} = {each['value']}" for each in changed]
     return "\n".join(lines)
+
+
+def _security_lines(security: Answer) -> list[str]:
+    if not security:
+        return []
+    tls = security["tls"]
+    how = f"{tls['version']} {tls['cipher']}" if tls else "no TLS"
+    pending = security["pending_profile"]
+    tried = "" if pending is None else f", {pending} is being tried"
+    lines = [f"  secured profile {security['profile']}{tried}  {how}"]
+    for each in security["certificates"]:
+        left = each["days_left"]
+        if left is not None and left <= _ENDS_SOON_DAYS:
+            ends = f"ends in {left} days" if left >= 0 else f"HAS ENDED {-left} days ago"
+            lines.append(f"  CERTIFICATE  {each['what']} {ends}")
+    return lines
 
 
 def _count(number: int | None) -> str:

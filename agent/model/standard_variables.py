@@ -80,6 +80,8 @@ def _listed(
 
 
 _READ_ONLY: Final = Access.READ_ONLY
+MOST_ROOTS: Final = 16  # root certificates that a CSMS may install; flash is finite
+LONGEST_CHAIN_B: Final = 10_000  # security whitepaper §7: CertificateSignedMaxChainSize, never above
 
 _TRANSACTIONS: Final = (
     _whole("TxCtrlr", "EVConnectionTimeOut", 60, "s", (1, _DAY_S), "time to plug in after the authorization"),
@@ -251,7 +253,49 @@ _CLOCK_AND_SECURITY: Final = (
         kind=VariableType.SEQUENCE_LIST,
     ),
     _whole("SecurityCtrlr", "SecurityProfile", 0, None, (0, 3), "security profile in use", access=_READ_ONLY),
-    _whole("SecurityCtrlr", "CertificateEntries", 0, None, (0, 0), "certificates installed", access=_READ_ONLY),
+    _whole(
+        "SecurityCtrlr",
+        "CertificateEntries",
+        0,
+        None,
+        (0, MOST_ROOTS),
+        "root certificates that were installed",
+        access=_READ_ONLY,
+    ),
+    _flag(
+        "SecurityCtrlr",
+        "AdditionalRootCertificateCheck",
+        False,
+        "a new root for the CSMS must be signed by one that is there",
+        access=_READ_ONLY,
+    ),
+    _whole(
+        "SecurityCtrlr",
+        "MaxCertificateChainSize",
+        LONGEST_CHAIN_B,
+        None,
+        (0, LONGEST_CHAIN_B),
+        "most characters of a certificate chain",
+        access=_READ_ONLY,
+    ),
+    _whole(
+        "SecurityCtrlr",
+        "CertSigningWaitMinimum",
+        30,
+        "s",
+        (1, _DAY_S),
+        "time until a certificate is asked for again, doubled each time",
+    ),
+    _whole("SecurityCtrlr", "CertSigningRepeatTimes", 3, None, (0, 20), "how often it is asked for again"),
+    Variable(
+        component="SecurityCtrlr",
+        variable="BasicAuthPassword",
+        type=VariableType.STRING,
+        access=Access.WRITE_ONLY,
+        persistent=False,
+        maximum=64,
+        text="password for the CSMS; kept with the station's secrets, never shown",
+    ),
     Variable(
         component="SecurityCtrlr",
         variable="OrganizationName",

@@ -54,6 +54,11 @@ class BootSchedule:
         self.due_s = now_s
         self.reason = "triggered"
 
+    def forget(self) -> None:
+        """Boot again on the next connection, whatever the CSMS said on this one."""
+        self.standing = Standing.UNKNOWN
+        self.reason = "application_reset"
+
     def sent(self) -> None:
         """A boot notification is on its way."""
         self.due_s = None

@@ -122,6 +122,10 @@ class Session:
             self._go_online(now_s, booted=False)
         return self._done(now_s)
 
+    def register_anew(self) -> None:
+        """Boot again on the next connection."""
+        self._boot.forget()
+
     def closed(self, now_s: float) -> list[Output]:
         """The connection is gone, for whatever reason. Calling it twice does no harm."""
         self._end(now_s)

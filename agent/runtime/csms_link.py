@@ -32,9 +32,11 @@ from agent.ocpp.session_outputs import (
     Output,
     Registered,
     Send,
+    Suspicious,
     ToCore,
     Triggered,
 )
+from agent.ocpp.tls import TlsFacts
 from agent.ocpp.transport import Link, LinkClosed
 
 STORE_RETRY_S: Final = 1.0
@@ -74,6 +76,10 @@ class CsmsLink:
         triggered: makes what a TriggerMessage asked for and passes it to ``send``.
         registered: told of each answer to a boot notification: status and interval in s.
         booted: called once, after the first boot notification is on the wire or its first try failed.
+        proven: called when a registered CSMS has said something on a connection, once for each.
+        ended: called when a connection has ended.
+        suspicious: told of what no CSMS should send.
+        seen: shown the views whenever they may have changed.
     """
 
     def __init__(
@@ -88,6 +94,10 @@ class CsmsLink:
         triggered: Callable[[TriggerKind, int | None], None],
         registered: Callable[[str, float], None],
         booted: Callable[[], None],
+        proven: Callable[[], None] = lambda: None,
+        ended: Callable[[], None] = lambda: None,
+        suspicious: Callable[[str], None] = lambda _text: None,
+        seen: Callable[[Sequence[EvseView]], None] = lambda _views: None,
     ) -> None:
         self.session = session
         self._back_off = back_off
@@ -99,6 +109,11 @@ class CsmsLink:
         self._triggered = triggered
         self._tell_registered = registered
         self._booted = booted
+        self._tell_proven = proven
+        self._tell_ended = ended
+        self._seen = seen
+        self._suspicious = suspicious
+        self._proven = False
         self._log = get_logger("csms")
         self._unreachable = Condition(self._log, "csms.unreachable")
         self._stalled = Condition(self._log, "delivery.stalled")
@@ -110,6 +125,8 @@ class CsmsLink:
         self._drop: Drop | None = None
         self._maybe_fact = True
         self._cut = asyncio.Event()
+        self._turn = asyncio.Lock()  # the loop and the receiving task perform in turn
+        self._due_s: float | None = None  # what the loop sleeps until
         self.state = "connecting"
         self.since_s = clock.mono_s()
         self.error = ""
@@ -127,6 +144,7 @@ class CsmsLink:
     def views_changed(self) -> None:
         """Tell the session how the station looks now."""
         views, operative = self._views()
+        self._seen(views)
         self._tell(self.session.views_changed(views, operative, self._now()))
 
     def attach(self, store: JournalStore) -> None:
@@ -151,6 +169,16 @@ class CsmsLink:
         """Close the connection and open it again (settings of the link changed)."""
         self._cut.set()
         self._wake.set()
+
+    def reconnect_and_register(self) -> None:
+        """As ``reconnect``, and boot again on the next connection: the station is another one to the CSMS."""
+        self.session.register_anew()
+        self.reconnect()
+
+    @property
+    def tls(self) -> TlsFacts | None:
+        """Return what TLS of the present connection agreed on; ``None`` without one."""
+        return None if self._link is None else self._link.tls
 
     async def close(self) -> None:
         """Close the connection for good."""
@@ -178,6 +206,7 @@ class CsmsLink:
                 continue
             began_s = self._now()
             self._link = link
+            self._proven = False
             self._cut.clear()
             self._unreachable.set(False)
             self._state("connected")
@@ -192,6 +221,7 @@ class CsmsLink:
                 await self._perform_all(None)
                 self._drop = None  # it is dropped
                 self._back_off.ended(registered=registered, lasted_s=self._now() - began_s)
+                self._tell_ended()
                 with contextlib.suppress(LinkClosed):
                     await link.close(1000, "")
 
@@ -207,13 +237,15 @@ class CsmsLink:
                 self._wake.clear()  # whatever comes from here on is seen in this round or ends the sleep at its end
                 if receiving.done():
                     await receiving
-                if due_s is not None and self._now() >= due_s:
-                    await self._pass_time(link)
-                await self._perform_all(link)
-                await self._deliver_facts(link)
-                due_s = self._deadline_s()
+                async with self._turn:
+                    if due_s is not None and self._now() >= due_s:
+                        await self._pass_time(link)
+                    await self._perform_all(link)
+                    await self._deliver_facts(link)
+                    due_s = self._due_s = self._deadline_s()
                 if not receiving.done():
                     await self._sleep_until(due_s)
+            await self._perform_all(link)  # what a request that cut the connection is answered
             if self._drop is not None:
                 drop, self._drop = self._drop, None
                 self._log.warning("csms.dropped", reason=drop.reason)
@@ -224,9 +256,21 @@ class CsmsLink:
             await asyncio.gather(receiving, return_exceptions=True)
 
     async def _receive(self, link: Link) -> None:
+        """Take messages, and do at once what follows: an answer has the next fact on its way without a detour."""
         while True:
             text = await link.recv()
-            self._tell(self.session.received(text, self._now()))
+            self._take(self.session.received(text, self._now()))
+            async with self._turn:
+                if self._drop is None and not self._cut.is_set():
+                    await self._perform_all(link)
+                    await self._deliver_facts(link)
+                due_s = self._deadline_s()
+            sooner = due_s is not None and (self._due_s is None or due_s < self._due_s)
+            if sooner or self._drop is not None or self._todo:
+                self._wake.set()
+            if not self._proven and self.session.online:
+                self._proven = True
+                self._tell_proven()
 
     async def _deliver_facts(self, link: Link) -> None:
         while self._may_deliver():
@@ -301,6 +345,8 @@ class CsmsLink:
                     self._registered(output)
                 case Triggered():
                     self._triggered(output.kind, output.evse_id)
+                case Suspicious():
+                    self._suspicious(output.text)
                 case _:
                     self._todo.append(output)
 

@@ -19,6 +19,7 @@ class Headline:
 
     Args:
         identity: the station's id, vendor and model.
+        security: returns how the link is secured.
         problems: those of a broken station file, nothing where the file itself is in use.
     """
 
@@ -31,6 +32,7 @@ class Headline:
         problems: Sequence[object],
         csms: CsmsLink,
         clock: Clock,
+        security: Callable[[], Mapping[str, Any]],
     ) -> None:
         self._identity = identity
         self._csms_url = csms_url
@@ -38,10 +40,12 @@ class Headline:
         self._problems = tuple(str(each) for each in problems)
         self._csms = csms
         self._clock = clock
+        self._security = security
         self._started_s = clock.mono_s()
 
     def parts(self) -> dict[str, Any]:
         """Return the parts ``station`` and ``csms`` of a status."""
+        security = dict(self._security())
         now_s, utc_s = self._clock.mono_s(), self._clock.utc_s()
         station_id, vendor, model = self._identity
         return {
@@ -58,13 +62,14 @@ class Headline:
                 "problems": list(self._problems),
             },
             "csms": {
-                "url": self._csms_url,
+                "url": security.pop("url", self._csms_url),
                 "version": self._ocpp,
                 "state": self._csms.state,
                 "online": self._csms.session.online,
                 "since_s": round(now_s - self._csms.since_s, 1),
                 "error": "" if self._csms.session.online else self._csms.error,
             },
+            "security": security,
         }
 
 

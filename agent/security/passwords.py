@@ -66,6 +66,10 @@ class PasswordSlots:
             return (slots.new,)
         return (slots.old, slots.new) if slots.old_first else (slots.new, slots.old)
 
+    def has_any(self) -> bool:
+        """Return whether the CSMS ever set one."""
+        return self._path.exists()
+
     def change(self, new: str) -> None:
         """Take over a password of the CSMS, durably when this returns. Raises ``OSError``."""
         given = self._provisioned()

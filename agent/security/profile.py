@@ -54,7 +54,7 @@ class ProfileRecord:
         """Try a higher profile from the next connection on, durably. Raises ``OSError``; ``ValueError`` for a lower."""
         if not self.current < profile <= HIGHEST:
             raise ValueError(f"security profile {profile} is not above {self.current}")
-        self._write(msgspec.structs.replace(self._record, pending=profile))
+        self._write(_Record(profile=self.current, file_profile=self._file_profile, pending=profile))
 
     def proven(self) -> bool:
         """The CSMS was reached with the pending profile: it is the profile now. Returns whether one was pending."""

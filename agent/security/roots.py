@@ -19,10 +19,11 @@ from agent.model.security import (
     RootAnswer,
     RootPurpose,
 )
+from agent.model.standard_variables import MOST_ROOTS
 from agent.security.private_files import sync_folder, write_private
 
 FOLDER: Final = "roots"
-MOST_INSTALLED: Final = 16
+MOST_INSTALLED: Final = MOST_ROOTS
 _TENTATIVE: Final = "tentative"
 
 
@@ -64,6 +65,10 @@ class RootStore:
         """Return how many roots were installed."""
         return sum(len(self._paths(purpose)) for purpose in RootPurpose)
 
+    def is_full(self) -> bool:
+        """Return whether no further root can be installed."""
+        return self.count() >= MOST_INSTALLED
+
     def install(self, purpose: RootPurpose, pem: str, now_s: float | None) -> CertificateOutcome:
         """Trust another root, durably when this returns; one that is there already is accepted again."""
         from agent.security import certificates
@@ -74,7 +79,7 @@ class RootStore:
             certificates.check_root(pem, signers=signers, now_s=now_s)
             name = f"{purpose.value}-{certificates.fingerprint_of(pem)[:32]}.pem"
             known = (self._folder / name).exists()
-            if not known and self.count() >= MOST_INSTALLED:
+            if not known and self.is_full():
                 return CertificateOutcome(
                     answer=RootAnswer.REJECTED, why=f"{MOST_INSTALLED} roots are installed, there is no room"
                 )

@@ -124,7 +124,7 @@ def test_what_1_6_requires_is_there(name: str) -> None:
         ("1.6", "HeartbeatInterval", "ocppcommctrlr.heartbeatinterval"),
         ("1.6", " transactionmessageattempts", "ocppcommctrlr.messageattempts[transactionevent]"),
         ("1.6", "OCPPCommCtrlr.HeartbeatInterval", None),
-        ("1.6", "AuthorizationKey", None),
+        ("1.6", "AuthorizationKey", "securityctrlr.basicauthpassword"),
         ("2.0.1", "OCPPCommCtrlr.HeartbeatInterval", "ocppcommctrlr.heartbeatinterval"),
         ("2.0.1", "OCPPCommCtrlr.MessageAttempts[TransactionEvent]", "ocppcommctrlr.messageattempts[transactionevent]"),
         ("2.0.1", "OCPPCommCtrlr.MessageAttempts(TransactionEvent)", "ocppcommctrlr.messageattempts[transactionevent]"),

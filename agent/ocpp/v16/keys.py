@@ -16,7 +16,7 @@ from msgspec.structs import replace
 from agent.model.commands import VariableRef
 from agent.model.measurands import BY_METER, names_of
 from agent.model.sample import Measurand
-from agent.model.standard_variables import STANDARD_VARIABLES
+from agent.model.standard_variables import MOST_ROOTS, STANDARD_VARIABLES
 from agent.model.station import EvseLayout
 from agent.model.variables import Access, Variable, VariableType, key_of
 
@@ -26,17 +26,24 @@ _ROTATIONS: Final = ("NotApplicable", "Unknown", "RST", "RTS", "SRT", "STR", "TR
 
 _KEYS: Final[Mapping[str, tuple[str, str, str | None]]] = MappingProxyType(
     {
+        "AdditionalRootCertificateCheck": ("SecurityCtrlr", "AdditionalRootCertificateCheck", None),
         "AllowOfflineTxForUnknownId": ("AuthCtrlr", "OfflineTxForUnknownIdEnabled", None),
         "AuthorizationCacheEnabled": ("AuthCacheCtrlr", "Enabled", None),
+        "AuthorizationKey": ("SecurityCtrlr", "BasicAuthPassword", None),
         "AuthorizeRemoteTxRequests": ("AuthCtrlr", "AuthorizeRemoteStart", None),
+        "CertificateSignedMaxChainSize": ("SecurityCtrlr", "MaxCertificateChainSize", None),
+        "CertificateStoreMaxLength": (OWN, "CertificateStoreMaxLength", None),
+        "CertSigningRepeatTimes": ("SecurityCtrlr", "CertSigningRepeatTimes", None),
+        "CertSigningWaitMinimum": ("SecurityCtrlr", "CertSigningWaitMinimum", None),
         "ChargeProfileMaxStackLevel": ("SmartChargingCtrlr", "ProfileStackLevel", None),
         "ChargingScheduleAllowedChargingRateUnit": (OWN, "ChargingScheduleAllowedChargingRateUnit", None),
         "ChargingScheduleMaxPeriods": ("SmartChargingCtrlr", "PeriodsPerSchedule", None),
         "ClockAlignedDataInterval": ("AlignedDataCtrlr", "Interval", None),
         "ConnectionTimeOut": ("TxCtrlr", "EVConnectionTimeOut", None),
-        "ConnectorSwitch3to1PhaseSupported": ("SmartChargingCtrlr", "Phases3to1", None),
         "ConnectorPhaseRotation": (OWN, "ConnectorPhaseRotation", None),
         "ConnectorPhaseRotationMaxLength": (OWN, "ConnectorPhaseRotationMaxLength", None),
+        "ConnectorSwitch3to1PhaseSupported": ("SmartChargingCtrlr", "Phases3to1", None),
+        "CpoName": ("SecurityCtrlr", "OrganizationName", None),
         "GetConfigurationMaxKeys": ("DeviceDataCtrlr", "ItemsPerMessage", "GetVariables"),
         "HeartbeatInterval": ("OCPPCommCtrlr", "HeartbeatInterval", None),
         "LocalAuthListEnabled": ("LocalAuthListCtrlr", "Enabled", None),
@@ -48,13 +55,14 @@ _KEYS: Final[Mapping[str, tuple[str, str, str | None]]] = MappingProxyType(
         "MessageTimeout": ("OCPPCommCtrlr", "MessageTimeout", "Default"),
         "MeterValuesAlignedData": ("AlignedDataCtrlr", "Measurands", None),
         "MeterValuesAlignedDataMaxLength": (OWN, "MeterValuesAlignedDataMaxLength", None),
+        "MeterValueSampleInterval": ("SampledDataCtrlr", "TxUpdatedInterval", None),
         "MeterValuesSampledData": ("SampledDataCtrlr", "TxUpdatedMeasurands", None),
         "MeterValuesSampledDataMaxLength": (OWN, "MeterValuesSampledDataMaxLength", None),
-        "MeterValueSampleInterval": ("SampledDataCtrlr", "TxUpdatedInterval", None),
         "MinimumStatusDuration": ("OCPPCommCtrlr", "MinimumStatusDuration", None),
         "NumberOfConnectors": (OWN, "NumberOfConnectors", None),
         "ReserveConnectorZeroSupported": ("ReservationCtrlr", "NonEvseSpecific", None),
         "ResetRetries": ("OCPPCommCtrlr", "ResetRetries", None),
+        "SecurityProfile": ("SecurityCtrlr", "SecurityProfile", None),
         "SendLocalListMaxLength": ("LocalAuthListCtrlr", "ItemsPerMessage", None),
         "StopTransactionMaxMeterValues": ("SampledDataCtrlr", "TxEndedMaxValues", None),
         "StopTransactionOnEVSideDisconnect": ("TxCtrlr", "StopTxOnEVSideDisconnect", None),
@@ -139,6 +147,8 @@ def own_variables(evses: Sequence[EvseLayout]) -> Sequence[Variable]:
         _fixed("ConnectorPhaseRotationMaxLength", len(numbers)),
         *(_fixed(f"{name}MaxLength", _LIST_LENGTH) for name in _LISTS),
         _fixed("NumberOfConnectors", len(numbers) - 1),
+        _fixed("CertificateStoreMaxLength", MOST_ROOTS),
+        replace(_standard("SecurityCtrlr", "SecurityProfile"), access=Access.READ_WRITE, persistent=False),
         Variable(
             component=OWN,
             variable="SupportedFeatureProfiles",
