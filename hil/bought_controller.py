@@ -16,6 +16,7 @@ from hil.evse import Evse
 from hil.pilot_circuit import Generator, GeneratorMode
 
 STOP_S: Final = 6.0  # a vehicle that ignores the end of the offer is opened under load. IEC 61851-1 table A.6, 10.2
+FEEDBACK_S: Final = 0.2  # Phoenix EV Charge Control Basic, register 4007: default 200 ms
 LEAST_A: Final = 6.0
 MOST_A: Final = 80.0
 _HIGH: Final = Generator(mode=GeneratorMode.STEADY_HIGH)
@@ -50,6 +51,8 @@ class BoughtController:
         self.allowed_a = 0.0
         self._ended_s: float | None = None
         self._at_once = False
+        self._released_s: float | None = None
+        self._stuck = False
         self._forget: list[Callable[[], None]] = []
 
     def allow(self, current_a: float) -> None:
@@ -94,6 +97,11 @@ class BoughtController:
         return self.evse.contactor.coil
 
     @property
+    def stuck_closed(self) -> bool:
+        """Whether its contactor has not followed the coil in its time, as a feedback contact shows it."""
+        return self._stuck
+
+    @property
     def cable_a(self) -> int:
         """Rating of the plugged cable, A; 0 without one."""
         return self.evse.cable_a if self.evse.car.plugged else 0
@@ -122,7 +130,18 @@ class BoughtController:
                 self._ended_s = now_s
             over = now_s - self._ended_s >= STOP_S
             self._switch(ready and not over and not self._at_once)
-        return self._ended_s + STOP_S if self.relay and self._ended_s is not None else None
+        due_s = self._ended_s + STOP_S if self.relay and self._ended_s is not None else None
+        return self._watch_contactor(now_s) or due_s
+
+    def _watch_contactor(self, now_s: float) -> float | None:
+        """Note a contactor that stays closed with its coil off; return when to look again."""
+        if self.relay or not self.evse.contactor.closed:
+            self._released_s, self._stuck = None, False
+            return None
+        if self._released_s is None:
+            self._released_s = now_s
+        self._stuck = now_s - self._released_s >= FEEDBACK_S
+        return None if self._stuck else self._released_s + FEEDBACK_S
 
     @property
     def _may_offer_a(self) -> float:

@@ -106,7 +106,7 @@ class RapiController:
     @property
     def _evse_state(self) -> int:
         controller = self.controller
-        if controller.evse.contactor.closed and not controller.relay:
+        if controller.stuck_closed:
             return _STUCK
         if controller.rcd_tripped:
             return _GFI

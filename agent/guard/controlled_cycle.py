@@ -26,6 +26,7 @@ from drivers.api.controllers import (
 
 QUIET_S: Final = 0.05  # with nothing new, judged at least so often; house rule
 SPARE_A: Final = 0.5  # what an offer may exceed its order by: controllers round; EVerest's soft limit has the same
+WELD_TOLD_S: Final = 1.0  # a weld that the controller reports for so long outlives the guard; house rule
 LEFT_S: Final = (
     0.25  # a contactor that nobody reports is open so long after the vehicle left C. everest-chargebyte: 250 ms
 )
@@ -105,6 +106,7 @@ class ControlledCycle:
         self._fresh = False
         self._fresh_since_s = now_s
         self._left_s: float | None = None
+        self._weld_told_s: float | None = None
         self._closed_s: float | None = None
         self._vehicle_there: bool | None = None
         self._disobeyed = False
@@ -262,7 +264,12 @@ class ControlledCycle:
 
     def _judge_faults(self, view: ControllerReading | None, inputs: ControlledInputs, now_s: float) -> None:
         told = set() if view is None else {FAULT_OF[fault] for fault in view.faults}
-        self.welded = self.welded or GuardFault.CONTACTOR_WELDED in told
+        if view is None or GuardFault.CONTACTOR_WELDED not in told:
+            self._weld_told_s = None
+        elif self._weld_told_s is None:
+            self._weld_told_s = view.taken_s
+        elif view.taken_s - self._weld_told_s >= WELD_TOLD_S:
+            self.welded = True
         if inputs.rcd_tripped:
             self._rcd_latched = True
         elif self._rcd_latched and inputs.rcd_tripped is False and self.pilot is PilotState.A:
