@@ -25,6 +25,7 @@ Sources: OCPP 1.6 §3.13 and §5.16 with errata 3.8, 3.34, 3.43-3.45, 3.56, 3.69
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
 from math import floor, inf
@@ -35,6 +36,7 @@ import msgspec
 from agent.model.profiles import InstalledProfile, Period, ProfileKind, ProfilePurpose, RateUnit, Recurrence
 
 _PERIOD_OF: Final = {Recurrence.DAILY: 86_400.0, Recurrence.WEEKLY: 7 * 86_400.0}  # errata 3.44: exactly, no DST
+_PURPOSES: Final = (ProfilePurpose.TX, ProfilePurpose.TX_DEFAULT, ProfilePurpose.STATION_MAX)
 _SAME_S: Final = 1e-6  # edges closer than this are one edge, apart by rounding only
 
 
@@ -101,11 +103,14 @@ def compose(profiles: Sequence[InstalledProfile], frame: Frame, rate: Rate, hori
         horizon_s: end of the answer, s from now, above 0. The work grows with the number of edges before it.
     """
     placed = [_Placed.of(each, frame) for each in profiles]
+    own, default, maximum = (_Ranks.of(each, placed, rate) for each in _PURPOSES)
     found = _edges(placed, horizon_s)
     segments: list[Segment] = []
     for start_s, end_s in pairwise((*found, horizon_s)):
         # In the middle: exactly on an edge, rounding would decide on which side of it we are.
-        winner = _winner(placed, (start_s + end_s) / 2.0, rate)
+        at_s = (start_s + end_s) / 2.0
+        chosen = own if own.valid(at_s) else default  # rule 4
+        winner = _least([chosen.winner(at_s, rate), maximum.winner(at_s, rate)])
         if not segments or not _same(segments[-1].winner, winner):
             segments.append(Segment(start_s=start_s, winner=winner))
     return tuple(segments)
@@ -211,12 +216,8 @@ class _Placed(msgspec.Struct, frozen=True, kw_only=True):
         start_s = self.round_start_s(at_s)
         if start_s is None or at_s >= start_s + self.covers_s:
             return None
-        found = None
-        for each in self.installed.profile.schedule.periods:
-            if start_s + each.start_s > at_s:
-                break
-            found = each
-        return found
+        periods = self.installed.profile.schedule.periods
+        return periods[max(0, bisect_right(periods, at_s - start_s, key=_start_of) - 1)]
 
     def edges(self, horizon_s: float) -> Iterator[float]:
         yield from (self.valid_from_s, self.valid_to_s)
@@ -242,31 +243,42 @@ def _edges(placed: Sequence[_Placed], horizon_s: float) -> list[float]:
     return found
 
 
-def _winner(placed: Sequence[_Placed], at_s: float, rate: Rate) -> Winner | None:
-    own = [each for each in placed if each.installed.profile.purpose is ProfilePurpose.TX]
-    default = [each for each in placed if each.installed.profile.purpose is ProfilePurpose.TX_DEFAULT]
-    maximum = [each for each in placed if each.installed.profile.purpose is ProfilePurpose.STATION_MAX]
-    # Rule 4. A profile that cannot be placed counts as valid: see rule 7.
-    displaced = any(each.valid(at_s) for each in own)
-    chosen = _of_purpose(own if displaced else default, at_s, rate)
-    return _least([chosen, _of_purpose(maximum, at_s, rate)])
+class _Ranks(msgspec.Struct, frozen=True, kw_only=True):
+    """The profiles of one purpose: placed ones, the highest stack level first, and the guess about the others."""
+
+    placed: tuple[_Placed, ...]
+    guess: Winner | None
+
+    @classmethod
+    def of(cls, purpose: ProfilePurpose, placed: Sequence[_Placed], rate: Rate) -> _Ranks:
+        ours = [each for each in placed if each.installed.profile.purpose is purpose]
+        ranked = sorted(
+            (each for each in ours if each.start_s is not None), key=lambda each: -each.installed.profile.stack_level
+        )
+        guesses = []
+        for each in ours:
+            if each.start_s is None:
+                schedule = each.installed.profile.schedule
+                limit = rate.of(min(period.limit for period in schedule.periods), schedule.unit)
+                guesses.append(Winner(limit=limit, installed=each.installed, guessed=True))
+        return cls(placed=tuple(ranked), guess=_least(guesses))
+
+    def valid(self, at_s: float) -> bool:
+        """Return whether any is valid. One that cannot be placed counts as valid: rule 7."""
+        return self.guess is not None or any(each.valid(at_s) for each in self.placed)
+
+    def winner(self, at_s: float, rate: Rate) -> Winner | None:
+        """Rule 2, and rule 7 beside it."""
+        for each in self.placed:
+            period = each.period(at_s) if each.valid(at_s) else None
+            if period is not None:
+                limit = rate.of(period.limit, each.installed.profile.schedule.unit)
+                return _least([self.guess, Winner(limit=limit, installed=each.installed, phases=period.phases)])
+        return self.guess
 
 
-def _of_purpose(placed: Sequence[_Placed], at_s: float, rate: Rate) -> Winner | None:
-    """Rule 2, and rule 7 beside it."""
-    best: tuple[int, Winner] | None = None
-    guesses: list[Winner | None] = []
-    for each in placed:
-        schedule, level = each.installed.profile.schedule, each.installed.profile.stack_level
-        if each.start_s is None:
-            limit = min(period.limit for period in schedule.periods)
-            guesses.append(Winner(limit=rate.of(limit, schedule.unit), installed=each.installed, guessed=True))
-            continue
-        period = each.period(at_s) if each.valid(at_s) else None
-        if period is not None and (best is None or level > best[0]):
-            limit = rate.of(period.limit, schedule.unit)
-            best = level, Winner(limit=limit, installed=each.installed, phases=period.phases)
-    return _least([*guesses, None if best is None else best[1]])
+def _start_of(period: Period) -> float:
+    return period.start_s
 
 
 def _least(winners: Sequence[Winner | None]) -> Winner | None:

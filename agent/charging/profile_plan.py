@@ -7,7 +7,9 @@ the next change is a deadline.
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Sequence
+from itertools import takewhile
 from math import inf
 from typing import Final
 
@@ -83,7 +85,8 @@ class Plan:
 
     def edges(self, from_s: float, until_s: float) -> tuple[float, ...]:
         """Return the moments after ``from_s`` and up to ``until_s`` at which the limit changes."""
-        return tuple(each for each, _ in self._steps if from_s < each <= until_s)
+        first = bisect_right(self._steps, from_s, key=_start_of)
+        return tuple(each for each, _ in takewhile(lambda step: step[0] <= until_s, self._steps[first:]))
 
     def deadline_s(self, now_s: float) -> float | None:
         """Return when the limit that the core takes may change next."""
@@ -99,18 +102,19 @@ class Plan:
         return Limited(current_a=in_tenths(winner.limit), text=_told(winner, until_s, now), phases=winner.phases)
 
     def _within(self, from_s: float, until_s: float) -> list[Winner | None]:
-        ends = (*(start_s for start_s, _ in self._steps[1:]), inf)
-        return [
-            winner
-            for (start_s, winner), end_s in zip(self._steps, ends, strict=True)
-            if start_s <= until_s and end_s > from_s
-        ]
+        first = max(0, bisect_right(self._steps, from_s, key=_start_of) - 1)
+        last = max(first + 1, bisect_right(self._steps, until_s, key=_start_of))
+        return [winner for _, winner in self._steps[first:last]]
 
     def _moved(self, offset_s: float | None) -> bool:
         """Return whether the time of day became known or unknown, or was set."""
         if offset_s is None or self._offset_s is None:
             return offset_s is not self._offset_s
         return abs(offset_s - self._offset_s) > _CLOCK_S
+
+
+def _start_of(step: tuple[float, Winner | None]) -> float:
+    return step[0]
 
 
 def _told(winner: Winner, until_s: float | None, now: Stamp) -> str:
