@@ -14,7 +14,7 @@ EXAMPLES ?= 150
 # Byte code is kept: without it every process of a test compiles the whole house anew.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: run test check format lint types layers units soak-kill powercut fuzz bench wheel clean outputs-safe
+.PHONY: run test check format lint types layers units soak-kill guard-coverage powercut fuzz bench wheel clean outputs-safe
 
 define install
 	@$(PYTHON) -c 'import sys; sys.exit("charge-agent needs Python 3.11 or later, this is " + sys.version.split()[0]) if sys.version_info < (3, 11) else None'
@@ -52,6 +52,15 @@ check: format lint types layers
 
 soak-kill: $(VENV)/.installed
 	@$(BIN)/python -m tests.process.soak_kill --kills $(KILLS) --charges 40 --seed $(SEED)
+
+# Every branch of what judges in the guard, or it fails.
+GUARD_JUDGES := pilot pilot_watch interlock offer contactor cycle cycle_report phases vehicle wake_up
+guard-coverage: $(VENV)/.installed
+	@mkdir -p .bench
+	@COVERAGE_FILE=.bench/guard.coverage $(BIN)/python -m coverage run --branch --source=agent.guard \
+		-m pytest -q tests/unit/test_guard_*.py tests/scenario/test_guard_*.py
+	@COVERAGE_FILE=.bench/guard.coverage $(BIN)/python -m coverage report -m --fail-under=100 \
+		$(GUARD_JUDGES:%=agent/guard/%.py)
 
 powercut: $(VENV)/.installed
 	@$(BIN)/python -m tests.powercut.campaign --images $(IMAGES) --jobs $(JOBS)

@@ -314,6 +314,18 @@ def test_a_permit_that_ends_in_the_middle_of_a_change_leaves_everything_open(swi
     assert rig.offers
 
 
+def test_a_vehicle_that_drives_off_under_load_leaves_the_second_contactor_for_last(switching: Rig) -> None:
+    rig = switching
+    rig.charge()
+    rig.world.unplug()
+    rig.run_until(lambda: not rig.closed, at_most_s=0.1)
+    assert rig.world.phase_coil.active
+    rig.run(0.1)
+    assert not rig.world.phase_coil.active
+    assert rig.world.moved_under_load == 0
+    assert rig.report.openings_under_load == 1
+
+
 @pytest.mark.parametrize(
     ("breaks", "fault"),
     [("phases_stuck_open", GuardFault.CONTACTOR_STUCK_OPEN), ("phases_welded", GuardFault.CONTACTOR_WELDED)],

@@ -12,6 +12,8 @@ from agent.guard import timings
 from agent.guard.cycle import Cycle
 from agent.guard.cycle_values import CycleSettings, Inputs
 from agent.guard.offer import STEADY_HIGH, STEADY_LOW
+from agent.guard.protection import BARE, ProtectionSettings
+from agent.guard.temperature import SensorSettings
 from agent.guard.wire import GuardFault, OpenReason, Permit, PilotState
 from drivers.api import PilotMode
 from tests.scenario.guard_rig import SCAN_S, Rig
@@ -49,13 +51,14 @@ def keep_permitted(rig: Rig, for_s: float, current_a: float = 16.0, phases: int 
 # How fast, at every scan period.
 
 
-def cycle_at(scan_s: float) -> tuple[Cycle, Inputs]:
+def cycle_at(scan_s: float, *, tethered: bool = True, protection: ProtectionSettings = BARE) -> tuple[Cycle, Inputs]:
     settings = CycleSettings(
         evse_id=1,
         phases=3,
         max_current_a=32.0,
         ventilation=False,
-        tethered=True,
+        tethered=tethered,
+        protection=protection,
         has_mirror=True,
         has_lock=False,
         has_lock_feedback=False,
@@ -256,6 +259,32 @@ def test_a_short_without_a_vehicle_is_a_pilot_error_after_a_second(rig: Rig) -> 
     assert rig.report.faults == ()
 
 
+@pytest.mark.parametrize("voltage", ["above", "below"])
+def test_a_voltage_of_no_state_opens_and_is_a_pilot_error_until_there_is_a_state_again(rig: Rig, voltage: str) -> None:
+    rig.charge()
+    rig.world.vehicle = voltage
+    assert rig.run_until(lambda: not rig.closed, at_most_s=0.1) <= 2 * SCAN_S + 1e-9
+    assert rig.report.faults == (GuardFault.PILOT_ERROR,)
+    rig.run(2.0)
+    assert rig.report.faults == (GuardFault.PILOT_ERROR,)
+    rig.world.vehicle = "B"
+    rig.run(0.1)
+    assert rig.report.faults == ()
+
+
+def test_a_generator_that_stays_in_f_is_a_pilot_error(rig: Rig) -> None:
+    rig.charge()
+    rig.world.emergency_stop.pulsed = True
+    rig.scan()
+    rig.world.stays_low = True
+    rig.run(timings.F_HOLD_S + timings.PILOT_F_S + 0.1)
+    assert rig.report.faults == (GuardFault.PILOT_ERROR,)
+    assert rig.report.plugged is True
+    rig.world.stays_low = False
+    rig.run(0.1)
+    assert rig.report.faults == ()
+
+
 def test_a_short_under_load_stays_one_fault_through_state_f(rig: Rig) -> None:
     rig.charge()
     rig.world.vehicle = "E"
@@ -278,6 +307,39 @@ def test_a_negative_peak_that_nobody_understands_is_an_error_until_the_vehicle_l
     rig.world.unplug()
     rig.run(0.1)
     assert rig.report.faults == ()
+
+
+@pytest.mark.parametrize("tethered", [False, True])
+def test_a_reduction_by_temperature_does_not_wait_and_the_way_back_does(tethered: bool) -> None:
+    sensor = SensorSettings(name="socket", reduce_c=60.0, stop_c=80.0, hysteresis_k=3.0)
+    cycle, inputs = cycle_at(0.01, tethered=tethered, protection=ProtectionSettings(temperatures=(sensor,)))
+    inputs.proximity_ohm = 220.0
+    now_s = 0.0
+
+    def scan(high_v: float, temperature_c: float, times: int = 1) -> None:
+        nonlocal now_s
+        for _ in range(times):
+            now_s = round(now_s + 0.01, 6)
+            inputs.taken_s, inputs.high_v, inputs.temperature_c = now_s, high_v, (temperature_c,)
+            inputs.low_v = -12.0 if cycle.offer.current_a is not None else high_v
+            inputs.main_closed = cycle.contactor.coil
+            cycle.scan(inputs, now_s)
+
+    scan(12.0, 20.0, 5)
+    scan(9.0, 20.0, 5)
+    cycle.grant(Permit(evse_id=1, permit_id=1, max_current_a=32.0, phases=3, valid_for_s=30.0, plan_id="p"), now_s)
+    scan(9.0, 20.0, 5)
+    assert cycle.offer.current_a == pytest.approx(32.0, abs=0.001)
+    scan(6.0, 20.0, 60)
+    assert cycle.contactor.coil
+    scan(6.0, 70.0)
+    reduced_a = cycle.offer.current_a
+    assert reduced_a is not None
+    assert 6.0 < reduced_a < 32.0
+    scan(6.0, 20.0, 490)
+    assert cycle.offer.current_a == reduced_a
+    scan(6.0, 20.0, 20)
+    assert cycle.offer.current_a == pytest.approx(32.0, abs=0.001)
 
 
 def test_the_duty_cycle_of_a_lower_cable_rating_does_not_wait(rig: Rig) -> None:

@@ -11,12 +11,14 @@ from agent.guard.pilot import (
     MAX_OFFER_A,
     MIN_OFFER_A,
     UNKNOWN_VIEW,
+    DutyRange,
     NegativePeak,
     PilotView,
     cable_rating,
     classify,
     current_for_duty,
     duty_for_current,
+    duty_range,
     step,
 )
 from agent.guard.wire import PilotState
@@ -156,3 +158,50 @@ def test_the_cable_resistor_codes_its_rating_within_three_percent(ohm: float | N
 
 def test_an_unreadable_resistor_is_no_rating() -> None:
     assert cable_rating(math.nan) is None
+
+
+@pytest.mark.req("IEC 61851-1:2017 Annex A, maximum current to be drawn by the vehicle")
+def test_every_duty_cycle_has_its_range() -> None:
+    """Every thousandth of a percent, against the table written out."""
+    for thousandth in range(0, 100_001):
+        duty_pct = thousandth / 1000
+        if thousandth == 0:
+            expected = DutyRange.NOT_AVAILABLE
+        elif thousandth == 100_000:
+            expected = DutyRange.NO_OFFER
+        elif 3000 <= thousandth <= 7000:
+            expected = DutyRange.DIGITAL
+        elif 8000 <= thousandth < 10_000:
+            expected = DutyRange.MINIMUM
+        elif 10_000 <= thousandth <= 85_000:
+            expected = DutyRange.LOW
+        elif 85_000 < thousandth <= 96_000:
+            expected = DutyRange.HIGH
+        elif 96_000 < thousandth <= 97_000:
+            expected = DutyRange.MAXIMUM
+        else:
+            expected = DutyRange.NO_CHARGING
+        assert duty_range(duty_pct) is expected, duty_pct
+    for outside in (-0.001, 100.001, math.nan):
+        with pytest.raises(ValueError, match="outside 0-100 %"):
+            duty_range(outside)
+
+
+def test_the_whole_table_of_states_and_negative_peaks() -> None:
+    """Every state before, every tenth of a volt on both half waves, with and without PWM: what two samples make of it.
+
+    The expected answer is written from the standard's words, not from the code.
+    """
+    levels = [tenth / 10 for tenth in range(-140, 141, 5)]
+    for previous, high_v in itertools.product(PilotState, levels):
+        state = classify(high_v, previous)
+        vehicle = state in (B, C, D)
+        for low_v, pwm in itertools.product(levels, (False, True)):
+            view = PilotView(state=previous)
+            for _ in range(2):
+                view = step(view, high_v=high_v, low_v=low_v, pwm=pwm)
+            assert view.state is classify(high_v, state)
+            mirrored = abs(high_v + low_v) <= 1.2
+            judged = pwm and vehicle and view.state is state and high_v > 2.0
+            assert view.diode_missing is (judged and mirrored)
+            assert view.diode_seen is (judged and not mirrored and -13.0 <= low_v <= -10.0)
