@@ -42,6 +42,8 @@ def _unanswered(counters: UnitCounters, seen: Circumstances) -> list[str]:
             if heard
             else "connected, but no answer: the unit identifier, or the line behind the gateway (speed, parity)"
         ]
+    if counters.late:
+        return [f"answers come, but too late: a longer timeout_s (now {seen.timeout_s:g} s)"]
     if counters.foreign:
         return ["another device answers: the address is another, or a second master talks on this line"]
     if heard:

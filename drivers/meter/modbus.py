@@ -147,7 +147,7 @@ class ModbusMeter:
         names = every & self._wanted or every
         for max_gap, max_block in ((NARROW_GAP, None), (0, None), (0, 1)):
             blocks = self._profile.blocks(names, max_gap=max_gap, max_block=max_block)
-            if len(blocks) > 1 or (blocks and blocks[0].count < block.count):
+            if blocks and all(each.count < block.count for each in blocks):  # so that it comes to an end
                 return blocks
         return ()
 

@@ -254,8 +254,10 @@ class Profile:
     ) -> tuple[Block, ...]:
         """Return the reads that fetch the registers called ``names``, as few as ``max_block`` and ``max_gap`` allow.
 
-        Both may be less than the profile's, for a meter that refuses what its kind is said to allow. A value is never
-        cut in two. The registers that hold a power of ten come along under the name of their address.
+        Both may be less than the profile's, for a meter that refuses what its kind is said to allow. A gap is a row of
+        registers of which the profile says nothing; running through known ones costs less than another request
+        (2 ms at 9600 baud each, against 150 ms). A value is never cut in two. The registers that hold a power of ten
+        come along under the name of their address.
         """
         gap = self.max_gap if max_gap is None else min(max_gap, self.max_gap)
         most = self.max_block if max_block is None else min(max_block, self.max_block)
@@ -267,7 +269,7 @@ class Profile:
             if (
                 last is not None
                 and last[0].kind is register.kind
-                and register.address - _end(last) <= gap
+                and self._hole(last[0].kind, _end(last), register.address) <= gap
                 and max(register.end, _end(last)) - last[0].address <= most
             ):
                 last.append(register)
@@ -282,6 +284,15 @@ class Profile:
             )
             for members in blocks
         )
+
+    def _hole(self, kind: RegisterKind, start: int, end: int) -> int:
+        """Return the longest row of unknown registers in ``start`` to ``end``."""
+        longest, free = 0, start
+        for each in sorted((r.address, r.end) for r in self.registers.values() if r.kind is kind):
+            if each[1] <= start or each[0] >= end:
+                continue
+            longest, free = max(longest, each[0] - free), max(free, each[1])
+        return max(longest, end - free)
 
     def _packed(self, words: tuple[int, ...]) -> bytes:
         ordered = words[::-1] if self.low_word_first else words

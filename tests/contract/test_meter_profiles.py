@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import itertools
 import math
 import tomllib
@@ -125,6 +126,16 @@ async def test_every_profile_gives_a_reading_even_of_a_meter_that_refuses_holes(
     no_refusal = len(bus.reads)
     await meter.read()
     assert len(bus.reads) - no_refusal == len(bus.reads[asked:no_refusal])
+
+
+@pytest.mark.parametrize("name", profile_names())
+async def test_a_device_that_refuses_everything_is_given_up_soon(name: str) -> None:
+    bus = InMemory(slave_of("iskra_wm3m4" if name != "iskra_wm3m4" else "eastron_sdm630"))
+    meter = ModbusMeter(profile=load_profile(name), unit=1, bus=bus)
+    with contextlib.suppress(DriverRejected):
+        await meter.read()
+    await meter.read_everything()
+    assert len(bus.reads) < 150
 
 
 @pytest.mark.parametrize("name", [name for name in profile_names() if load_profile(name).identity])
