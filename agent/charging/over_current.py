@@ -5,8 +5,8 @@ itself, 6 s later at the latest. Whoever has drawn too much once is not believed
 vehicle has left (or the agent starts anew, and sees it again 7 s later). The fuse is what protects the wiring; this
 names the vehicle that would blow it.
 
-Source of the numbers: EVerest, EvseManager: soft over-current limit of 10 % and 0.5 A, for 7 s. The 5 s: IEC 61851-1:2017
-table A.6, sequence 5.
+Source of the numbers: EVerest, EvseManager: soft over-current limit of 10 % and 0.5 A, for 7 s. The 5 s: IEC
+61851-1:2017 table A.6, sequence 5.
 """
 
 from __future__ import annotations

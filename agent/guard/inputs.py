@@ -13,6 +13,7 @@ from enum import Enum
 from types import MappingProxyType
 from typing import Final
 
+from agent.guard.timings import CLOCK_STEP_S
 from agent.guard.wire import GuardFault
 
 
@@ -69,7 +70,7 @@ class Debounce:
             return level
         if self._other_since_s is None:
             self._other_since_s = now_s
-        if now_s - self._other_since_s >= self._debounce_s:
+        if now_s - self._other_since_s >= self._debounce_s - CLOCK_STEP_S:
             self._counted = level
             self._other_since_s = None
         return self._counted

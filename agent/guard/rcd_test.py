@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from agent.guard.inputs import InputRole
+from agent.guard.timings import CLOCK_STEP_S
 from agent.guard.wire import SelfTest
 
 RETRY_S: Final = 60.0  # after a test that failed; house rule
@@ -123,17 +124,17 @@ class RcdTest:
         return settings.before_session and self._vehicle and not self._stay_tested
 
     def _go_on(self, settings: RcdTestSettings, levels: Sequence[bool | None], now_s: float) -> None:
-        self.drive = now_s - self._started_s < settings.pulse_s
+        self.drive = now_s - self._started_s < settings.pulse_s - CLOCK_STEP_S
         while self._seen < len(self._roles) and levels[self._seen]:
             self._seen += 1
             self._seen_s = now_s
         if self._seen < len(self._roles):
             limit_s = settings.second_trip_s if self._seen else settings.trip_s
-            if now_s - self._seen_s >= limit_s:
+            if now_s - self._seen_s >= limit_s - CLOCK_STEP_S:
                 self._end(f"{self._roles[self._seen].value} did not trip within {limit_s * 1000:.0f} ms", now_s)
         elif True not in levels and not self.drive:
             self._end("", now_s)
-        elif now_s - max(self._seen_s, self._started_s + settings.pulse_s) >= settings.release_s:
+        elif now_s - max(self._seen_s, self._started_s + settings.pulse_s) >= settings.release_s - CLOCK_STEP_S:
             self._end(f"no release within {settings.release_s * 1000:.0f} ms", now_s)
 
     def _end(self, why: str, now_s: float) -> None:

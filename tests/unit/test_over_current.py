@@ -46,12 +46,12 @@ def test_after_a_reduction_the_old_limit_holds_for_the_time_to_follow() -> None:
 
 
 def test_one_reading_within_the_limit_begins_the_count_anew() -> None:
-    readings = every_second(20.0, 10, 16) + [(17.0, 16.0)] + every_second(20.0, 18, 24)
+    readings = [*every_second(20.0, 10, 16), (17.0, 16.0), *every_second(20.0, 18, 24)]
     assert not watched((0.0, 16.0), readings=readings).verdict
 
 
 def test_an_unknown_current_is_no_proof() -> None:
-    readings = every_second(20.0, 10, 16) + [(17.0, None)] + every_second(20.0, 18, 24)
+    readings = [*every_second(20.0, 10, 16), (17.0, None), *every_second(20.0, 18, 24)]
     assert not watched((0.0, 16.0), readings=readings).verdict
 
 
