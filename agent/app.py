@@ -192,7 +192,11 @@ class Application:
         self._dialect = dialect_of(settings.csms.version, settings)
         self._book = VariableBook(
             (*STANDARD_VARIABLES, *self._dialect.variables()),
-            presets=presets_of(settings.variables, offline_unknown=settings.authorization.offline_unknown),
+            presets=presets_of(
+                settings.variables,
+                offline_unknown=settings.authorization.offline_unknown,
+                phase_switching=any(each.phase_switching for each in settings.evses),
+            ),
             stored=self._note.values,
             live=self._live_variables,
         )
@@ -409,7 +413,14 @@ class Application:
             "why": reports.why,
             "meter": lambda request: self._meter_reports().meter(request),
             **self._token_replies(),
+            **self._book_replies(store),
         }
+
+    def _book_replies(self, store: StoreThread) -> Mapping[str, Reply]:
+        from agent.runtime.book import Book
+
+        book = Book(store, lambda: self._csms.frames, self._clock)
+        return {"cdr": book.cdr, "frames": book.frames}
 
     def _meter_reports(self) -> MeterReports:
         from agent.runtime.meter_reports import MeterReports

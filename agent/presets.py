@@ -15,6 +15,7 @@ from agent.model.station import EvseLayout
 from agent.model.variables import Access, Variable, key_of
 
 _SECURITY_PROFILE: Final = "securityctrlr.securityprofile"
+_PHASES_3_TO_1: Final = "smartchargingctrlr.phases3to1"
 _OFFLINE_UNKNOWN: Final = "authctrlr.offlinetxforunknownidenabled"
 
 
@@ -76,11 +77,14 @@ def _problem(name: str, text: str) -> str | None:
     return None
 
 
-def presets_of(variables: Mapping[str, str], *, offline_unknown: bool) -> dict[str, str]:
+def presets_of(variables: Mapping[str, str], *, offline_unknown: bool, phase_switching: bool = False) -> dict[str, str]:
     """Return the station file's checked variables by the book's keys.
 
-    ``offline_unknown``, the file's own word for one of them, is overruled by that variable itself.
+    ``offline_unknown``, the file's own word for one of them, is overruled by that variable itself. ``phase_switching``:
+    some EVSE can do it.
     """
     keyed = ((preset_key(name), text) for name, text in variables.items())
     own = {_OFFLINE_UNKNOWN: "true"} if offline_unknown else {}
+    if phase_switching:
+        own[_PHASES_3_TO_1] = "true"
     return own | {key: text for key, text in keyed if key is not None}

@@ -10,8 +10,10 @@ Sources: OCPP 1.6 §5.7, errata 3.24 and 3.57; OCPP 2.0.1 K08.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from math import ceil, floor
+from math import ceil, floor, inf
 from typing import Final
+
+from msgspec.structs import replace
 
 from agent.charging.composition import (
     Frame,
@@ -29,8 +31,8 @@ LONGEST_S: Final = 7 * 86_400  # a longer answer ends there: it would hardly com
 MOST_PERIODS: Final = 500
 _SAME_S: Final = 0.01  # a moment so close to a whole second is that second
 
-Steps = tuple[tuple[float, float], ...]
-"""A step function of time: (start in s from now, limit), the first at 0."""
+Steps = tuple[tuple[float, float, int | None], ...]
+"""A step function of time: (start in s from now, limit, phases), the first at 0. Phases ``None``: of several EVSEs."""
 
 
 def composite_of_evse(
@@ -46,10 +48,10 @@ def composite_of_evse(
     """Return the limits of one EVSE or connector."""
     ours = (*concerning(profiles, layout.evse_id, connector_id, transaction_id), *station_maximum(profiles))
     unit = unit or _unit_of(ours)
-    rate = Rate(unit=unit, watts_per_ampere=layout.voltage_v * layout.phases)
+    rate = Rate.of_evse(layout, unit)
     most_a = min(layout.max_current_a, station.max_current_a or layout.max_current_a)
-    steps = _limited(compose(ours, frame, rate, _span_s(duration_s)), rate.of(most_a, RateUnit.AMPERES))
-    return _answer(steps, unit, duration_s, frame, layout.phases)
+    steps = _limited(compose(ours, frame, rate, _span_s(duration_s)), most_a, rate)
+    return _answer(steps, unit, duration_s, frame)
 
 
 def composite_of_station(
@@ -62,20 +64,19 @@ def composite_of_station(
 ) -> Composite:
     """Return the limits of all EVSEs together; ``transactions``: each EVSE with the transaction that runs there."""
     unit = unit or _unit_of(profiles)
-    watts = [layout.voltage_v * layout.phases for layout, _, _ in transactions]
-    rate = Rate(unit=unit, watts_per_ampere=max(watts, default=1.0))
+    rate = Rate.of_station(station.evses, unit)
     parts = []
     for layout, transaction_id, own in transactions:
-        own_rate = Rate(unit=unit, watts_per_ampere=layout.voltage_v * layout.phases)
+        own_rate = Rate.of_evse(layout, unit)
         ours = concerning(profiles, layout.evse_id, None, transaction_id)
-        most = own_rate.of(layout.max_current_a, RateUnit.AMPERES)
-        parts.append(_limited(compose(ours, own, own_rate, _span_s(duration_s)), most))
+        segments = compose(ours, own, own_rate, _span_s(duration_s))
+        parts.append(_limited(segments, layout.max_current_a, own_rate))
     total = _added(parts)
     if station.max_current_a is not None:
         most = rate.of(station.max_current_a, RateUnit.AMPERES)
-        total = tuple((start_s, min(limit, most)) for start_s, limit in total)
+        total = tuple((start_s, min(limit, most), None) for start_s, limit, _ in total)
     maximum = compose(station_maximum(profiles), frame, rate, _span_s(duration_s))
-    return _answer(_lower(total, maximum), unit, duration_s, frame, None)
+    return _answer(_lower(total, maximum), unit, duration_s, frame)
 
 
 def _span_s(duration_s: int) -> float:
@@ -88,46 +89,54 @@ def _unit_of(profiles: Sequence[InstalledProfile]) -> RateUnit:
     return units.pop() if len(units) == 1 else RateUnit.AMPERES
 
 
-def _limited(segments: Sequence[Segment], most: float) -> Steps:
-    return tuple((each.start_s, most if each.winner is None else min(most, each.winner.limit)) for each in segments)
+def _limited(segments: Sequence[Segment], most_a: float, rate: Rate) -> Steps:
+    steps = []
+    for each in segments:
+        asked = None if each.winner is None else each.winner.phases
+        most = rate.of(most_a, RateUnit.AMPERES, asked)
+        limit = most if each.winner is None else min(most, each.winner.limit)
+        steps.append((each.start_s, limit, rate.phases_of(asked)))
+    return tuple(steps)
 
 
 def _added(parts: Sequence[Steps]) -> Steps:
-    starts = sorted({start_s for part in parts for start_s, _ in part} | {0.0})
-    return tuple((start_s, sum(_at(part, start_s) for part in parts)) for start_s in starts)
+    starts = sorted({start_s for part in parts for start_s, _, _ in part} | {0.0})
+    return tuple((start_s, sum(_at(part, start_s) for part in parts), None) for start_s in starts)
 
 
 def _lower(steps: Steps, segments: Sequence[Segment]) -> Steps:
-    limits = tuple((each.start_s, float("inf") if each.winner is None else each.winner.limit) for each in segments)
-    starts = sorted({start_s for start_s, _ in (*steps, *limits)})
-    return tuple((start_s, min(_at(steps, start_s), _at(limits, start_s))) for start_s in starts)
+    limits = tuple((each.start_s, inf if each.winner is None else each.winner.limit, None) for each in segments)
+    starts = sorted({start_s for start_s, _, _ in (*steps, *limits)})
+    return tuple((start_s, min(_at(steps, start_s), _at(limits, start_s)), None) for start_s in starts)
 
 
 def _at(steps: Steps, at_s: float) -> float:
-    return next(limit for start_s, limit in reversed(steps) if start_s <= at_s)
+    return next(limit for start_s, limit, _ in reversed(steps) if start_s <= at_s)
 
 
-def _answer(steps: Steps, unit: RateUnit, duration_s: int, frame: Frame, phases: int | None) -> Composite:
+def _answer(steps: Steps, unit: RateUnit, duration_s: int, frame: Frame) -> Composite:
     """Round: time to whole seconds from now, a decrease early and an increase late; limits to tenths."""
     covered_s = min(duration_s, LONGEST_S)
     periods: list[Period] = []
-    for start_s, exact in steps:
-        limit = in_tenths(exact)
-        if periods and periods[-1].limit == limit:
+    for start_s, exact, phases in steps:
+        wanted = Period(start_s=0, limit=in_tenths(exact), phases=phases)
+        if periods and _equal(periods[-1], wanted):
             continue
-        whole_s = 0
         if periods:
-            whole_s = floor(start_s + _SAME_S) if limit < periods[-1].limit else ceil(start_s - _SAME_S)
-        while periods and periods[-1].start_s >= whole_s:
+            less = wanted.limit < periods[-1].limit
+            wanted = replace(wanted, start_s=floor(start_s + _SAME_S) if less else ceil(start_s - _SAME_S))
+        while periods and periods[-1].start_s >= wanted.start_s:
             periods.pop()
-        if whole_s >= covered_s:
+        if wanted.start_s >= covered_s:
             break
-        if periods and periods[-1].limit == limit:
+        if periods and _equal(periods[-1], wanted):
             continue
         if len(periods) == MOST_PERIODS:
-            covered_s = whole_s
+            covered_s = wanted.start_s
             break
-        periods.append(Period(start_s=whole_s if periods else 0, limit=limit))
-    return Composite(
-        unit=unit, duration_s=covered_s, periods=tuple(periods), start_utc_s=frame.now_utc_s, phases=phases
-    )
+        periods.append(wanted)
+    return Composite(unit=unit, duration_s=covered_s, periods=tuple(periods), start_utc_s=frame.now_utc_s)
+
+
+def _equal(one: Period, two: Period) -> bool:
+    return (one.limit, one.phases) == (two.limit, two.phases)

@@ -15,8 +15,9 @@ Rules
     4. A transaction's own profile displaces the default profiles for as long as it is valid, also where its schedule
        has run out: then no limit comes from either.
     5. The result is the lower one of the station's maximum and what rules 2-4 give.
-    6. Amperes count per phase, watts over all phases of the EVSE together, which they are shared out over. The number
-       of phases in a profile changes no limit; an EVSE that can switch phases takes it as a wish (``Winner.phases``).
+    6. Amperes count per phase, watts over the phases on which the EVSE charges together: all that it has, or one where
+       a period asks for fewer and the EVSE can switch. An EVSE that cannot switch gets no more for that: its watts are
+       shared out over the phases that a vehicle may use.
     7. While the time of day is unknown, a profile that cannot be placed in time counts with its lowest limit, beside
        whatever else holds: never more than some moment of it allows.
 
@@ -34,6 +35,7 @@ from typing import Final
 import msgspec
 
 from agent.model.profiles import InstalledProfile, Period, ProfileKind, ProfilePurpose, RateUnit, Recurrence
+from agent.model.station import EvseLayout
 
 _PERIOD_OF: Final = {Recurrence.DAILY: 86_400.0, Recurrence.WEEKLY: 7 * 86_400.0}  # errata 3.44: exactly, no DST
 _PURPOSES: Final = (ProfilePurpose.TX, ProfilePurpose.TX_DEFAULT, ProfilePurpose.STATION_MAX)
@@ -59,19 +61,43 @@ class Frame(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Rate(msgspec.Struct, frozen=True, kw_only=True):
-    """The unit of the answer, and how amperes per phase and watts convert: 1 A is ``watts_per_ampere`` W.
+    """The unit of the answer, and how amperes per phase and watts over all phases convert.
 
-    That factor is voltage times number of phases. Source: OCPP 1.6 §7.12, errata 3.34.
+    Attributes:
+        unit: of the limits in the answer.
+        voltage_v: from a phase to neutral.
+        phases: of the EVSE.
+        switching: it can charge on one phase instead, and does where a period asks for fewer than it has.
+
+    Source: OCPP 1.6 §7.12, §7.13, errata 3.34: more phases than there are count as those that there are.
     """
 
     unit: RateUnit
-    watts_per_ampere: float
+    voltage_v: float
+    phases: int
+    switching: bool = False
 
-    def of(self, limit: float, unit: RateUnit) -> float:
-        """Return ``limit``, given in ``unit``, in the unit of the answer."""
+    @classmethod
+    def of_evse(cls, layout: EvseLayout, unit: RateUnit = RateUnit.AMPERES) -> Rate:
+        """Return how one EVSE converts."""
+        return cls(unit=unit, voltage_v=layout.voltage_v, phases=layout.phases, switching=layout.phase_switching)
+
+    @classmethod
+    def of_station(cls, layouts: Sequence[EvseLayout], unit: RateUnit = RateUnit.AMPERES) -> Rate:
+        """Return how all EVSEs together convert: like the one that takes the most per ampere."""
+        largest = max(layouts, key=lambda each: each.voltage_v * each.phases, default=EvseLayout(evse_id=0))
+        return cls(unit=unit, voltage_v=largest.voltage_v, phases=largest.phases)
+
+    def phases_of(self, asked: int | None) -> int:
+        """Return on how many phases the EVSE charges where a period asks for so many."""
+        return 1 if self.switching and asked is not None and asked < self.phases else self.phases
+
+    def of(self, limit: float, unit: RateUnit, asked: int | None = None) -> float:
+        """Return ``limit``, given in ``unit`` for so many phases, in the unit of the answer."""
         if unit is self.unit:
             return limit
-        return limit / self.watts_per_ampere if self.unit is RateUnit.AMPERES else limit * self.watts_per_ampere
+        watts_per_ampere = self.voltage_v * self.phases_of(asked)
+        return limit / watts_per_ampere if self.unit is RateUnit.AMPERES else limit * watts_per_ampere
 
 
 class Winner(msgspec.Struct, frozen=True, kw_only=True):
@@ -272,7 +298,7 @@ class _Ranks(msgspec.Struct, frozen=True, kw_only=True):
         for each in self.placed:
             period = each.period(at_s) if each.valid(at_s) else None
             if period is not None:
-                limit = rate.of(period.limit, each.installed.profile.schedule.unit)
+                limit = rate.of(period.limit, each.installed.profile.schedule.unit, period.phases)
                 return _least([self.guess, Winner(limit=limit, installed=each.installed, phases=period.phases)])
         return self.guess
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from agent.charging.authorization import Authorization
+from agent.charging.composition import Rate
 from agent.charging.ending import ASK_EVERY_S, BOOT_WAIT_S, Ending
 from agent.charging.evse_faults import Faults
 from agent.charging.flow import Flow
@@ -142,9 +143,7 @@ class EvseState:
     @property
     def permit_phases(self) -> int:
         """Return the phases to permit: all, or one where a profile asks for fewer and the EVSE can switch."""
-        asked = self.profile_limit.phases
-        fewer = self.layout.phase_switching and asked is not None and asked < self.layout.phases
-        return 1 if fewer else self.layout.phases
+        return Rate.of_evse(self.layout).phases_of(self.profile_limit.phases)
 
     def circumstances(self) -> Circumstances:
         """Return everything that decides about a permit."""

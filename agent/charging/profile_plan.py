@@ -36,7 +36,7 @@ _NAME_OF: Final = {
 class Limited(msgspec.Struct, frozen=True, kw_only=True):
     """What profiles allow: A per phase, and how ``why`` tells it; ``current_a`` ``None``: no limit.
 
-    ``phases``: that the binding profile asks for; ``None``: it does not.
+    ``phases``: the fewest that the profiles of this moment ask for; ``None``: they do not.
     """
 
     current_a: float | None = None
@@ -47,9 +47,9 @@ class Limited(msgspec.Struct, frozen=True, kw_only=True):
 class Plan:
     """The limits of one EVSE, or of the station, over the next hours. All moments are monotonic."""
 
-    def __init__(self, watts_per_ampere: float) -> None:
-        """Begin without limits. ``watts_per_ampere``: voltage times number of phases."""
-        self._rate = Rate(unit=RateUnit.AMPERES, watts_per_ampere=watts_per_ampere)
+    def __init__(self, rate: Rate) -> None:
+        """Begin without limits. ``rate``: in amperes."""
+        self._rate = rate
         self._key: object = None
         self._offset_s: float | None = None
         self._made_s = 0.0
@@ -83,6 +83,11 @@ class Plan:
         """Return the highest limit between two moments, A per phase; infinite where there is none."""
         return max(inf if each is None else each.limit for each in self._within(from_s, until_s))
 
+    def phases(self, from_s: float, until_s: float) -> int | None:
+        """Return the fewest phases that are asked for between two moments; ``None``: nothing is."""
+        asked = (each.phases for each in self._within(from_s, until_s) if each is not None)
+        return min((each for each in asked if each is not None), default=None)
+
     def edges(self, from_s: float, until_s: float) -> tuple[float, ...]:
         """Return the moments after ``from_s`` and up to ``until_s`` at which the limit changes."""
         first = bisect_right(self._steps, from_s, key=_start_of)
@@ -99,7 +104,11 @@ class Plan:
         if winner is None:
             return Limited()
         until_s = next(iter(self.edges(now.mono_s + LEAD_S, inf)), None)
-        return Limited(current_a=in_tenths(winner.limit), text=_told(winner, until_s, now), phases=winner.phases)
+        return Limited(
+            current_a=in_tenths(winner.limit),
+            text=_told(winner, until_s, now),
+            phases=self.phases(now.mono_s, now.mono_s + LEAD_S),
+        )
 
     def _within(self, from_s: float, until_s: float) -> list[Winner | None]:
         first = max(0, bisect_right(self._steps, from_s, key=_start_of) - 1)

@@ -15,7 +15,7 @@ from typing import Final
 
 import msgspec
 
-from agent.charging.composition import concerning, station_maximum
+from agent.charging.composition import Rate, concerning, station_maximum
 from agent.charging.evse import Evse
 from agent.charging.limits import capacity_a, shares_a
 from agent.charging.profile_plan import LEAD_S, Plan
@@ -34,8 +34,9 @@ class Supply:
         self._around = around
         self._evses = evses
         layouts = around.layout.evses
-        self._plan_of = {each.evse_id: Plan(each.voltage_v * each.phases) for each in layouts}
-        self._station = Plan(max((each.voltage_v * each.phases for each in layouts), default=690.0))
+        self._rate_of = {each.evse_id: Rate.of_evse(each) for each in layouts}
+        self._plan_of = {evse_id: Plan(rate) for evse_id, rate in self._rate_of.items()}
+        self._station = Plan(Rate.of_station(layouts))
 
     def step(self, turn: Turn) -> None:
         """Bring every EVSE's limits from profiles, its share and its next decrease up to date."""
@@ -92,7 +93,8 @@ class Supply:
             total_a = self._total_a(edge_s)
             for evse in running:
                 then_a = self._current_a(evse, edge_s, shares.get(evse.evse_id, total_a))
-                if evse.decrease_s is None and then_a < current[evse.evse_id] - _LESS_A:
+                fewer = self._phases(evse, edge_s) < self._phases(evse, now_s)
+                if evse.decrease_s is None and (fewer or then_a < current[evse.evse_id] - _LESS_A):
                     evse.decrease_s = edge_s
 
     def _current_a(self, evse: Evse, at_s: float, share_a: float | None) -> float:
@@ -100,6 +102,9 @@ class Supply:
         most_a = self._capacity_a(evse)
         most_a = most_a if winner is None else min(most_a, winner.limit)
         return most_a if share_a is None else min(most_a, share_a)
+
+    def _phases(self, evse: Evse, at_s: float) -> int:
+        return self._rate_of[evse.evse_id].phases_of(self._plan_of[evse.evse_id].phases(at_s, at_s + LEAD_S))
 
     def _shares_at(self, at_s: float, running: list[Evse]) -> dict[int, float]:
         total_a = self._total_a(at_s)

@@ -145,14 +145,13 @@ class ProfilesCleared(msgspec.Struct, frozen=True, kw_only=True):
 class Composite(msgspec.Struct, frozen=True, kw_only=True):
     """The limits that result, from ``start_utc_s`` on (``None``: the time of day is unknown) for ``duration_s``.
 
-    ``phases``: number of phases of the EVSE; ``None``: the station as a whole.
+    The phases of a period are those on which the EVSE charges; ``None`` for the station as a whole.
     """
 
     unit: RateUnit
     duration_s: int
     periods: tuple[Period, ...]
     start_utc_s: float | None = None
-    phases: int | None = None
 
 
 class CompositeOutcome(msgspec.Struct, frozen=True, kw_only=True):

@@ -229,6 +229,34 @@ def test_watts_limit_the_sum_of_the_phases_that_the_evse_has() -> None:
     assert single.station.view(1).permit_a == 10.0
 
 
+@pytest.mark.req("OCPP 1.6 §7.13; errata 3.34; ConnectorSwitch3to1PhaseSupported")
+@pytest.mark.parametrize(("switching", "amperes", "phases"), [(True, 14.0, 1), (False, None, 3)])
+def test_watts_for_one_phase_are_for_one_phase_where_phases_can_be_switched(
+    switching: bool, amperes: float | None, phases: int
+) -> None:
+    evse = EvseLayout(evse_id=1, phase_switching=switching)
+    world = World(layout=StationLayout(evses=(evse,), readers={"front": (1,)}))
+    world.charge()
+    begun_s = world.now_s
+    schedule = Schedule(
+        unit=RateUnit.WATTS,
+        periods=(Period(start_s=0, limit=6_900.0), Period(start_s=60, limit=3_220.0, phases=1)),
+        start_utc_s=utc(world),
+    )
+    accept(world, Profile(profile_id=1, stack_level=0, purpose=DEFAULT, kind=ProfileKind.ABSOLUTE, schedule=schedule))
+    assert world.station.view(1).permit_a == 10.0
+    for _ in range(650):
+        world.tick()
+        granted = world.effects(GrantPermit)[-1]
+        assert isinstance(granted, GrantPermit)
+        permit = world.bays[1].permit
+        assert granted.phases == 1 or permit is None or permit[2] <= begun_s + 60.0
+        assert permit is not None or not switching, "a permit ended before the next one came"
+    assert world.station.view(1).permit_a == amperes
+    periods = composite(world, 60, unit=RateUnit.WATTS).periods
+    assert [(each.limit, each.phases) for each in periods] == [(3_220.0, phases)]
+
+
 @pytest.mark.req("OCPP 1.6 §3.13.1, ChargePointMaxProfile")
 def test_the_stations_maximum_is_shared_by_all_evses_and_unused_shares_go_to_the_others() -> None:
     world = World(evses=2)
@@ -400,6 +428,19 @@ def test_a_remote_start_with_an_unfit_profile_is_refused() -> None:
     world.plug()
     world.run(5)
     assert not world.started
+
+
+@pytest.mark.req("OCPP 1.6 errata 3.42: the profile of a remote start is replaced by one of its stack level")
+def test_the_profile_of_a_remote_start_is_replaced_by_one_of_its_stack_level() -> None:
+    world = World()
+    world.plug()
+    world.run(1)
+    first = profile(None, (0, 7.0), purpose=TX, profile_id=1)
+    world.command(RequestStart(token=BOB, evse_id=1, connector_id=1, profile=first))
+    world.until(world.closed)
+    accept(world, profile(None, (0, 9.0), purpose=TX, profile_id=2), evse_id=1)
+    assert world.station.view(1).permit_a == 9.0
+    assert list(world.documents["charging_profile"]) == ["2"]
 
 
 # The composite schedule

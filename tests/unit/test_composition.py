@@ -24,7 +24,7 @@ from agent.model.station import EvseLayout, StationLayout
 
 NOON = 1_800_000_000.0
 VOLTS = 690.0
-AMPERES = Rate(unit=RateUnit.AMPERES, watts_per_ampere=VOLTS)
+AMPERES = Rate(unit=RateUnit.AMPERES, voltage_v=230.0, phases=3)
 MAX, DEFAULT, TX = ProfilePurpose.STATION_MAX, ProfilePurpose.TX_DEFAULT, ProfilePurpose.TX
 
 
@@ -269,9 +269,10 @@ def slow_limit(profiles: Sequence[InstalledProfile], second: float, started: flo
 def any_profile(draw: st.DrawFn) -> InstalledProfile:
     purpose = draw(st.sampled_from(list(ProfilePurpose)))
     kind = draw(st.sampled_from(list(ProfileKind) if purpose is not MAX else [ProfileKind.ABSOLUTE]))
-    starts = sorted(draw(st.sets(st.integers(1, 90_000), max_size=4)))
+    scale_s = draw(st.sampled_from([300, 5_000, 90_000]))
+    starts = sorted(draw(st.sets(st.integers(1, scale_s), max_size=4)))
     few = st.sampled_from([6.0, 8.5, 10.0, 0.0, 13.1])
-    near = st.integers(-200_000, 3_000).map(float)
+    near = st.integers(-2 * scale_s, 3_000).map(float)
     return profile(
         purpose,
         *((start, draw(few)) for start in (0, *starts)),
@@ -279,7 +280,7 @@ def any_profile(draw: st.DrawFn) -> InstalledProfile:
         profile_id=draw(st.integers(1, 1_000_000)),
         kind=kind,
         recurrence=draw(st.sampled_from(list(Recurrence))) if kind is ProfileKind.RECURRING else None,
-        duration_s=draw(st.none() | st.integers(1, 100_000)),
+        duration_s=draw(st.none() | st.integers(1, scale_s + 10_000)),
         start_s=draw(near),
         valid=(draw(st.none() | near), draw(st.none() | near)),
         unit=draw(st.sampled_from(list(RateUnit))),

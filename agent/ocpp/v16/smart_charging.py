@@ -56,6 +56,8 @@ _UNIT_OF: Final = MappingProxyType(
 )
 _WIRE_UNIT_OF: Final = MappingProxyType({unit: name for name, unit in _UNIT_OF.items()})
 
+_ASSUMED_PHASES: Final = 3  # where numberPhases is absent. §7.13
+
 Request = wire.SetChargingProfileRequest | wire.ClearChargingProfileRequest | wire.GetCompositeScheduleRequest
 
 
@@ -121,12 +123,15 @@ def composite_response(command: GetComposite, outcome: CompositeOutcome, connect
     composite = outcome.composite
     if composite is None:
         return wire.GetCompositeScheduleResponse(status=wire.GetCompositeScheduleStatus.REJECTED)
-    phases = composite.phases if composite.phases not in (None, 3) else None  # absent means three (§7.13)
     schedule = types.ChargingSchedule(
         duration=composite.duration_s,
         charging_rate_unit=_WIRE_UNIT_OF[composite.unit],
         charging_schedule_period=tuple(
-            types.ChargingSchedulePeriod(start_period=each.start_s, limit=each.limit, number_phases=phases)
+            types.ChargingSchedulePeriod(
+                start_period=each.start_s,
+                limit=each.limit,
+                number_phases=None if each.phases == _ASSUMED_PHASES else each.phases,
+            )
             for each in composite.periods
         ),
     )
