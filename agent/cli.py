@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from agent.console.meter_wire import Target
     from agent.settings.loaded import Loaded
+    from agent.settings.problems import Problem
     from agent.settings.station import Settings
 
 DEFAULT_CONFIG: Final = "/etc/charge-agent/station.toml"
@@ -83,6 +84,9 @@ def _parser() -> argparse.ArgumentParser:
     )
     check = add("check", _check, "check a station file and say everything that is wrong with it, at once")
     check.add_argument("file", type=Path, help="station file")
+    check.add_argument(
+        "--hardware", action="store_true", help="also look at this machine's devices: names, chips, ports, voltages"
+    )
     check.add_argument("--json", action="store_true", help="for programs")
     for name, run, help_text in (
         ("status", _status, "show the running station at a glance"),
@@ -99,6 +103,9 @@ def _parser() -> argparse.ArgumentParser:
     from agent.console.token_verbs import Surroundings, add_verbs
 
     add_verbs(add, Surroundings(socket=_socket_of, config=config))
+    from agent.console import book_verbs
+
+    book_verbs.add_verbs(add, book_verbs.Lent(socket=_socket_of, config=config, count=_count, copied=_records_of_copy))
     from agent.console.meter_arguments import add_meter_commands
 
     add_meter_commands(add("meter", _meter, "read a meter, look for meters, examine a meter's line"), config)
@@ -228,28 +235,44 @@ def _load(config: Path) -> Loaded | None:
 
 def _check(options: argparse.Namespace) -> int:
     from agent.presets import check_variable
-    from agent.settings.last_good import check_station
+    from agent.settings.last_good import check_file
     from agent.settings.problems import SettingsError
 
+    seen: list[str] = []
     try:
-        settings = check_station(options.file, check_variable=check_variable)
+        station = check_file(options.file, check_variable=check_variable)
+        if options.hardware:
+            from agent.settings.hardware import look_at_hardware
+
+            missing, seen = look_at_hardware(station)
+            if missing:
+                raise SettingsError(missing)
     except SettingsError as error:
-        if options.json:
-            problems = [
-                {"file": each.file, "line": each.line, "key": each.key, "problem": each.text, "hint": each.hint}
-                for each in error.problems
-            ]
-            print(json.dumps({"ok": False, "problems": problems}, indent=2))
-        else:
-            _complain(str(error))
-            count = len(error.problems)
-            _complain(f"{options.file}: {count} problem{'' if count == 1 else 's'}")
-        return EXIT_SETTINGS
+        return _tell_problems(error.problems, seen, options)
     if options.json:
-        print(json.dumps({"ok": True, "problems": [], "station": settings.station.id}, indent=2))
+        answer = {"ok": True, "problems": [], "station": station.settings.station.id}
+        print(json.dumps(answer | ({"seen": seen} if options.hardware else {}), indent=2))
     else:
-        print(f"{options.file}: good. {_summary(settings)}")
+        for sentence in seen:
+            print(f"  {sentence}")
+        print(f"{options.file}: good. {_summary(station.settings)}")
     return 0
+
+
+def _tell_problems(problems: Sequence[Problem], seen: list[str], options: argparse.Namespace) -> int:
+    if options.json:
+        listed = [
+            {"file": each.file, "line": each.line, "key": each.key, "problem": each.text, "hint": each.hint}
+            for each in problems
+        ]
+        answer = {"ok": False, "problems": listed}
+        print(json.dumps(answer | ({"seen": seen} if options.hardware else {}), indent=2))
+    else:
+        for sentence in seen:
+            print(f"  {sentence}")
+        _complain("\n".join(str(problem) for problem in problems))
+        _complain(f"{options.file}: {len(problems)} problem{'' if len(problems) == 1 else 's'}")
+    return EXIT_SETTINGS
 
 
 def _summary(settings: Settings) -> str:
@@ -316,6 +339,32 @@ def _queue_of_copy(settings: Settings, limit: int) -> dict[str, Any] | None:
         _complain(f"No agent runs, and a copy of its journal cannot be read: {error}")
         return None
     return {"source": "copy", "waiting": counts.waiting, "dead": counts.dead, "rows": rows}
+
+
+def _records_of_copy(config: Path, limit: int) -> dict[str, Any] | None:
+    from agent.errors import StoreError
+    from agent.runtime.book import record_row
+    from agent.store import read_copy
+
+    settings = _settings(config)
+    if settings is None:
+        return None
+    journal = settings.station.state_dir / "journal.sqlite"
+    try:
+        journal.stat()
+        boot_id, utc_s = _clock_of(settings)
+        with read_copy(journal, boot_id=boot_id, utc_s=utc_s) as store:
+            rows = [
+                record_row(each, store.utc_of(each.record.started_at), store.utc_of(each.record.ended_at))
+                for each in store.charge_records(limit)
+            ]
+    except FileNotFoundError:
+        _complain(f"No agent runs, and there is no journal at {journal}.")
+        return None
+    except (StoreError, OSError) as error:
+        _complain(f"No agent runs, and a copy of its journal cannot be read: {error}")
+        return None
+    return {"source": "copy", "rows": rows}
 
 
 def _clock_of(settings: Settings) -> tuple[str, float | None]:

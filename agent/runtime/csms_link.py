@@ -20,6 +20,7 @@ from agent.model.variables import VariableEntry
 from agent.ocpp.backoff import BackOff
 from agent.ocpp.dialect import Message
 from agent.ocpp.errors import ConnectionLost
+from agent.ocpp.frame_log import FrameLog
 from agent.ocpp.session import Session
 from agent.ocpp.session_outputs import (
     Acknowledged,
@@ -127,6 +128,7 @@ class CsmsLink:
         self._cut = asyncio.Event()
         self._turn = asyncio.Lock()  # the loop and the receiving task perform in turn
         self._due_s: float | None = None  # what the loop sleeps until
+        self.frames = FrameLog()
         self.state = "connecting"
         self.since_s = clock.mono_s()
         self.error = ""
@@ -259,6 +261,7 @@ class CsmsLink:
         """Take messages, and do at once what follows: an answer has the next fact on its way without a detour."""
         while True:
             text = await link.recv()
+            self.frames.note(text, self._now(), outgoing=False)
             self._take(self.session.received(text, self._now()))
             async with self._turn:
                 if self._drop is None and not self._cut.is_set():
@@ -358,6 +361,7 @@ class CsmsLink:
         match output:
             case Send():
                 if link is not None:
+                    self.frames.note(output.text, self._now(), outgoing=True)
                     await link.send(output.text)
             case Drop():
                 self._drop = output

@@ -10,14 +10,18 @@ Who may import it: ``agent.runtime``, ``agent.app`` and the command line. Only t
 from agent.store.failures import FailureKind, StoreFailure
 from agent.store.field_copy import read_copy
 from agent.store.opening import Opened, OpenReport
+from agent.store.records import ChargeRecord, Delivery, KeptRecord
 from agent.store.salvage import Salvage
 from agent.store.store import Store
 from agent.store.thread import StoreThread
 from agent.store.values import Counts, QueueRow, RowState, Sizes, StoredState
 
 __all__ = [
+    "ChargeRecord",
     "Counts",
+    "Delivery",
     "FailureKind",
+    "KeptRecord",
     "OpenReport",
     "Opened",
     "QueueRow",

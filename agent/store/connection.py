@@ -71,9 +71,36 @@ Connect = Callable[[Path], Connection]
 
 def connect(path: Path) -> Connection:
     """Open ``path`` with the standard library; transactions are begun by hand and locks are never waited for inside."""
-    connection = sqlite3.connect(path, isolation_level=None, timeout=0)
+    connection = sqlite3.connect(path, isolation_level=None, timeout=0, factory=_Telling)
     connection.text_factory = _text  # a flipped bit in a text is damage to report, not an exception of the codec
     return connection
+
+
+class _Telling(sqlite3.Connection):
+    """Says "corrupt" where the schema itself is damaged.
+
+    SQLite quotes a damaged schema in its message, and the standard library cannot make text of that: instead of
+    ``sqlite3.DatabaseError`` it raises ``UnicodeDecodeError``.
+    """
+
+    def execute(self, sql: str, parameters: Any = (), /) -> sqlite3.Cursor:
+        try:
+            return super().execute(sql, parameters)
+        except UnicodeDecodeError as error:
+            raise _damaged() from error
+
+    def executemany(self, sql: str, parameters: Any, /) -> sqlite3.Cursor:
+        try:
+            return super().executemany(sql, parameters)
+        except UnicodeDecodeError as error:
+            raise _damaged() from error
+
+
+def _damaged() -> sqlite3.DatabaseError:
+    error = sqlite3.DatabaseError("the schema is damaged")
+    error.sqlite_errorcode = sqlite3.SQLITE_CORRUPT
+    error.sqlite_errorname = "SQLITE_CORRUPT"
+    return error
 
 
 def _text(raw: bytes) -> str:

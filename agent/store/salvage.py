@@ -21,6 +21,7 @@ import msgspec
 from agent.store.connection import PRAGMAS, Connect, Connection
 from agent.store.encoding import Unreadable, document_checksum
 from agent.store.journal import StoredRow, fact_of
+from agent.store.records import intact
 from agent.store.schema import Migration, migrate, version_of
 
 KEPT_DAMAGED_FILES: Final = 5
@@ -35,6 +36,7 @@ _NUMBERED: Final = {
     "authorizations": "number",
     "boots": "number",
     "documents": "number",
+    "charge_records": "number",
 }
 _KEYED: Final = {"variables": "key", "availability": "evse_id, connector_id", "meta": "key"}
 
@@ -175,7 +177,11 @@ def _intact_document(values: Sequence[Any]) -> bool:
     return isinstance(body, bytes) and document_checksum(str(kind), str(name), body) == checksum
 
 
-_INTACT: Final[dict[str, Callable[[Sequence[Any]], bool]]] = {"facts": _intact_fact, "documents": _intact_document}
+_INTACT: Final[dict[str, Callable[[Sequence[Any]], bool]]] = {
+    "facts": _intact_fact,
+    "documents": _intact_document,
+    "charge_records": lambda values: intact(*values[1:4]),
+}
 
 
 def _never_had(old: Connection, table: str) -> bool:

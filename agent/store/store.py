@@ -22,7 +22,7 @@ from agent.model.facts import Fact
 from agent.model.journal import JournalRow
 from agent.model.moment import Stamp
 from agent.model.variables import StoredValue
-from agent.store import journal, tables
+from agent.store import journal, records, tables
 from agent.store.connection import Connect, Connection, connect
 from agent.store.database import Database, T
 from agent.store.encoding import Unreadable
@@ -140,6 +140,7 @@ class Store:
                     seqs.append(journal.append(connection, each.fact, ids[index]))
                 else:
                     _save(connection, each)
+            records.note_ended(connection, durables)
             tables.save_values(connection, values)
             if anchor_utc_minus_mono_s is not None:
                 tables.set_anchor(connection, self._boot_id, anchor_utc_minus_mono_s)
@@ -202,6 +203,7 @@ class Store:
             row = journal.row_at(connection, seq)
             if row is not None:
                 tables.name_transaction(connection, row.transaction_id, csms_id)
+                records.name(connection, row.transaction_id, csms_id)
                 journal.delete(connection, (seq,))
 
         self._write(job)
@@ -265,6 +267,15 @@ class Store:
     def short(self) -> bool:
         """Whether a full disk has cost the reserve: room should be made (``thin``), or found again (``probe``)."""
         return self._database.short
+
+    def charge_records(self, limit: int = 100) -> tuple[records.KeptRecord, ...]:
+        """Return the newest charges of the station's own book, the newest first."""
+        return self._database.read(lambda connection: tuple(records.read(connection, limit)))
+
+    def utc_of(self, at: Stamp) -> float | None:
+        """Return the UTC of a stamp as far as this journal knows its boot; ``None`` while nobody does."""
+        anchor_s = self._anchors.get(at.boot_id)
+        return at.utc_s if anchor_s is None else anchor_s + at.mono_s
 
     def documents(self, kind: str) -> dict[str, bytes]:
         """Return the documents of ``kind`` by key, in order of arrival; damaged ones are left out."""

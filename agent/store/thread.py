@@ -17,6 +17,7 @@ from agent.model.journal import JournalRow
 from agent.model.variables import StoredValue
 from agent.store.failures import FailureKind, StoreFailure
 from agent.store.opening import OpenReport
+from agent.store.records import KeptRecord
 from agent.store.store import LOCK_WAIT_S, SETTLE_ROWS, Store
 from agent.store.values import Counts, QueueRow, Sizes, StoredState
 
@@ -197,6 +198,17 @@ class StoreThread:
     async def fix_utc(self, seq: int, utc_s: float) -> None:
         """See ``Store.fix_utc``."""
         await self._call(lambda store: store.fix_utc(seq, utc_s))
+
+    async def charge_records(self, limit: int = 100) -> tuple[tuple[KeptRecord, float | None, float | None], ...]:
+        """Return the newest charges, each with the UTC of its start and of its end (``None``: nobody knows)."""
+
+        def look(store: Store) -> tuple[tuple[KeptRecord, float | None, float | None], ...]:
+            return tuple(
+                (each, store.utc_of(each.record.started_at), store.utc_of(each.record.ended_at))
+                for each in store.charge_records(limit)
+            )
+
+        return await self._call(look, changes=False)
 
     async def documents(self, kind: str) -> dict[str, bytes]:
         """See ``Store.documents``."""
