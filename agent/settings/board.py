@@ -136,7 +136,7 @@ def check_board(document: dict[str, Any], clean: Clean, board: Board, reading: R
     key = line_key_of(clean)
     known = {key(line): line for line in board.about.get("lines", ())}
     reserved = {key(board.aliases.get(line, line)): use for line, use in board.reserved.items()}
-    for path, line in _lines_in(document, ()):
+    for path, line in lines_in(document, ()):
         if key(line) in reserved:
             reading.refuse(path, f"{line!r} is not free on the board {board.name!r}: {reserved[key(line)]}")
         elif known and key(line) not in known:
@@ -270,13 +270,14 @@ def _named(value: Any, aliases: Mapping[str, str]) -> Any:
     return value
 
 
-def _lines_in(value: Any, path: KeyPath) -> Iterator[tuple[KeyPath, str]]:
+def lines_in(value: Any, path: KeyPath) -> Iterator[tuple[KeyPath, str]]:
+    """Yield every line that is named at or below ``path``, with its place."""
     if isinstance(value, dict):
         for name, each in value.items():
             if name == "line" and isinstance(each, str):
                 yield (*path, name), each
             elif (*path, name) != ("variables",):
-                yield from _lines_in(each, (*path, name))
+                yield from lines_in(each, (*path, name))
     elif isinstance(value, list):
         for index, each in enumerate(value):
-            yield from _lines_in(each, (*path, index))
+            yield from lines_in(each, (*path, index))

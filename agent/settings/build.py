@@ -8,7 +8,7 @@ import tomllib
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, Final, Protocol, runtime_checkable
+from typing import Any, Final, NamedTuple, Protocol, runtime_checkable
 
 import msgspec
 
@@ -72,6 +72,21 @@ _HINTS: Final = {
 def parse_station(
     text: bytes, file: Path, *, check_variable: CheckVariable | None = None, board_copy: bytes | None = None
 ) -> Settings:
+    """Return what the station file with the bytes ``text`` says; arguments and errors as of ``read_station``."""
+    return read_station(text, file, check_variable=check_variable, board_copy=board_copy).settings
+
+
+class StationFile(NamedTuple):
+    """A station file that was read: the settings, its tables as written (its board's included), and its places."""
+
+    settings: Settings
+    document: Mapping[str, Any]
+    reading: Reading
+
+
+def read_station(
+    text: bytes, file: Path, *, check_variable: CheckVariable | None = None, board_copy: bytes | None = None
+) -> StationFile:
     """Return what the station file with the bytes ``text`` says.
 
     Args:
@@ -111,7 +126,9 @@ def parse_station(
     if reading.problems:
         raise SettingsError(sorted(reading.problems, key=lambda each: each.line or 0))
     settings = _settings(clean, absolute, hashlib.sha256(text).hexdigest(), variables)
-    return settings if board is None else msgspec.structs.replace(settings, board=board.note())
+    if board is not None:
+        settings = msgspec.structs.replace(settings, board=board.note())
+    return StationFile(settings, document, reading)
 
 
 def _decode(text: bytes, file: Path) -> str:

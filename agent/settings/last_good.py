@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from agent.settings.atomic import replace_file
-from agent.settings.build import LARGEST_B, CheckVariable, parse_station
+from agent.settings.build import LARGEST_B, CheckVariable, StationFile, parse_station, read_station
 from agent.settings.loaded import Loaded, Origin
 from agent.settings.places import state_dirs
 from agent.settings.problems import Problem, SettingsError
@@ -24,7 +24,12 @@ EXIT_CODE: Final = 78  # of a process without usable settings: EX_CONFIG of <sys
 
 def check_station(path: Path, *, check_variable: CheckVariable | None = None) -> Settings:
     """Read a station file and change nothing. Raises ``SettingsError`` with every problem."""
-    return parse_station(_read(path), path, check_variable=check_variable)
+    return check_file(path, check_variable=check_variable).settings
+
+
+def check_file(path: Path, *, check_variable: CheckVariable | None = None) -> StationFile:
+    """Read a station file, change nothing, and keep the places of its values. Raises ``SettingsError``."""
+    return read_station(_read(path), path, check_variable=check_variable)
 
 
 def load_station(

@@ -28,7 +28,7 @@ from drivers.api.errors import (
     DriverTimeout,
     DriverUnavailable,
 )
-from drivers.api.spec import DriverKind, DriverSpec, Option, OptionProblem
+from drivers.api.spec import DriverKind, DriverSpec, Look, Option, OptionProblem
 from drivers.api.values import (
     CardRead,
     MeterReading,
@@ -53,6 +53,7 @@ __all__ = [
     "DriverUnavailable",
     "InputLine",
     "Lines",
+    "Look",
     "Meter",
     "MeterReading",
     "Option",

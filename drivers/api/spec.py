@@ -54,6 +54,19 @@ class OptionProblem:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Look:
+    """What a look at the real device found.
+
+    Attributes:
+        problems: what is wrong; ``option`` is the option, or the line, that it is about.
+        seen: sentences for a technician: what was measured, and where.
+    """
+
+    problems: tuple[OptionProblem, ...] = ()
+    seen: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class DriverSpec:
     """One driver: its name in the station file, its options, and the place that opens it.
 
@@ -70,7 +83,7 @@ class DriverSpec:
         line_key: optional, of a lines driver; two names with the same key are one line.
         look: optional, ``module:callable``; looks at the real device without changing any output. It takes the checked
             options as keyword arguments, for lines also ``lines``, the names that the station file uses, and returns
-            what is wrong (``option``: which option, or which line).
+            a ``Look``.
     """
 
     name: str

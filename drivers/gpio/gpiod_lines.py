@@ -12,8 +12,8 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
-from drivers.api import DriverError, DriverKind, DriverSpec, DriverUnavailable, Option, OptionProblem
-from drivers.gpio.chips import Chips, Place, load_gpiod
+from drivers.api import DriverError, DriverKind, DriverSpec, DriverUnavailable, Look, Option, OptionProblem
+from drivers.gpio.chips import CONSUMER, Chips, Place, load_gpiod
 
 if TYPE_CHECKING:
     from drivers.api.safe import SafeAction, SafeOutput
@@ -196,28 +196,32 @@ def open_lines(*, edge_detection: bool = True) -> GpiodLines:
     return GpiodLines(Chips(load_gpiod()), edge_detection=edge_detection)
 
 
-def look(lines: tuple[str, ...], *, edge_detection: bool = True, chips: Chips | None = None) -> list[OptionProblem]:
-    """Return which of ``lines`` this machine does not have, or has given to somebody else. Claims nothing."""
+def look(lines: tuple[str, ...], *, edge_detection: bool = True, chips: Chips | None = None) -> Look:
+    """Say which of ``lines`` this machine does not have, or has given to somebody else. Claims nothing."""
     try:
         found = chips or Chips(load_gpiod())
     except DriverUnavailable as problem:
-        return [OptionProblem(option="driver", problem=str(problem))]
-    problems = []
+        return Look(problems=(OptionProblem(option="driver", problem=str(problem)),))
+    problems, seen = [], []
     for line in lines:
         try:
-            place = found.find(line)
-            with found.gpiod.Chip(place.path) as chip:
-                about = chip.get_line_info(place.offset)
+            seen.append(_seen(found, line))
         except DriverUnavailable as problem:
             problems.append(OptionProblem(option=line, problem=str(problem)))
-            continue
-        except OSError as problem:
-            problems.append(OptionProblem(option=line, problem=f"line {line}: {problem.strerror or problem}"))
-            continue
-        if about.used:
-            by = about.consumer or "the kernel"
-            problems.append(OptionProblem(option=line, problem=f"line {line}: is already in use by {by!r}"))
-    return problems
+    return Look(problems=tuple(problems), seen=tuple(seen))
+
+
+def _seen(chips: Chips, line: str) -> str:
+    place = chips.find(line)
+    try:
+        with chips.gpiod.Chip(place.path) as chip:
+            about = chip.get_line_info(place.offset)
+    except OSError as problem:
+        raise DriverUnavailable(f"line {line}: {problem.strerror or problem}") from problem
+    where = f"line {line}: {place.label}, offset {place.offset} ({place.path})"
+    if about.used and about.consumer != CONSUMER:
+        raise DriverUnavailable(f"line {line}: is already in use by {about.consumer or 'the kernel'!r}")
+    return f"{where}, {'held by a running charge-agent' if about.used else 'free'}"
 
 
 def line_key(line: str) -> str:

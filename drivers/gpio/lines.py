@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final
 
-from drivers.api import DriverError, DriverKind, DriverSpec, DriverUnavailable, Option, OptionProblem
+from drivers.api import DriverError, DriverKind, DriverSpec, DriverUnavailable, Look, Option, OptionProblem
 
 if TYPE_CHECKING:
     from gpiozero.input_devices import DigitalInputDevice
@@ -190,38 +190,36 @@ def header_line(line: str) -> str:
     return line if number is None else f"GPIO{number}"
 
 
-def look(lines: tuple[str, ...], *, factory: str, chip: int | None = None) -> list[OptionProblem]:
-    """Return which of ``lines`` this machine does not have, or has given to somebody else. Claims nothing.
+def look(lines: tuple[str, ...], *, factory: str, chip: int | None = None) -> Look:
+    """Say which of ``lines`` this machine does not have, or has given to somebody else. Claims nothing.
 
     The kernel's chips are asked whatever the factory; without libgpiod's Python package only the factory is opened.
     """
     from drivers.gpio.chips import Chips, load_gpiod
     from drivers.gpio.gpiod_lines import look as look_at_chips
 
+    if factory == "mock":
+        return Look(seen=("lines of gpiozero's mock factory: there is nothing to look at",))
     try:
         chips = Chips(load_gpiod())
     except DriverUnavailable:
         try:
             open_lines(factory=factory, chip=chip).close()
         except DriverUnavailable as problem:
-            return [OptionProblem(option="factory", problem=str(problem))]
-        return []
+            return Look(problems=(OptionProblem(option="factory", problem=str(problem)),))
+        return Look()
     if factory == "gpiod":
         return look_at_chips(lines, chips=chips)
-    label = (
-        chips.label_of(chip)
-        if chip is not None
-        else next((each for each in HEADER_CHIPS if each in chips.labels()), None)
-    )
+    there = chips.labels()
+    label = chips.label_of(chip) if chip is not None else next((each for each in HEADER_CHIPS if each in there), None)
     if label is None:
-        wanted = (
-            f"gpiochip{chip}" if chip is not None else f"a chip of a Raspberry Pi's header ({', '.join(HEADER_CHIPS)})"
-        )
-        there = ", ".join(chips.labels()) or "none"
-        return [OptionProblem(option="chip", problem=f"this machine has no {wanted}, there are: {there}")]
+        wanted = f"gpiochip{chip}" if chip is not None else f"Raspberry Pi's header chip ({', '.join(HEADER_CHIPS)})"
+        text = f"this machine has no {wanted}, there are: {', '.join(there) or 'none'}"
+        return Look(problems=(OptionProblem(option="chip", problem=text),))
     named = {f"{label}:{header_line(line).removeprefix('GPIO')}": line for line in lines}
     found = look_at_chips(tuple(named), chips=chips)
-    return [OptionProblem(option=named[each.option], problem=each.problem) for each in found]
+    problems = tuple(OptionProblem(option=named[each.option], problem=each.problem) for each in found.problems)
+    return Look(problems=problems, seen=found.seen)
 
 
 @contextmanager

@@ -8,12 +8,14 @@ ADC is opened again on the same thread, with growing pauses; until then every ca
 from __future__ import annotations
 
 import threading
+from collections.abc import Sequence
 from typing import Any, Final
 
 from drivers.api import (
     DriverError,
     DriverRejected,
     DriverUnavailable,
+    Look,
     OptionProblem,
     PilotMode,
     PilotSignal,
@@ -225,12 +227,24 @@ class _Measurement:
             self._adc.close()
             raise
 
+    def shown(self) -> str:
+        """Take a burst and return what it says, the voltages at the ADC included: what a calibration needs."""
+        one, other, proximity = self._counts()
+        seen = sorted(
+            (self._pilot_v(which, raw), self._adc.volts(self._pilot[which], raw))
+            for which, raw in ((0, one), (-1, other))
+        )
+        (low_v, low_adc_v), (high_v, high_adc_v) = seen
+        text = f"{self.name} sees {low_adc_v:.3f} V to {high_adc_v:.3f} V: a pilot of {low_v:.2f} V to {high_v:.2f} V"
+        if self._proximity is None:
+            return text
+        volts = self._adc.volts(self._proximity, median(proximity))
+        return f"{text}; proximity {volts:.3f} V, {self._divider.resistance_ohm(volts):.0f} ohm"
+
     def take(self) -> PowerPathReading:
         """Take a burst. Raises ``OSError``, ``DriverError``."""
         taken_s = self._machine.now_s()
-        counts = self._burst.take()
-        pilot, proximity = counts[: self._split], counts[self._split :]
-        one, other = pilot if len(self._pilot) == 2 else extremes(pilot)
+        one, other, proximity = self._counts()
         high_v = low_v = None
         if not self._adc.clipped(one) and not self._adc.clipped(other):
             high_v, low_v = levels(self._pilot_v(0, one), self._pilot_v(-1, other))
@@ -241,6 +255,12 @@ class _Measurement:
 
     def close(self) -> None:
         self._adc.close()
+
+    def _counts(self) -> tuple[int, int, Sequence[int]]:
+        counts = self._burst.take()
+        pilot = counts[: self._split]
+        one, other = pilot if len(self._pilot) == 2 else extremes(pilot)
+        return one, other, counts[self._split :]
 
     def _pilot_v(self, which: int, raw: int) -> float:
         return self._scale.pilot_v(self._adc.volts(self._pilot[which], raw))
@@ -282,23 +302,28 @@ def open_power_path(machine: Machine | None = None, **options: Any) -> LinuxPowe
     return LinuxPowerPath(LinuxOptions.of(options), machine or LinuxMachine())
 
 
-def look(machine: Machine | None = None, **options: Any) -> list[OptionProblem]:
-    """Return what the board lacks for these options. The PWM channel is exported at most, the output never changed."""
+def look(machine: Machine | None = None, **options: Any) -> Look:
+    """Say what the board lacks for these options, and what its ADC sees now.
+
+    The PWM channel is exported at most; its output is never changed.
+    """
     checked, real = LinuxOptions.of(options), machine or LinuxMachine()
-    problems = []
+    problems, seen = [], []
     try:
-        PwmChannel(real, chip=checked.pwm, channel=checked.pwm_channel, inverted=checked.pwm_inverted).close()
+        pwm = PwmChannel(real, chip=checked.pwm, channel=checked.pwm_channel, inverted=checked.pwm_inverted)
+        seen.append(f"{pwm.name}: {pwm.shown()}")
+        pwm.close()
     except DriverError as problem:
         problems.append(OptionProblem(option="pwm", problem=str(problem)))
     try:
         measurement = _Measurement(checked, real)
         try:
-            measurement.take()
+            seen.append(measurement.shown())
         finally:
             measurement.close()
     except (DriverError, OSError) as problem:
         problems.append(OptionProblem(option="adc_device", problem=str(problem)))
-    return problems
+    return Look(problems=tuple(problems), seen=tuple(seen))
 
 
 def _open_adc(options: LinuxOptions, machine: Machine) -> Adc:

@@ -87,6 +87,13 @@ class PwmChannel:
             text = f"{what} is {found.decode('ascii', 'replace')}, expected {expected.decode()}"
             raise DriverUnavailable(f"{self.name}: {text}: another program writes to it")
 
+    def shown(self) -> str:
+        """Return what its attributes say now. Raises ``DriverUnavailable``."""
+        try:
+            return ", ".join(f"{name} {self._read(name)}" for name in _ATTRIBUTES)
+        except OSError as problem:
+            raise DriverUnavailable(f"{self.name}: {reason(problem)}") from problem
+
     def close(self) -> None:
         """Let go of the channel; it stays exported and its output goes on."""
         fds, self._fds, self._expected = self._fds, {}, ()

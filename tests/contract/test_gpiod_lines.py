@@ -93,17 +93,21 @@ def test_a_name_that_is_not_there_is_refused_with_what_is(
 ) -> None:
     with pytest.raises(DriverUnavailable, match=said):
         lines.input(name, active_high=True)
-    (found,) = look((name,), chips=Chips(kernel.module, kernel.paths))
-    assert found.option == name
+    found = look((name,), chips=Chips(kernel.module, kernel.paths))
+    assert [each.option for each in found.problems] == [name]
 
 
 def test_a_line_that_somebody_else_holds_is_refused_with_who_that_is(kernel: GpioKernel, lines: GpiodLines) -> None:
     kernel.wire("GPIO4").consumer = "onewire@0"
     with pytest.raises(DriverUnavailable, match="line GPIO4: is already in use by 'onewire@0'"):
         lines.output("GPIO4", active_high=True, initial=False)
-    assert [each.problem for each in look(("GPIO4", "GPIO5"), chips=Chips(kernel.module, kernel.paths))] == [
-        "line GPIO4: is already in use by 'onewire@0'"
-    ]
+    kernel.wire("GPIO6").consumer = "charge-agent"
+    found = look(("GPIO4", "GPIO5", "GPIO6"), chips=Chips(kernel.module, kernel.paths))
+    assert [each.problem for each in found.problems] == ["line GPIO4: is already in use by 'onewire@0'"]
+    assert found.seen == (
+        "line GPIO5: pinctrl-rp1, offset 5 (/dev/gpiochip0), free",
+        "line GPIO6: pinctrl-rp1, offset 6 (/dev/gpiochip0), held by a running charge-agent",
+    )
 
 
 def test_a_machine_without_chips_or_rights_says_so() -> None:

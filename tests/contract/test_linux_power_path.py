@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+import re
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -16,7 +17,7 @@ from drivers.linux.adc import MOST_SAMPLES
 from drivers.linux.machine import LinuxMachine
 from drivers.linux.measuring import PilotScale, ProximityDivider, levels
 from drivers.linux.options import SPEC
-from drivers.linux.power_path import FIRST_RETRY_S, LinuxPowerPath, high_time_ns, open_power_path
+from drivers.linux.power_path import FIRST_RETRY_S, LinuxPowerPath, high_time_ns, look, open_power_path
 from drivers.linux.pwm import PERIOD_NS
 from drivers.registry import check_options, find
 from hil.pilot_circuit import PROXIMITY_OHM
@@ -320,6 +321,25 @@ def test_every_way_to_measure_is_accepted() -> None:
     assert find(SPEC.kind, "linux") is SPEC
     most = next(option for option in SPEC.options if option.name == "samples")
     assert (most.maximum or 0) + 3 < MOST_SAMPLES
+
+
+def test_a_look_tells_what_the_adc_sees_and_moves_nothing(kernel: PilotKernel) -> None:
+    kernel.pwm[0] = PwmState(period=PERIOD_NS, duty=PERIOD_NS, enabled=True, exported_s=0.0)
+    kernel.plug(20)
+    found = look(kernel, **MCP)
+    assert found.problems == ()
+    assert found.seen[0] == (
+        "PWM 1f00098000.pwm channel 0: period 1000000, duty_cycle 1000000, polarity normal, enable 1"
+    )
+    assert re.fullmatch(
+        r"MCP3008 at /dev/spidev0\.0 sees 2\.\d+ V to 2\.\d+ V: a pilot of [89]\.\d+ V to [89]\.\d+ V; "
+        r"proximity 1\.68\d V, 6[78]\d ohm",
+        found.seen[1],
+    )
+    assert (state(kernel).writes, kernel.opened) == ([], {})
+    kernel.adc_present = kernel.pwm_present = False
+    assert [each.option for each in look(kernel, **MCP).problems] == ["pwm", "adc_device"]
+    assert kernel.opened == {}
 
 
 # ---- the real system calls -------------------------------------------------------------------------------------------

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from agent.cli import main
 from agent.settings.board import board_names
 from agent.settings.checked import keep, recall
 from agent.settings.compile import plan_of
@@ -155,6 +157,40 @@ def test_two_evses_on_one_pilot_channel_and_two_meters_at_one_address_are_refuse
         "evse[2].pilot.pwm_channel PWM 1f00098000.pwm channel 2 is used by evse[1].pilot already" in each
         for each in found
     )
+
+
+# ---- the real machine ------------------------------------------------------------------------------------------------
+
+
+def test_a_look_at_a_machine_that_is_not_the_board_names_every_place(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    text = (config_dir() / "boards" / "examples" / "raspberry-pi-5-relay-hat.toml").read_text()
+    port = tmp_path / "tty"
+    port.touch()
+    (tmp_path / "station.toml").write_text(text.replace("/dev/serial/by-id/usb-FTDI_RS485-if00", str(port)))
+    assert main(["check", str(tmp_path / "station.toml")]) == 0
+    assert main(["check", "--hardware", str(tmp_path / "station.toml")]) == 78
+    said = capsys.readouterr()
+    board = config_dir() / "boards" / "raspberry-pi-5-relay-hat.toml"
+    told = said.err.splitlines()
+    assert f"  port {port}: there" in said.out
+    assert [each for each in told if each.startswith(f"{board}:") and "evse[1].contactor.line" in each]
+    assert [each for each in told if each.startswith(f"{board}:") and "evse[1].pilot.pwm PWM 1f00098000.pwm" in each]
+    assert [each for each in told if each.startswith(f"{tmp_path}/station.toml:") and "reader[1].port" in each]
+
+
+def test_a_look_in_json_says_what_was_seen(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    text = STATION.replace('board = "./board.toml"', "") + 'pilot = { driver = "bench", socket = "s", evse = 1 }\n'
+    text += 'contactor = { line = "GPIO17" }\n\n[lines]\ndriver = "gpio"\nfactory = "mock"\n'
+    (tmp_path / "station.toml").write_text(text)
+    assert main(["check", "--hardware", "--json", str(tmp_path / "station.toml")]) == 0
+    answer = json.loads(capsys.readouterr().out)
+    assert answer["ok"] is True
+    assert answer["seen"] == [
+        "lines of gpiozero's mock factory: there is nothing to look at",
+        "evse[1].pilot: driver bench does not look at its device",
+    ]
 
 
 # ---- kept copies -----------------------------------------------------------------------------------------------------
