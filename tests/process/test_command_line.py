@@ -138,6 +138,11 @@ async def _charging(house: House) -> None:
     wear = evse["contactor_wear"]
     assert (wear["closings"], wear["openings_under_load"], wear["phase_closings"]) == (1, 0, None)
     assert 0 < wear["slowest_close_ms"] <= 250
+    ladder = await shown(house, "ocpp", "log")
+    assert re.search(r"── StartTransaction  \{.*─>", ladder), ladder
+    assert re.search(r"<─ StartTransaction answered after \d+ ms", ladder), ladder
+    assert CARD not in ladder
+    assert (await shown(house, "cdr")).strip() == "No charge has ended yet."
 
 
 async def _offline_with_a_fault(house: House) -> None:
@@ -164,6 +169,9 @@ async def _nobody_home(house: House) -> None:
     code, said, complained = await command("queue", station=house.station_file)
     assert code == 0, complained
     assert "(no agent runs: read from a copy of its journal)" in said
+    assert (await told(house, "cdr"))["source"] == "copy"
+    code, _, complained = await command("ocpp", "log", station=house.station_file)
+    assert (code, "memory only" in complained) == (69, True)
     queue = await told(house, "queue")
     assert queue["source"] == "copy"
     assert all(row["age_s"] is not None for row in queue["rows"]), "the station's clock says how old they are"
