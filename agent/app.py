@@ -90,6 +90,17 @@ def dialect_of(version: OcppVersion, settings: Settings) -> Dialect:
             return Dialect201(evses)
 
 
+def identity_of(settings: Settings) -> StationIdentity:
+    """Return what boot notifications say of the station."""
+    station = settings.station
+    return StationIdentity(
+        vendor=station.vendor,
+        model=station.model,
+        serial_number=station.serial_number,
+        firmware_version=__version__,
+    )
+
+
 @dataclass(slots=True, kw_only=True)
 class _Ending:
     code: int = EXIT_OK
@@ -203,7 +214,7 @@ class Application:
         self._secured = Secured(settings, self._dialect, self._book, self._clock.utc_s)
         session = Session(
             self._dialect,
-            self._identity(),
+            identity_of(settings),
             self._book,
             new_id=_new_id,
             utc=self._clock.utc_s,
@@ -306,15 +317,6 @@ class Application:
             {each.token.value.casefold(): each.verdict for each in state.authorizations},
             self._clock.now(),
             state.documents,
-        )
-
-    def _identity(self) -> StationIdentity:
-        station = self._settings.station
-        return StationIdentity(
-            vendor=station.vendor,
-            model=station.model,
-            serial_number=station.serial_number,
-            firmware_version=__version__,
         )
 
     # ---- running --------------------------------------------------------------------------------------------------

@@ -109,6 +109,9 @@ def _parser() -> argparse.ArgumentParser:
     from agent.console.meter_arguments import add_meter_commands
 
     add_meter_commands(add("meter", _meter, "read a meter, look for meters, examine a meter's line"), config)
+    from agent import cli_security
+
+    cli_security.add_verbs(add, config)
     return parser
 
 

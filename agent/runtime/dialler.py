@@ -54,7 +54,6 @@ class _Attempt(msgspec.Struct, frozen=True, kw_only=True):
     url: str
     profile: int
     password: str | None = None
-    identity: object = None
     tentative_root: bool = False
 
     def __repr__(self) -> str:
@@ -112,16 +111,25 @@ class Dialler:
         """
         profile = self._vault.profile.pending or self._vault.profile_in_use()
         urls = self._urls(profile)
-        self._attempt = _Attempt(url=urls[self._url_index % len(urls)], profile=profile)
         self._proven = False
+        return self._endpoint(urls[self._url_index % len(urls)], profile)
+
+    def every_url(self) -> tuple[str, ...]:
+        """Return the addresses in use, the first one first."""
+        return self._urls(self._vault.profile_in_use())
+
+    def endpoint(self, url: str) -> CsmsEndpoint:
+        """Return how to connect to one address, for somebody who looks at it. Raises ``LinkClosed`` as ``next``."""
+        return self._endpoint(url, self._vault.profile_in_use())
+
+    def _endpoint(self, url: str, profile: int) -> CsmsEndpoint:
+        self._attempt = _Attempt(url=url, profile=profile)
         password = self._password(profile)
         identity = self._certificate(profile)
         tls, alone = self._tls(identity)
-        self._attempt = _Attempt(
-            url=self._attempt.url, profile=profile, password=password, identity=identity, tentative_root=alone
-        )
+        self._attempt = _Attempt(url=url, profile=profile, password=password, tentative_root=alone)
         return CsmsEndpoint(
-            url=self._attempt.url,
+            url=url,
             identity=self._identity,
             subprotocol=self._subprotocol,
             tls=tls,

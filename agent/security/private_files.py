@@ -7,31 +7,42 @@ from pathlib import Path
 from typing import Final
 
 FILE_MODE: Final = 0o600
+SHARED_FILE_MODE: Final = 0o640
 FOLDER_MODE: Final = 0o700
 
 
 def make_private_folder(folder: Path) -> None:
-    """Make a folder that only its owner may enter. Raises ``OSError``."""
-    folder.mkdir(parents=True, exist_ok=True, mode=FOLDER_MODE)
+    """Make a folder that only its owner may enter; root makes it for the owner of the one above. Raises ``OSError``."""
+    if not folder.exists():
+        folder.mkdir(parents=True, exist_ok=True, mode=FOLDER_MODE)
+        if os.geteuid() == 0:
+            owner = folder.parent.stat()
+            os.chown(folder, owner.st_uid, owner.st_gid)
     if folder.stat().st_mode & 0o077:
         folder.chmod(FOLDER_MODE)
 
 
-def write_private(path: Path, content: bytes) -> None:
+def write_private(path: Path, content: bytes, *, shared_folder: bool = False) -> None:
     """Put ``content`` into ``path``, durably when this returns; a power cut leaves the old file or the new one.
 
     Where root writes into the folder of the station's user, the file becomes that user's.
 
+    Args:
+        shared_folder: the folder is not for secrets alone (/etc/charge-agent): it stays as it is, and the folder's
+            group may read the file, because that is how the station's user gets at it there.
+
     Raises:
         OSError: it cannot be written; the old file is as it was.
     """
-    make_private_folder(path.parent)
+    if not shared_folder:
+        make_private_folder(path.parent)
+    mode = SHARED_FILE_MODE if shared_folder else FILE_MODE
     new = path.with_name(f".{path.name}.{os.getpid()}.new")
     try:
         handle = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC, FILE_MODE)
         with open(handle, "wb") as file:
-            os.fchmod(file.fileno(), FILE_MODE)
             _give_to_owner(file.fileno(), path.parent)
+            os.fchmod(file.fileno(), mode)
             file.write(content)
             file.flush()
             os.fsync(file.fileno())

@@ -1,0 +1,374 @@
+"""The verbs of the command line that concern security: ``secret``, ``identity``, ``security-log`` and ``doctor``.
+
+A secret is read from standard input or, on a terminal, asked for twice without echo; it is never an argument, because
+arguments are seen in the list of processes.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+if TYPE_CHECKING:
+    import argparse
+
+    from agent.runtime.doctor import Examination, Finding
+    from agent.settings.station import Settings
+
+EXIT_FAILED: Final = 1
+EXIT_SETTINGS: Final = 78
+CREDENTIAL_STORE: Final = "/etc/credstore.encrypted"  # systemd.exec(5), LoadCredentialEncrypted=
+SHORT_CHARS: Final = 16  # OCPP 2.0.1 A00.FR.205; an AuthorizationKey of 1.6 has as many bytes
+LARGEST_B: Final = 65_536
+
+Add = Callable[[str, Callable[["argparse.Namespace"], int], str], "argparse.ArgumentParser"]
+Configured = Callable[["argparse.ArgumentParser"], None]
+
+
+def add_verbs(add: Add, configured: Configured) -> None:
+    """Add the verbs to the parser. ``configured`` adds ``--config`` to one."""
+    from agent.security.secrets import NAMES
+
+    secret = add("secret", secret_verb, "keep passwords and keys on the station; they are read from standard input")
+    secret.add_argument("do", choices=("set", "list", "remove"), help="set one, list which there are, remove one")
+    secret.add_argument("name", choices=tuple(NAMES), nargs="?", metavar="NAME", help=", ".join(NAMES))
+    secret.add_argument(
+        "--systemd", action="store_true", help=f"set: encrypt it for systemd into {CREDENTIAL_STORE} instead"
+    )
+    secret.add_argument("--json", action="store_true", help="list: for programs")
+    configured(secret)
+    identity = add("identity", identity_verb, "write the file that tells this one device who it is")
+    identity.add_argument("do", choices=("set", "show"), help="write it, or show it without its password")
+    identity.add_argument("--file", type=Path, help="identity file (default: the one that the station file names)")
+    for name in ("id", "serial-number", "vendor", "model"):
+        identity.add_argument(f"--{name}", help=f"set: {name.replace('-', ' ')} of this station")
+    identity.add_argument("--password-stdin", action="store_true", help="set: read the CSMS's password from stdin")
+    configured(identity)
+    log = add("security-log", log_verb, "show the security events that the station has kept, oldest first")
+    log.add_argument("--limit", type=int, default=100, metavar="N", help="the newest N of them (default 100)")
+    log.add_argument("--json", action="store_true", help="for programs")
+    configured(log)
+    doctor = add("doctor", doctor_verb, "look at the link to the CSMS step by step and say what is wrong")
+    doctor.add_argument("file", type=Path, nargs="?", metavar="FILE", help="station file (default: as --config)")
+    doctor.add_argument("--no-boot", action="store_true", help="send no boot notification")
+    doctor.add_argument("--json", action="store_true", help="for programs")
+    configured(doctor)
+
+
+# ---- secrets ---------------------------------------------------------------------------------------------------------
+
+
+def secret_verb(options: argparse.Namespace) -> int:
+    """Set, list or remove a secret."""
+    from agent.security.secrets import NAMES, SecretError, SecretStore
+
+    store = SecretStore(_state_dir(options.config))
+    if options.do == "list":
+        found = {name: source.value for name, source in store.known().items()}
+        if options.json:
+            print(json.dumps({"secrets": found}, indent=2))
+        else:
+            print("\n".join(f"{name:<20} {found.get(name, 'not set'):<12} {NAMES[name]}" for name in NAMES))
+        return 0
+    if options.name is None:
+        _complain(f"secret {options.do} needs a NAME: {', '.join(NAMES)}")
+        return 2
+    try:
+        if options.do == "remove":
+            removed = store.remove(options.name)
+            print(f"{options.name}: {'removed' if removed else 'was not set on this station'}")
+            return 0
+        text = _read_secret(options.name)
+        if options.systemd:
+            return _encrypt(options.name, text)
+        path = store.set(options.name, text)
+    except SecretError as error:
+        _complain(str(error))
+        return EXIT_FAILED
+    if options.name == "csms-password" and len(text) < SHORT_CHARS:
+        _complain(f"csms-password has {len(text)} characters; OCPP wants {SHORT_CHARS} or more")
+    print(f"{options.name}: kept in {path}; it is used from the next connection on")
+    return 0
+
+
+def _read_secret(name: str) -> str:
+    from agent.security.secrets import SecretError
+
+    if sys.stdin.isatty():
+        import getpass
+
+        text, again = getpass.getpass(f"{name}: "), getpass.getpass(f"{name} again: ")
+        if text != again:
+            raise SecretError("the two are not the same")
+    else:
+        content = sys.stdin.buffer.read(LARGEST_B + 1)
+        try:
+            text = content.decode().rstrip("\r\n")
+        except UnicodeDecodeError:
+            raise SecretError(f"secret {name} is not UTF-8 text") from None
+    if name == "csms-password" and ("\n" in text or not text.isprintable()):
+        raise SecretError("csms-password holds line breaks or characters that cannot be printed")
+    return text
+
+
+def _encrypt(name: str, text: str) -> int:
+    """Hand a secret to systemd-creds(1), on its standard input."""
+    import shutil
+    import subprocess
+
+    program = shutil.which("systemd-creds")
+    if program is None:
+        _complain("systemd-creds is not installed here (systemd 250 or newer): leave --systemd out")
+        return EXIT_FAILED
+    place = Path(CREDENTIAL_STORE) / name
+    try:
+        place.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        made = subprocess.run([program, "encrypt", f"--name={name}", "-", str(place)], input=text.encode(), check=False)
+    except OSError as error:
+        _complain(f"{place}: {error.strerror or error}")
+        return EXIT_FAILED
+    if made.returncode != 0:
+        return EXIT_FAILED
+    print(f"{name}: encrypted in {place}; add LoadCredentialEncrypted={name} to the service and restart it")
+    return 0
+
+
+# ---- identity --------------------------------------------------------------------------------------------------------
+
+
+def identity_verb(options: argparse.Namespace) -> int:
+    """Write or show the identity file."""
+    from agent.settings.identity import PASSWORD, IdentityFileError, read_identity
+
+    path = options.file or _identity_file(options.config)
+    if path is None:
+        _complain(f"{options.config} names no identity_file in [station]; give --file")
+        return EXIT_SETTINGS
+    if options.do == "show":
+        try:
+            found = read_identity(path)
+        except IdentityFileError as error:
+            _complain(str(error))
+            return EXIT_FAILED
+        print("\n".join(f"{key} = {'***' if key == PASSWORD else json.dumps(found[key])}" for key in found))
+        return 0
+    return _write_identity(options, path)
+
+
+def _write_identity(options: argparse.Namespace, path: Path) -> int:
+    from agent.security.private_files import write_private
+    from agent.security.secrets import SecretError
+    from agent.settings.identity import IDENTITY_KEYS, PASSWORD, IdentityFileError, read_identity
+
+    try:
+        known = read_identity(path) if path.exists() else {}
+    except IdentityFileError:
+        known = {}
+    values = {name: getattr(options, name) for name in IDENTITY_KEYS}
+    given = {name: text for name, text in values.items() if text is not None}
+    try:
+        if options.password_stdin:
+            given[PASSWORD] = _read_secret("csms-password")
+    except SecretError as error:
+        _complain(str(error))
+        return EXIT_FAILED
+    merged = {**known, **given}
+    if "id" not in merged:
+        _complain("an identity needs --id")
+        return 2
+    lines = [f"{key} = {json.dumps(merged[key], ensure_ascii=False)}" for key in merged]
+    try:
+        write_private(path, ("\n".join(lines) + "\n").encode(), shared_folder=True)
+        read_identity(path)
+    except (OSError, IdentityFileError) as error:
+        _complain(str(error))
+        return EXIT_FAILED
+    print(f"{path}: this station is {merged['id']}")
+    return 0
+
+
+def _identity_file(config: Path) -> Path | None:
+    import tomllib
+
+    try:
+        station: Any = tomllib.loads(config.read_text("utf-8")).get("station", {})
+        named = station.get("identity_file")
+    except (OSError, ValueError, AttributeError):
+        return None
+    return config.absolute().parent / named if isinstance(named, str) and named else None
+
+
+# ---- the security log ------------------------------------------------------------------------------------------------
+
+
+def log_verb(options: argparse.Namespace) -> int:
+    """Show the security log."""
+    from collections import deque
+
+    from agent.model.moment import rfc3339
+    from agent.security.event_log import SecurityLog
+    from agent.security.vault import SECURITY_FOLDER
+
+    log = SecurityLog(_state_dir(options.config) / SECURITY_FOLDER)
+    try:
+        entries = deque(log.entries(), maxlen=max(1, options.limit))
+    except OSError as error:
+        _complain(f"{log.path} cannot be read: {error.strerror or error}")
+        return EXIT_FAILED
+    rows = [
+        {
+            "utc": None if each.at.utc_s is None else rfc3339(each.at.utc_s),
+            "boot_id": each.at.boot_id,
+            "mono_s": round(each.at.mono_s, 3),
+            "event": each.event.value,
+            "critical": each.critical,
+            "text": each.text,
+        }
+        for each in entries
+    ]
+    if options.json:
+        print(json.dumps({"events": rows}, indent=2))
+    elif not rows:
+        print("No security events are kept.")
+    for row in [] if options.json else rows:
+        when = row["utc"] or f"{row['mono_s']:.0f} s after power-up"
+        print(f"{when:<26} {'!' if row['critical'] else ' '} {row['event']:<28} {row['text']}".rstrip())
+    return 0
+
+
+# ---- the doctor ------------------------------------------------------------------------------------------------------
+
+
+def doctor_verb(options: argparse.Namespace) -> int:
+    """Look at the link; the exit code names the step that failed."""
+    import asyncio
+
+    from agent.presets import check_variable
+    from agent.settings.last_good import check_station
+    from agent.settings.problems import SettingsError
+
+    config = options.file or options.config
+    try:
+        settings = check_station(config, check_variable=check_variable)
+    except SettingsError as error:
+        if options.json:
+            problems = [{"key": each.key, "line": each.line, "problem": each.text} for each in error.problems]
+            print(json.dumps({"ok": False, "exit_code": EXIT_SETTINGS, "problems": problems}, indent=2))
+        else:
+            _complain(str(error))
+        return EXIT_SETTINGS
+    from agent.log import set_up_logging
+
+    set_up_logging("error", "text")
+    examined = asyncio.run(_examine(settings, boot=not options.no_boot, quiet=options.json))
+    code = next((each.exit_code for each in examined if each.exit_code), 0)
+    if options.json:
+        addresses = [_as_json(each) for each in examined]
+        print(json.dumps({"ok": code == 0, "exit_code": code, "addresses": addresses}, indent=2))
+    else:
+        print("The link is good." if code == 0 else f"The link is not good: exit code {code}.")
+    return code
+
+
+async def _examine(settings: Settings, *, boot: bool, quiet: bool) -> list[Examination]:
+    from agent.app import dialect_of, identity_of
+    from agent.runtime.dialler import Dialler
+    from agent.runtime.doctor import Doctor
+    from agent.secured import vault_of
+    from drivers.api import ClockSource, DriverError
+    from drivers.registry import open_driver
+
+    dialect = dialect_of(settings.csms.version, settings)
+    clock: ClockSource | None = None
+    with contextlib.suppress(DriverError):
+        clock = open_driver(settings.clock.target, settings.clock.options)
+
+    def utc() -> float | None:
+        return None if clock is None else clock.utc_s()
+
+    dialler = Dialler(
+        settings=settings.csms,
+        identity=settings.station.id,
+        subprotocol=dialect.subprotocol,
+        vault=vault_of(settings),
+        attempts=lambda: 1,
+        utc=utc,
+        note=lambda _event, _text: None,
+    )
+    connected = _running_agent(settings)
+    examined = []
+    for url in dialler.every_url():
+        if not quiet:
+            print(f"{settings.station.id} to {url}, OCPP {settings.csms.version.value}", flush=True)
+
+        def endpoint(url: str = url) -> Any:
+            return dialler.endpoint(url)
+
+        doctor = Doctor(
+            url=url,
+            endpoint=endpoint,
+            dialect=dialect,
+            identity=identity_of(settings),
+            utc=utc,
+            say=(lambda _finding: None) if quiet else _say,
+            boot=boot,
+            connected=connected,
+        )
+        examined.append(await doctor.examine())
+    return examined
+
+
+def _running_agent(settings: Settings) -> str:
+    """Return what a running agent says of its own connection, "" where there is none: two would disturb each other."""
+    from agent.console.knock import NobodyHome, Unanswered, ask
+
+    try:
+        csms = ask(settings.station.run_dir / "agent.sock", "status")["csms"]
+    except (NobodyHome, Unanswered, KeyError):
+        return ""
+    return f"the running agent is connected, {csms['state']} for {csms['since_s']:.0f} s" if csms["online"] else ""
+
+
+def _say(finding: Finding) -> None:
+    mark = {True: "ok", False: "FAILED", None: "-"}[finding.ok]
+    print(f"  {finding.step.value:<18} {mark:<7} {finding.text}", flush=True)
+    if finding.ok is False:
+        print(f"  {'':<18} {'cause':<7} {finding.cause}\n  {'':<18} {'fix':<7} {finding.fix}", flush=True)
+
+
+def _as_json(examination: Examination) -> dict[str, Any]:
+    return {
+        "url": examination.url,
+        "exit_code": examination.exit_code,
+        "steps": [
+            {
+                "step": each.step.value,
+                "ok": each.ok,
+                "text": each.text,
+                "cause": each.cause,
+                "fix": each.fix,
+                "took_s": each.took_s,
+            }
+            for each in examination.findings
+        ],
+    }
+
+
+def _state_dir(config: Path) -> Path:
+    """Return the station's folder, as far as its file tells, also where that is not complete yet."""
+    from agent.settings.places import state_dirs
+
+    try:
+        text = config.read_bytes()
+    except OSError:
+        text = b""
+    return state_dirs(config, text)[0]
+
+
+def _complain(text: str) -> None:
+    with contextlib.suppress(BrokenPipeError):
+        print(text, file=sys.stderr)
