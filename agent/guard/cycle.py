@@ -337,8 +337,8 @@ class Cycle:
         if known:
             self._inputs_known_once = True
         unknown = not known and (pilot_known or inputs.power_path_ok)
-        if unknown and not self._inputs_known_once and now_s - self._started_s < START_S:
-            unknown = False
+        if unknown and not self._inputs_known_once:
+            unknown = now_s - self._started_s >= START_S and not self.protection.late(now_s)
         tripped = self.protection.tripped
         found = (
             InputRole.RCD in tripped,

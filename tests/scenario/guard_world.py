@@ -78,6 +78,7 @@ class World:
         self.rcd = Line()
         self.emergency_stop = Line()
         self.led = Line()
+        self.extra: dict[str, Line] = {}
 
     # What happens to the station.
 
@@ -142,6 +143,7 @@ class Board:
     """The lines and power paths of several EVSEs, by the names that the plan uses (``evse1.contactor``)."""
 
     def __init__(self, *worlds: World) -> None:
+        self.extra: dict[str, Line] = {}  # of the station as a whole
         self.worlds = worlds
         self.claimed: list[str] = []
         self.busy: set[str] = set()  # lines that somebody else holds
@@ -163,8 +165,10 @@ class Board:
         if line in self.busy:
             raise DriverUnavailable(f"line {line}: is already in use by 'another'")
         evse, _, name = line.partition(".")
+        if evse == "station":
+            return self.extra.setdefault(name, Line())
         world = self.worlds[int(evse.removeprefix("evse")) - 1]
-        found: Line = {
+        known = {
             "contactor": world.coil,
             "mirror": world.mirror,
             "lock": world.lock,
@@ -175,8 +179,8 @@ class Board:
             "sense": world.sense,
             "phase_contactor": world.phase_coil,
             "phase_mirror": world.phase_mirror,
-        }[name]
-        return found
+        }
+        return known[name] if name in known else world.extra.setdefault(name, Line())
 
 
 def open_lines(*, world: str) -> Board:
@@ -190,6 +194,7 @@ def open_power_path(*, world: str, evse: int) -> World:
 def plan_content(world: str, state_dir: str, *, evses: int = 1, **changes: object) -> dict[str, object]:
     """Return a compiled plan for a board named ``world``; ``changes`` replace keys of every EVSE or of the plan."""
     of_plan = {"scan_s", "min_reclose_s", "stop_grace_s", "permit_max_s", "buses", "allowed_uids", "realtime"}
+    of_plan |= {"inputs", "heartbeat"}
 
     def evse(number: int) -> dict[str, object]:
         def line(name: str) -> dict[str, object]:
