@@ -72,16 +72,16 @@ class PhoenixServer:
         self._links: set[asyncio.StreamWriter] = set()
         self.port = 0
 
-    async def start(self) -> None:
-        """Listen on a free port of this machine, which ``port`` tells."""
-        self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
+    async def start(self, port: int = 0) -> None:
+        """Listen on this machine, on a free port if none is given; ``port`` tells which."""
+        self._server = await asyncio.start_server(self._serve, "127.0.0.1", port)
         self.port = self._server.sockets[0].getsockname()[1]
 
     async def close(self) -> None:
         """Hang up on everybody."""
         if self._server is not None:
             self._server.close()
-        for link in self._links:
+        for link in list(self._links):
             link.close()
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

@@ -27,8 +27,6 @@ _REASON_OF: Final = {  # the guard's word for what is a fault here
     FaultCode.TILTED: "tilt",
     FaultCode.RCD_TEST_FAILED: "rcd_test",
     FaultCode.OVER_TEMPERATURE: "temperature",
-    FaultCode.CONTROLLER_DISOBEYS: "controller",
-    FaultCode.CONTROLLER_FAULT: "controller",
 }
 _SHARE: Final = "station"
 SIMPLIFIED_A: Final = 10.0  # the most for a simplified vehicle. IEC 61851-1:2017 Annex A.2.3

@@ -189,7 +189,9 @@ class _Told:
         if now[2] != before[2]:
             log.info("order.changed", evse_id=evse_id, order_a=now[2])
         if now[3] is not before[3]:
-            log.info(f"contactor.{cycle.contactor.value}", evse_id=evse_id, reason=cycle.open_reason.value)
+            opened = cycle.contactor is ContactorState.OPEN
+            reason = cycle.open_reason.value if opened else None
+            log.info("contactor.changed", evse_id=evse_id, state=cycle.contactor.value, reason=reason)
         reading = controller.read()
         if reading is not None and reading.firmware is not None and reading.firmware != self._firmware:
             self._firmware = reading.firmware
