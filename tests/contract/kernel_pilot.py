@@ -69,7 +69,6 @@ class PilotKernel:
         self.state, self.proximity_ohm, self.short = "A", math.inf, False
         self.opened: dict[int, str] = {}
         self.ahead_s = 0.0  # the world's way to let time pass
-        self.bursts = 0
         self._next_fd = 1000
         self._sample_s = 0.0
         self._lock = threading.RLock()
@@ -204,7 +203,6 @@ class PilotKernel:
         return found
 
     def _iio(self, channel: int) -> str:
-        self.bursts += channel == 0
         return str(round(self._sample(channel, 23.7e-6) / IIO_SCALE_MV * 1000))
 
     def _export(self, text: str) -> None:
@@ -253,7 +251,6 @@ class PilotKernel:
         transfers = list(struct.iter_unpack("=QQIIHBBBBBB", argument.tobytes()))
         if not transfers or sum(each[2] for each in transfers) > 4096:  # spidev's bufsiz
             raise refusal(errno.EMSGSIZE)
-        self.bursts += 1
         for number, (tx, rx, count, hertz, pause_us, bits, cs_change, *_) in enumerate(transfers):
             assert (count, bits) == (3, 8)
             assert bool(cs_change) == (number < len(transfers) - 1), "the chip is deselected between conversions"
