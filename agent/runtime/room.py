@@ -11,7 +11,7 @@ from typing import Final, Protocol
 
 from agent.clock import Clock
 from agent.errors import StoreError
-from agent.log import get_logger
+from agent.log import Condition, get_logger
 from agent.store import Counts, FailureKind, Sizes, StoreFailure
 
 LOOK_EVERY_S: Final = 60.0
@@ -48,6 +48,7 @@ class Room:
         self._clock = clock
         self._looked_s: float | None = None
         self._log = get_logger("store")
+        self._failing = Condition(self._log, "journal.unthinnable")
 
     async def after_commit(self) -> None:
         """Look whether room is needed, if the store is short of it; cheap otherwise."""
@@ -65,7 +66,7 @@ class Room:
             elif sizes.file_bytes - sizes.used_bytes < FREE_WITHIN_BYTES:
                 await self._thin()
         except StoreError as error:
-            self._log.warning("journal.not_thinned", error=str(error))
+            self._failing.set(True, error=str(error))
 
     async def after_failure(self, failure: StoreError) -> bool:
         """Make room if that was the matter; return whether anything was given up."""
@@ -74,12 +75,13 @@ class Room:
         try:
             return await self._thin() > 0
         except StoreError as error:
-            self._log.warning("journal.not_thinned", error=str(error))
+            self._failing.set(True, error=str(error))
             return False
 
     async def _thin(self) -> int:
         waiting = (await self._storage.counts()).waiting
         given_up = await self._storage.thin(waiting - min(waiting // 4, MOST_AT_ONCE))
+        self._failing.set(False)
         if given_up:
             self._log.warning("journal.thinned", given_up=given_up, waiting=waiting - given_up)
         return given_up
