@@ -12,10 +12,11 @@ from agent.guard.bus import Bus
 from agent.guard.controlled_cycle import ControlledCycle, ControlledInputs, ControlledSettings
 from agent.guard.cycle_values import Kept
 from agent.guard.log import Log
-from agent.guard.plan import ControlledPlan, LinePlan, Plan, PlanError, Target
+from agent.guard.plan import ControlledPlan, Plan, PlanError, Target
+from agent.guard.sensing import SharedInputs, claim_input, stopped_by
 from agent.guard.timings import MAX_AGE_SCANS, QUIET_REPORT_S, REPORT_S
 from agent.guard.wire import ContactorState, GuardFault, PilotState, Report
-from drivers.api import DriverError, DriverTimeout, InputLine, Lines, OutputLine, PilotMode, PilotSignal
+from drivers.api import DriverError, DriverTimeout, Lines, OutputLine, PilotMode, PilotSignal
 from drivers.api.controllers import NO_OFFER, STOP_AT_ONCE, Controller
 
 SETTLE_S: Final = (
@@ -50,6 +51,7 @@ class ControlledEvse:
         kept: Kept,
         log: Log,
         now_s: float,
+        shared: SharedInputs | None = None,
     ) -> None:
         """Take the controller over: "no current" is its order from here on. Claims the EVSE's own lines.
 
@@ -63,13 +65,14 @@ class ControlledEvse:
         )
         self._kept = kept
         self._controller = controller
-        self._max_age_s = station.scan_s * MAX_AGE_SCANS
         self._log = log
         self._sent = NO_OFFER
         self._mirror_open_when_active = plan.mirror_normally_closed
-        self._mirror = _claim_input(lines, plan.mirror)
-        self._rcd = _claim_input(lines, plan.rcd)
-        self._emergency_stop = _claim_input(lines, plan.emergency_stop)
+        age_s = station.scan_s * MAX_AGE_SCANS
+        self._mirror = claim_input(lines, plan.mirror, max_age_s=age_s)
+        self._rcd = claim_input(lines, plan.rcd, max_age_s=age_s, pulses=True)
+        self._emergency_stop = claim_input(lines, plan.emergency_stop, max_age_s=age_s, pulses=True)
+        self._shared = shared
         self._led: OutputLine | None = None
         if plan.led is not None and lines is not None:
             self._led = lines.output(plan.led.line, active_high=plan.led.active_high, initial=False)
@@ -138,23 +141,12 @@ class ControlledEvse:
         inputs = self.inputs
         inputs.reading = self._controller.read()
         if self._mirror is not None:
-            level = self._level(self._mirror, now_s)
+            level = self._mirror.level(now_s)
             inputs.main_closed = None if level is None else level is not self._mirror_open_when_active
         if self._rcd is not None:
-            inputs.rcd_tripped = self._level(self._rcd, now_s, pulses=True)
-        if self._emergency_stop is not None:
-            inputs.emergency_stop = self._level(self._emergency_stop, now_s, pulses=True)
-
-    def _level(self, line: InputLine, now_s: float, *, pulses: bool = False) -> bool | None:
-        """Return the level, ``None`` when unknown or too old; with ``pulses`` a past pulse counts as active."""
-        try:
-            if pulses and line.take_pulse():
-                return True
-            if line.age_s(now_s) > self._max_age_s:
-                return None
-            return line.read()
-        except DriverError:
-            return None
+            inputs.rcd_tripped = self._rcd.level(now_s)
+        own = False if self._emergency_stop is None else self._emergency_stop.level(now_s)
+        inputs.emergency_stop = stopped_by(own, self._shared)
 
     def _blink(self, led: OutputLine, now_s: float) -> None:
         period_s = BLINK_S.get(self._pattern)
@@ -204,12 +196,6 @@ class _Told:
             if fault not in cycle.faults:
                 log.info("fault.cleared", evse_id=evse_id, fault=fault.value)
         self._faults = cycle.faults
-
-
-def _claim_input(lines: Lines | None, plan: LinePlan | None) -> InputLine | None:
-    if plan is None or lines is None:
-        return None
-    return lines.input(plan.line, active_high=plan.active_high, pull=plan.pull)
 
 
 def _settings(plan: ControlledPlan, station: Plan) -> ControlledSettings:

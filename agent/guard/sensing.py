@@ -44,9 +44,11 @@ class WatchedLine:
             return None
 
 
-def claim_input(lines: Lines, plan: LinePlan | None, *, max_age_s: float, pulses: bool = False) -> WatchedLine | None:
+def claim_input(
+    lines: Lines | None, plan: LinePlan | None, *, max_age_s: float, pulses: bool = False
+) -> WatchedLine | None:
     """Claim ``plan``'s input, if there is one. Raises ``DriverError``."""
-    return None if plan is None else WatchedLine(lines, plan, max_age_s=max_age_s, pulses=pulses)
+    return None if plan is None or lines is None else WatchedLine(lines, plan, max_age_s=max_age_s, pulses=pulses)
 
 
 class SharedInputs:
@@ -72,6 +74,12 @@ def open_shared_inputs(lines: Lines, plan: Plan) -> SharedInputs | None:
     if not plan.inputs:
         return None
     return SharedInputs(lines, [line for _, line in plan.inputs], max_age_s=plan.scan_s * MAX_AGE_SCANS)
+
+
+def stopped_by(own: bool | None, shared: SharedInputs | None) -> bool | None:
+    """Return an EVSE's emergency stop with the station's inputs in it, for one that knows no further inputs."""
+    levels = (own,) if shared is None else (own, *shared.levels)
+    return True if True in levels else None if None in levels else False
 
 
 class HeartbeatLine:

@@ -123,7 +123,7 @@ class Station:
             case Withdraw():
                 evse.cycle.withdraw()
             case HoldCable():
-                evse.cycle.hold_cable(message.held)
+                evse.cycle.hold_cable(message.held, kept=message.kept)
             case ShowState():
                 evse.show(message.pattern)
         return None
@@ -178,6 +178,7 @@ class Station:
                 kept=_kept(evse.evse_id, self._latched, wear.get(evse.evse_id, EvseWear())),
                 log=self._log,
                 now_s=now_s,
+                shared=self._shared,
             )
             for evse in plan.controlled
         }
