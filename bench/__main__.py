@@ -18,6 +18,7 @@ BENCHES: Final[Mapping[str, str]] = {
     "start": "bench.start:run",
     "footprint": "bench.footprint:run",
     "reaction": "bench.reaction:run",
+    "meters": "bench.meters:run",
     "journal": "bench.journal_bench:run",
     "codec": "bench.codec:run",
     "drain": "bench.drain:run_drain",

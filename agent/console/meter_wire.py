@@ -9,7 +9,7 @@ import msgspec
 
 from drivers.api import DriverError, RegisterBus
 from drivers.meter.bus import SerialBus, TcpBus
-from drivers.meter.profile import Profile
+from drivers.meter.profile import Profile, SerialDefaults
 from drivers.meter.profile_file import load_profile
 
 
@@ -60,7 +60,7 @@ def described(options: AdHoc) -> Target:
     if options.profile is None:
         raise DriverError("which meter is it? Say --profile (charge-agent meter profiles lists them)")
     profile = load_profile(options.profile)
-    serial = profile.serial
+    serial = profile.serial or SerialDefaults()
     line = Line(
         port="" if options.port is None else str(options.port),
         baud=options.baud or serial.baud,

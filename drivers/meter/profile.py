@@ -188,7 +188,7 @@ class Profile:
     sums: Mapping[str, Sum] = field(default_factory=dict)
     identity: tuple[Mark, ...] = ()
     models: tuple[str, ...] = ()
-    serial: SerialDefaults = SerialDefaults()
+    serial: SerialDefaults | None = SerialDefaults()  # None: it speaks TCP alone
     tcp: TcpDefaults | None = None
     confidence: Confidence = Confidence.LOW
     sources: tuple[str, ...] = ()

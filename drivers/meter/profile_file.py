@@ -185,7 +185,7 @@ def read_profile(table: Mapping[str, Any]) -> Profile:
         registers=registers,
         sums={name: _sum(name, _typed(sums, name, dict), registers) for name in sums},
         identity=tuple(_mark(place, each, top) for place, each in _listed(table, "identity")),
-        serial=_serial(_read(_typed(table, "serial", dict, {}), SERIAL, "serial")),
+        serial=None if tcp is not None and "serial" not in table else _serial(table),
         tcp=None if tcp is None else TcpDefaults(**_read(_typed(table, "tcp", dict), TCP, "tcp")),
     )
 
@@ -238,7 +238,8 @@ def _mark(place: str, table: Mapping[str, Any], top: Mapping[str, Any]) -> Mark:
     return Mark(kind=kind, address=row["addr"], one_of=tuple(rows))
 
 
-def _serial(row: dict[str, Any]) -> SerialDefaults:
+def _serial(table: Mapping[str, Any]) -> SerialDefaults:
+    row = _read(_typed(table, "serial", dict, {}), SERIAL, "serial")
     others: dict[str, Any] = {key: tuple(row.pop(key)) for key in ("other_bauds", "other_parities")}
     return SerialDefaults(**row, **others)
 
