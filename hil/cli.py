@@ -19,8 +19,8 @@ from hil.all_verbs import describe_all
 from hil.client import Bench, BenchError
 from hil.csms_parameters import is_text
 from hil.dut import PID_MAX
+from hil.station_toml import FAMILIES
 
-FAMILIES: Final = ("evse-din", "phoenix", "openevse", "everest-mcu")  # hil.controllers, imported when it is wanted
 _DELEGATED: Final = {"demo": "hil.demo", "csms": "hil.csms_server"}
 
 EXIT_NO_READER: Final = 141  # as a shell says SIGPIPE

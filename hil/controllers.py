@@ -18,13 +18,12 @@ from hil.evse_din import EvseDinSlave
 from hil.phoenix import PhoenixServer
 from hil.pty_port import PtyPort
 from hil.rapi import RapiController
+from hil.station_toml import FAMILIES, PHOENIX_PORT_FILE
 from hil.yeti import YetiBoard
 
 if TYPE_CHECKING:
     from hil.server import Bench
 
-FAMILIES: Final = ("evse-din", "phoenix", "openevse", "everest-mcu")
-PORT_FILE: Final = "controller.port"
 FIRST_DIN_UNIT: Final = 101
 _YETI_TELLS_S: Final = 0.1
 
@@ -128,7 +127,7 @@ class _PhoenixFace:
 
     def __init__(self, bench: Bench, controllers: Mapping[int, BoughtController], acted: Callable[[], None]) -> None:
         self._server = PhoenixServer(controllers, acted)
-        self._port_file = bench.directory / PORT_FILE
+        self._port_file = bench.directory / PHOENIX_PORT_FILE
 
     async def start(self) -> None:
         """Listen and say where."""

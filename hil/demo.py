@@ -27,7 +27,7 @@ from hil.demo_verdict import Evidence, judge
 from hil.house import House, HouseOptions
 from hil.launch import LaunchFailed
 from hil.picture import draw_charge
-from hil.station_toml import StationOptions
+from hil.station_toml import FAMILIES, StationOptions
 from hil.timeline import Style, Timeline, sayable
 
 READY_S: Final = 20.0
@@ -98,6 +98,9 @@ def _parser() -> argparse.ArgumentParser:
         metavar="S",
         help="let the car draw so long (default %(default)g s)",
     )
+    parser.add_argument(
+        "--controller", choices=FAMILIES, default="", help="every EVSE has a bought controller of this family"
+    )
     parser.add_argument("--picture", type=Path, metavar="FILE.svg", help="draw the charge")
     return parser
 
@@ -122,7 +125,7 @@ class Demo:
         self._style = Style.for_stream(sys.stdout, os.environ, columns=columns)
         self._timeline = Timeline(self._style, time.monotonic(), SOURCES)
         self._code = EXIT_INTERRUPTED
-        station = StationOptions(ocpp=options.ocpp, variables=PRESETS)
+        station = StationOptions(ocpp=options.ocpp, variables=PRESETS, controller=options.controller)
         self._house = House(place, HouseOptions(station=station, told=self._step))
         self._feed = Feed(self._house, Story(evses=station.evses), self._timeline, self._say)
         self._done = 0

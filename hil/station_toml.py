@@ -41,6 +41,7 @@ _CONTROLLERS: Final = {
     "openevse": '{{ driver = "openevse", port = "controller-{id}" }}',
     "everest-mcu": '{{ driver = "everest-mcu", port = "controller-{id}" }}',
 }
+FAMILIES: Final = tuple(_CONTROLLERS)
 PHOENIX_PORT_FILE: Final = "controller.port"
 
 
