@@ -66,7 +66,7 @@ class KeptFree:
     def open_to(self, evse: Evse, token: IdToken, group: str | None) -> bool:
         """Return whether a card may concern an EVSE: it is in use, or not reserved for somebody else."""
         in_use = evse.transaction is not None or evse.authorization is not None
-        return in_use or self.barred(evse, token, group, final=group is not None) is None
+        return in_use or evse.held_for is not None or self.barred(evse, token, group, final=group is not None) is None
 
     def _left_without(self, evse: Evse) -> list[Evse]:
         reserved = {each.evse_id for each in self._reservations.standing()}
@@ -79,7 +79,7 @@ class KeptFree:
 
 def state_of(evse: Evse) -> Reserved:
     """Return whether an EVSE could be reserved now, reservations aside."""
-    if faulted(evse):
+    if any(fault.blocking for fault in evse.faults.present()):
         return Reserved.FAULTED
     if not evse.operative:
         return Reserved.UNAVAILABLE
@@ -88,5 +88,5 @@ def state_of(evse: Evse) -> Reserved:
 
 
 def faulted(evse: Evse) -> bool:
-    """Return whether a fault forbids charging that does not pass with a restart of guard, agent or store."""
+    """Return whether a fault ends reservations: it forbids charging, and does not just pass with a restart."""
     return any(fault.blocking and fault.code not in _PASSING for fault in evse.faults.present())

@@ -8,6 +8,7 @@ from agent.charging.composite import composite_of_evse, composite_of_station
 from agent.charging.composition import Frame
 from agent.charging.evse import Evse
 from agent.charging.profile_plan import started_s
+from agent.charging.profile_rules import CONTROLLER
 from agent.charging.surroundings import Surroundings
 from agent.charging.turn import Turn
 from agent.model.commands import Answered, AnyOutcome, Outcome
@@ -63,6 +64,9 @@ class ProfileOrders:
         why = self._unknown(command.evse_id, command.connector_id)
         if why is None and command.duration_s <= 0:
             why = f"a duration of {command.duration_s} s is not above 0"
+        allowed = self._around.variables.members(CONTROLLER, "RateUnit")
+        if why is None and command.unit is not None and command.unit.value not in allowed:
+            why = f"the unit {command.unit.value} is not one of {', '.join(allowed)}"
         if why is not None:
             return CompositeOutcome(composite=None, why=why)
         profiles, layout = self._around.profiles.installed(), self._around.layout

@@ -87,13 +87,14 @@ class Profiles:
     def set_with_start(
         self, profile: Profile, evse_id: int, connector_id: int | None, transaction_id: str, turn: Turn
     ) -> None:
-        """Give a transaction that has just begun the profile that came with the order to start it."""
+        """Give a transaction that has just begun the profile that came with the order to start it.
+
+        It was accepted with that order, so it is taken even if the station is full by now: one per EVSE at most.
+        """
         wanted = InstalledProfile(
             profile=profile, evse_id=evse_id, connector_id=connector_id, transaction_id=transaction_id
         )
-        outcome = self._install(wanted, turn)
-        if outcome.answered is not Answered.ACCEPTED:
-            turn.note("profile.refused", evse_id, level="warning", profile_id=profile.profile_id, reason=outcome.why)
+        self._put(wanted, turn)
 
     def clear(self, command: ClearProfiles, turn: Turn) -> ProfilesCleared:
         """Remove what the command names."""
@@ -113,13 +114,18 @@ class Profiles:
             self._remove(profile_id, turn, "the transaction is over")
 
     def _install(self, wanted: InstalledProfile, turn: Turn) -> Outcome:
-        profile = wanted.profile
         replaced = [profile_id for profile_id, each in self._installed.items() if _replaces(wanted, each)]
         most = self._variables.integer(CONTROLLER, "Entries", "ChargingProfiles")
         if len(self._installed) - len(replaced) >= most:
             self._make_room(replaced, turn)
         if len(self._installed) - len(replaced) >= most:
             return Outcome(answered=Answered.REJECTED, why=f"{most} charging profiles are installed already")
+        self._put(wanted, turn)
+        return Outcome(answered=Answered.ACCEPTED)
+
+    def _put(self, wanted: InstalledProfile, turn: Turn) -> None:
+        profile = wanted.profile
+        replaced = [profile_id for profile_id, each in self._installed.items() if _replaces(wanted, each)]
         before = self._installed.get(profile.profile_id)
         for profile_id in replaced:
             if profile_id != profile.profile_id:
@@ -138,7 +144,6 @@ class Profiles:
             purpose=profile.purpose.value,
             stack_level=profile.stack_level,
         )
-        return Outcome(answered=Answered.ACCEPTED)
 
     def _make_room(self, spared: Collection[int], turn: Turn) -> None:
         utc_s = turn.now.utc_s

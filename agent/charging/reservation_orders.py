@@ -124,9 +124,8 @@ class ReservationOrders:
         if turn.now.utc_s is not None and turn.now.utc_s >= each.expires_utc_s:
             return "expired"
         if each.evse_id is None:
-            states = {state_of(evse) for evse in self._evses.values()}
-            unfit = states <= {Reserved.FAULTED, Reserved.UNAVAILABLE}
-            return "no EVSE is fit any more" if unfit else None
+            fit = any(evse.operative and not faulted(evse) for evse in self._evses.values())
+            return None if fit else "no EVSE is fit any more"
         evse = self._evses.get(each.evse_id)
         if evse is None:
             return "the EVSE is gone"

@@ -87,7 +87,9 @@ def _evse_lines(evse: Answer) -> list[str]:
         named = f", CSMS calls it {evse['csms_id']}" if evse["csms_id"] else ""
         session = f"{_number(evse['session_wh'], 0)} Wh for {evse['token']}  (transaction {evse['transaction']}{named})"
     return [
-        f"EVSE {evse['id']}  {evse['occupancy']}" + ("" if evse["operative"] else "  OUT OF SERVICE (set by the CSMS)"),
+        f"EVSE {evse['id']}  {evse['occupancy']}"
+        + ("  RESERVED" if evse.get("reserved") else "")
+        + ("" if evse["operative"] else "  OUT OF SERVICE (set by the CSMS)"),
         f"  pilot     {evse['pilot']}   offer {_amps(evse['offer_a'])}   contactor {evse['contactor']}"
         f"   lock {evse['lock']}" + ("   SIMPLIFIED VEHICLE" if evse.get("simplified") else ""),
         f"  meter     {reading}",

@@ -135,6 +135,17 @@ def test_a_faulted_evse_is_not_reserved() -> None:
     assert reserve(world, evse_id=None) is Reserved.FAULTED
 
 
+def test_without_the_guard_nothing_is_reserved_and_what_was_reserved_stays() -> None:
+    world = World()
+    assert reserve(world) is Reserved.ACCEPTED
+    world.guard_link(False)
+    world.run(10)
+    assert reserve(world, BOB, reservation_id=6) is Reserved.FAULTED
+    world.guard_link(True)
+    world.run(2)
+    assert shown(world) == [True]
+
+
 @pytest.mark.req("OCPP 1.6 §5.13")
 @pytest.mark.octt("TC_048_2_CS")
 @pytest.mark.octt("TC_050_2_CS")

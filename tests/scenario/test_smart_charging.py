@@ -443,6 +443,15 @@ def test_the_profile_of_a_remote_start_is_replaced_by_one_of_its_stack_level() -
     assert list(world.documents["charging_profile"]) == ["2"]
 
 
+def test_a_profile_that_was_accepted_with_a_start_is_taken_by_a_station_that_is_full_by_then() -> None:
+    world = World(variables=book(Entries=1))
+    world.command(RequestStart(token=BOB, evse_id=1, profile=profile(None, (0, 7.0), purpose=TX, profile_id=1)))
+    accept(world, profile(world, (0, 12.0), profile_id=2))
+    world.plug()
+    world.until(world.closed)
+    assert world.station.view(1).permit_a == 7.0
+
+
 # The composite schedule
 
 
@@ -474,9 +483,13 @@ def test_the_composite_schedule_of_the_station_is_the_sum_within_the_maximum() -
 
 
 @pytest.mark.req("OCPP 1.6 §5.7")
-def test_the_composite_schedule_of_an_unknown_connector_or_of_no_time_is_refused() -> None:
-    world = World()
-    for command in (GetComposite(duration_s=60, evse_id=9, connector_id=1), GetComposite(duration_s=0, evse_id=1)):
+def test_the_composite_schedule_of_an_unknown_connector_of_no_time_or_in_a_foreign_unit_is_refused() -> None:
+    world = World(variables=book(RateUnit="A"))
+    for command in (
+        GetComposite(duration_s=60, evse_id=9, connector_id=1),
+        GetComposite(duration_s=0, evse_id=1),
+        GetComposite(duration_s=60, evse_id=1, unit=RateUnit.WATTS),
+    ):
         outcome = world.answers[world.command(command)]
         assert isinstance(outcome, CompositeOutcome)
         assert outcome.composite is None
