@@ -125,6 +125,7 @@ class StationReports:
             "id": view.evse_id,
             "occupancy": view.occupancy.value,
             "operative": view.operative,
+            "reserved": view.reserved,
             "pilot": view.pilot,
             "plugged": view.plugged,
             "contactor": {True: "closed", False: "open", None: "unknown"}[view.contactor_closed],

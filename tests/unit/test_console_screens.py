@@ -89,6 +89,10 @@ def test_what_is_wrong_stands_out(changes: dict[str, Any], words: str) -> None:
     assert words in status_screen(status(evse(), **changes))
 
 
+def test_a_reserved_evse_says_so() -> None:
+    assert "EVSE 1  free  RESERVED" in status_screen(status(evse(reserved=True)))
+
+
 def test_an_evse_tells_its_session_its_fault_and_that_it_is_out_of_service() -> None:
     text = status_screen(
         status(evse(operative=False, transaction="t1", csms_id="7", token="id:0a", session_wh=12.4, faults=["rcd"]))
