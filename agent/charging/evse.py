@@ -162,7 +162,7 @@ class Evse(EvseState):
         forbids = (each for each in self.limits() if each.current_a is None or each.current_a < MIN_CURRENT_A)
         why = next((each.text for each in forbids), "nothing permits it")
         if self.layout.lockable and (self.transaction is not None or self.held_for is not None):
-            self.outputs.hold(turn, True)
+            self.outputs.hold(turn, True, kept=self._cable_stays)
         self.outputs.permit(turn, wanted_a, self.permit_phases, self.condition, why[:60], self.decrease_s)
         if self.layout.lockable and self.transaction is None and self.held_for is None:
             self.outputs.hold(turn, False)
@@ -227,6 +227,7 @@ class Evse(EvseState):
                 remote_start_id=authorization.remote_start_id,
                 reservation_id=self.around.reservations.use(self.evse_id, token, group, turn),
                 reading=reading,
+                connector_id=self.connector_id,
             )
             if authorization.profile is not None and self.name is not None:
                 place = self.transaction.record.connector_id
@@ -324,6 +325,16 @@ class Evse(EvseState):
             self.held_for, self.held_group = transaction.record.token, transaction.record.group
         self.transaction, self.ending, self.sampling = None, None, None
         self.session.take(Step.END, turn)
+
+    @property
+    def _cable_stays(self) -> bool:
+        """Return whether the cable stays locked when it is unplugged at the vehicle.
+
+        OCPP 1.6 §9.1.29: a transaction that goes on without the vehicle wins over UnlockConnectorOnEVSideDisconnect.
+        """
+        stops = self.around.variables.flag("TxCtrlr", "StopTxOnEVSideDisconnect")
+        unlocks = self.around.variables.flag("OCPPCommCtrlr", "UnlockOnEVSideDisconnect")
+        return self.held_for is not None or not stops or not unlocks
 
     def _keeps_cable(self, reason: StopReason) -> bool:
         """A cable stays locked for its owner where nobody authorised its release (OCPP 1.6 §3.5.4, §9.1.31)."""

@@ -96,6 +96,20 @@ class EvseState:
         return self.layout.evse_id
 
     @property
+    def connector_id(self) -> int:
+        """Return the connector that is in use, or would be: the transaction's, the one that the CSMS named, the first
+        operative one. The guard sees one vehicle per EVSE and cannot tell at which connector it is.
+        """
+        if self.transaction is not None:
+            return self.transaction.record.connector_id
+        named = None if self.authorization is None else self.authorization.connector_id
+        if named in self.layout.connector_ids:
+            return named
+        availability = self.around.availability
+        able = (each for each in self.layout.connector_ids if availability.connector(self.evse_id, each))
+        return next(able, self.layout.connector_ids[0])
+
+    @property
     def plugged(self) -> bool | None:
         """Return the guard's word on the vehicle."""
         return None if self.condition is None else self.condition.plugged

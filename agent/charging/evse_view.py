@@ -29,6 +29,7 @@ def view_of(evse: Evse) -> EvseView:
     return EvseView(
         evse_id=evse.evse_id,
         connector_ids=evse.layout.connector_ids,
+        connector_id=evse.connector_id,
         occupancy=evse.occupancy,
         operative=evse.operative,
         connector_operative={

@@ -120,5 +120,5 @@ def _alone(evse: EvseState, turn: Turn, reading: MeterReading, grid_utc_s: float
     since, evse.aligned_since = evse.aligned_since, reading
     made = _made(evse, reading, at, SampleContext.CLOCK, _ALIGNED, since)
     if made is not None:
-        fact = MetersSampled(evse_id=evse.evse_id, connector_id=evse.layout.connector_ids[0], at=at, samples=(made,))
+        fact = MetersSampled(evse_id=evse.evse_id, connector_id=evse.connector_id, at=at, samples=(made,))
         turn.add(Record(fact=fact))

@@ -154,7 +154,9 @@ class Orders:
 
     def _chosen(self, command: RequestStart) -> Evse | None:
         if command.evse_id is not None:
-            return self._evses.get(command.evse_id)
+            evse = self._evses.get(command.evse_id)
+            here = evse is not None and command.connector_id in (None, *evse.layout.connector_ids)
+            return evse if here else None
         able = [
             each
             for each in self._evses.values()

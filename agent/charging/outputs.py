@@ -33,7 +33,7 @@ class Outputs:
         self._expires_s = 0.0
         self._cut = False
         self._withdrawn = False
-        self._held: bool | None = None
+        self._held: tuple[bool, bool] | None = None
         self._shown: str | None = None
         self.permit_a: float | None = None
         self.permit_phases = 0
@@ -93,11 +93,11 @@ class Outputs:
             self._cut, self.renew_due_s = True, inf  # the next decrease comes just when it ends anyway
         return later and (self._cut or now_s >= self.renew_due_s)
 
-    def hold(self, turn: Turn, held: bool, *, again: bool = False) -> None:
-        """Lock or release the cable; ``again`` sends it even if it was sent."""
-        if self._held is not held or again:
-            self._held = held
-            turn.add(HoldCable(evse_id=self._evse_id, held=held))
+    def hold(self, turn: Turn, held: bool, *, kept: bool = False, again: bool = False) -> None:
+        """Lock or release the cable; ``kept``: also without a vehicle; ``again`` sends it even if it was sent."""
+        if self._held != (held, kept) or again:
+            self._held = (held, kept)
+            turn.add(HoldCable(evse_id=self._evse_id, held=held, kept=kept))
 
     def show(self, turn: Turn, pattern: str) -> None:
         """Set the status light."""

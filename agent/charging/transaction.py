@@ -236,6 +236,7 @@ def begin(
     remote_start_id: int | None,
     reading: MeterReading | None,
     reservation_id: int | None = None,
+    connector_id: int | None = None,
 ) -> Transaction:
     """Begin a transaction: its record and its first fact."""
     boot = turn.now.boot_id
@@ -257,7 +258,7 @@ def begin(
     record = TransactionRecord(
         transaction_id=around.new_id(),
         evse_id=layout.evse_id,
-        connector_id=layout.connector_ids[0],
+        connector_id=layout.connector_ids[0] if connector_id is None else connector_id,
         token=token,
         group=group,
         started_at=now,

@@ -134,7 +134,7 @@ class ControlledCycle:
         self._quiet_until_s = 0.0
         self._end_permit(OpenReason.PERMIT_WITHDRAWN)
 
-    def hold_cable(self, held: bool) -> None:
+    def hold_cable(self, held: bool, *, kept: bool = False) -> None:
         """Hold the cable, or release it once the contactor is open; nothing where the controller locks by itself."""
         self._quiet_until_s = 0.0
         self._held = held

@@ -66,6 +66,7 @@ class Cycle:
         self._stop_reason = OpenReason.PERMIT_WITHDRAWN
         self._taken_s: float | None = None
         self._charged = False
+        self._cable_kept = False
         self._inputs_known_once = False
         self.outputs = Outputs(False, self.offer.signal, self.lock.drive)
         self._seen: tuple[object, ...] = ()
@@ -91,10 +92,14 @@ class Cycle:
         self._quiet_until_s = 0.0
         self._end_permit(OpenReason.PERMIT_WITHDRAWN)
 
-    def hold_cable(self, held: bool) -> None:
-        """Hold the cable, or release it as soon as the contactor is confirmed open and no permit needs it."""
+    def hold_cable(self, held: bool, *, kept: bool = False) -> None:
+        """Hold the cable, or release it as soon as the contactor is confirmed open and no permit needs it.
+
+        ``kept``: hold it also when the vehicle has left.
+        """
         self._quiet_until_s = 0.0
         self.lock.held = held
+        self._cable_kept = held and kept
 
     def stop(self) -> None:
         """The guard ends: stop the offer, give the vehicle its time, open, never close again."""
@@ -291,7 +296,7 @@ class Cycle:
             if before:
                 self._end_permit(OpenReason.PERMIT_WITHDRAWN)  # it was for the vehicle that has left
             self._charged = False
-            if self.lock.held and now_s - vehicle.gone_since_s >= GONE_S:
+            if self.lock.held and not self._cable_kept and now_s - vehicle.gone_since_s >= GONE_S:
                 self.lock.held = False
             if not contactor.coil:
                 contactor.forget_stuck()

@@ -166,10 +166,14 @@ class Withdraw:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HoldCable:
-    """Lock (``held``) or release the socket. Released only when the contactor is confirmed open."""
+    """Lock (``held``) or release the socket. Released only when the contactor is confirmed open.
+
+    ``kept``: held also when the vehicle has left, until it is released by a message.
+    """
 
     evse_id: int
     held: bool
+    kept: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -363,7 +367,7 @@ _CHECKS: Final[dict[str, dict[str, Check]]] = {
         "plan_id": text(200),
     },
     "Withdraw": {"evse_id": _ID, "reason": _REASON},
-    "HoldCable": {"evse_id": _ID, "held": flag},
+    "HoldCable": {"evse_id": _ID, "held": flag, "kept": flag},
     "ShowState": {"evse_id": _ID, "pattern": one_of("off", "on", "slow", "fast")},
     # Ranges of a Modbus read. Source: MODBUS Application Protocol V1.1b3 §6.3, §6.4; serial line guide V1.02 §2.2.
     "BusRead": {

@@ -79,10 +79,11 @@ class WithdrawPermit(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class HoldCable(msgspec.Struct, frozen=True, kw_only=True):
-    """Lock or release the cable."""
+    """Lock or release the cable. ``kept``: locked also when the vehicle has left, until it is released."""
 
     evse_id: int
     held: bool
+    kept: bool = False
 
 
 class ShowState(msgspec.Struct, frozen=True, kw_only=True):

@@ -79,6 +79,7 @@ class EvseView(msgspec.Struct, frozen=True, kw_only=True):
         reserved: kept free for somebody who has not come yet.
         limits: why it charges at this current or not at all, the binding one first.
         reading_at_s: monotonic time of the newest reading.
+        connector_id: the connector that is in use, or would be; ``None``: the only one.
     """
 
     evse_id: int
@@ -103,6 +104,7 @@ class EvseView(msgspec.Struct, frozen=True, kw_only=True):
     pilot: str
     limits: tuple[Limit, ...]
     side_info: str = ""
+    connector_id: int | None = None
     reserved: bool = False
 
     @property

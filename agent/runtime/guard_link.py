@@ -98,7 +98,7 @@ class GuardLink:
             case WithdrawPermit():
                 self._send(wire.Withdraw(evse_id=effect.evse_id, reason=effect.reason))
             case HoldCable():
-                self._send(wire.HoldCable(evse_id=effect.evse_id, held=effect.held))
+                self._send(wire.HoldCable(evse_id=effect.evse_id, held=effect.held, kept=effect.kept))
             case ShowState():
                 self._send(wire.ShowState(evse_id=effect.evse_id, pattern=effect.pattern))
 

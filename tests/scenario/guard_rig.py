@@ -79,8 +79,8 @@ class Rig:
         answer = self.say(Withdraw(evse_id=evse_id, reason="the test says so"))
         assert not isinstance(answer, Refused)
 
-    def hold(self, held: bool, *, evse_id: int = 1) -> None:
-        self.say(HoldCable(evse_id=evse_id, held=held))
+    def hold(self, held: bool, *, evse_id: int = 1, kept: bool = False) -> None:
+        self.say(HoldCable(evse_id=evse_id, held=held, kept=kept))
 
     def report_of(self, evse_id: int) -> Report:
         return next(report for report in reversed(self.reports) if report.evse_id == evse_id)

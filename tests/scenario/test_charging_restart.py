@@ -157,7 +157,7 @@ def test_after_a_power_cut_an_implausible_register_gives_way_to_the_last_durable
     assert ended.meter_stop_at.boot_id == "boot-1"
     assert ended.gap is not None
     assert "durable" in ended.gap
-    assert ended.samples[0].values[0].value == last_wh
+    assert ended.samples[-1].values[0].value == last_wh
 
 
 def test_after_a_power_cut_a_silent_meter_gives_way_to_the_last_durable_register() -> None:

@@ -397,6 +397,18 @@ def test_a_held_cable_stays_locked_without_a_permit_and_is_let_go_when_the_vehic
     assert rig.report.lock is LockState.UNLOCKED
 
 
+@pytest.mark.req("OCPP 1.6 §9.1.29, §9.1.31")
+def test_a_cable_that_is_to_be_kept_stays_locked_after_the_vehicle_has_left_until_it_is_released(rig: Rig) -> None:
+    rig.charge()
+    rig.hold(True, kept=True)
+    rig.world.unplug()
+    rig.run(5.0)
+    assert rig.report.lock is LockState.LOCKED
+    rig.hold(False)
+    rig.run(2.0)
+    assert rig.report.lock is LockState.UNLOCKED
+
+
 def test_a_jammed_lock_is_tried_again_then_a_fault_and_nothing_closes(rig: Rig) -> None:
     rig.run(1.2)
     rig.world.lock_jammed = True

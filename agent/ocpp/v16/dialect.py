@@ -129,7 +129,7 @@ class Dialect16:
 
     def meter_values(self, view: EvseView, sample: Sample, resolve: Resolve) -> Message:
         """Return MeterValues outside the journal."""
-        number = self._connectors.number(view.evse_id, view.connector_ids[0])
+        number = self._connectors.number(view.evse_id, view.connector_id or view.connector_ids[0])
         named = view.transaction_id is not None and view.csms_id is not None
         transaction = whole_of({"id": view.csms_id}, "id") if named else None
         return outgoing.meter_values(number, transaction, sample, resolve)

@@ -1,7 +1,8 @@
 """The nine statuses of OCPP 1.6 as a projection of the EVSE's state.
 
 A blocking fault is Faulted; out of service without a transaction is Unavailable; the rest follows the occupancy.
-Connector 0 knows only Available, Unavailable and Faulted. A fault that does not block is a warning: an error code
+Connector 0 knows only Available, Unavailable and Faulted. Of an EVSE with several connectors one is in use; the others
+are Unavailable meanwhile, because 1.6 has no other word for it. A fault that does not block is a warning: an error code
 beside the status.
 
 Source: OCPP 1.6 §4.9, §7.6, §7.7, errata 3.19 and 3.84.
@@ -99,6 +100,8 @@ def project_connector(view: EvseView, connector_id: int, station_operative: bool
     faults = tuple(fault for fault in view.faults if fault.evse_id is not None or fault.blocking)
     if view.blocked:
         status = Status.FAULTED
+    elif view.occupancy is not Occupancy.FREE and view.connector_id not in (None, connector_id):
+        return _with_fault(Status.UNAVAILABLE, (), "another connector of this EVSE is in use")
     elif not operative and view.transaction_id is None:
         status = Status.UNAVAILABLE
     elif view.reserved:
