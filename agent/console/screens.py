@@ -92,11 +92,25 @@ def _evse_lines(evse: Answer) -> list[str]:
         + ("" if evse["operative"] else "  OUT OF SERVICE (set by the CSMS)"),
         f"  pilot     {evse['pilot']}   offer {_amps(evse['offer_a'])}   contactor {evse['contactor']}"
         f"   lock {evse['lock']}" + ("   SIMPLIFIED VEHICLE" if evse.get("simplified") else ""),
+        *_protection_lines(evse.get("protection")),
         f"  meter     {reading}",
         f"  session   {session}",
         f"  why       {evse['why']}",
         *(f"  FAULT     {fault}" for fault in evse["faults"]),
     ]
+
+
+def _protection_lines(told: Answer | None) -> list[str]:
+    """Return one line where there is a self-test or a temperature."""
+    if told is None:
+        return []
+    parts = ["unknown degC" if each is None else f"{each:.1f} degC" for each in told["temperature_c"]]
+    if told["rcd_test"] != "none":
+        age_s = told["rcd_test_age_s"]
+        ago = "" if age_s is None else f" {_duration(age_s)} ago"
+        why = f" ({told['rcd_test_why']})" if told["rcd_test_why"] else ""
+        parts.append(f"RCD test {told['rcd_test']}{ago}{why}")
+    return [f"  sensors   {'   '.join(parts)}"] if parts else []
 
 
 def why_screen(why: Answer) -> str:

@@ -133,6 +133,7 @@ class StationReports:
             "phases": None if report is None else report.phases,
             "simplified": None if report is None else report.simplified,
             "lock": lock,
+            "protection": None if report is None else _protection(report, now_s),
             "offer_a": view.offer_a,
             "permit_a": view.permit_a,
             "energy_wh": view.energy_wh,
@@ -150,6 +151,19 @@ class StationReports:
 
     def _changed(self) -> list[VariableEntry]:
         return [each for each in self._book.entries() if each.source is not ValueSource.DEFAULT]
+
+
+def _protection(report: Report, now_s: float) -> Answer:
+    """Return temperatures and the sensor's self-test: result, how long ago, and what failed."""
+    tested_s = report.rcd_tested_s
+    return {
+        "temperature_c": list(report.temperature_c),
+        "reduced_a": report.reduced_a,
+        "reduced_why": report.reduced_why,
+        "rcd_test": report.rcd_test.value,
+        "rcd_test_age_s": None if tested_s is None else round(now_s - tested_s, 1),
+        "rcd_test_why": report.rcd_test_why,
+    }
 
 
 def summary_of(view: EvseView) -> str:

@@ -93,6 +93,15 @@ def test_a_reserved_evse_says_so() -> None:
     assert "EVSE 1  free  RESERVED" in status_screen(status(evse(reserved=True)))
 
 
+def test_an_evse_tells_its_temperatures_and_the_self_test_of_its_sensor() -> None:
+    told = {"temperature_c": [41.26, None], "rcd_test": "failed", "rcd_test_age_s": 75.0, "rcd_test_why": "no release"}
+    text = status_screen(status(evse(protection=told)))
+    assert "  sensors   41.3 degC   unknown degC   RCD test failed 1 min 15 s ago (no release)" in text
+    nothing = {"temperature_c": [], "rcd_test": "none", "rcd_test_age_s": None, "rcd_test_why": ""}
+    assert "sensors" not in status_screen(status(evse(protection=nothing)))
+    assert "sensors" not in status_screen(status(evse(protection=None)))
+
+
 def test_an_evse_tells_its_session_its_fault_and_that_it_is_out_of_service() -> None:
     text = status_screen(
         status(evse(operative=False, transaction="t1", csms_id="7", token="id:0a", session_wh=12.4, faults=["rcd"]))
