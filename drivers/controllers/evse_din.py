@@ -70,9 +70,9 @@ class EvseDin(Polled[RegisterLine]):
     def _greet(self, line: RegisterLine) -> None:
         config = line.read_registers(self._unit, READ_HOLDING, CONFIG, 1)[0]
         step_a = 0.01 if config & _FINE_STEPS else 1.0
-        if step_a != self._step_a:
-            self._step_a = step_a
-            self._disobeyed()  # written in another unit, if it was
+        if self._step_a not in (None, step_a):
+            self._disobeyed()  # it was written in another unit
+        self._step_a = step_a
         self._has_status = True
         if self._boot_current_a < 0:
             return
