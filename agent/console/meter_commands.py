@@ -26,7 +26,7 @@ from agent.console.meter_screens import (
     scan_screen,
     values_screen,
 )
-from agent.console.meter_wire import Line, Target, described, in_use, open_bus
+from agent.console.meter_wire import Line, Target, delivered, described, in_use, open_bus
 from drivers.api import DriverError, DriverTimeout, DriverUnavailable, MeterReading
 from drivers.meter.counters import UnitCounters
 from drivers.meter.modbus import ModbusMeter
@@ -175,6 +175,8 @@ async def _examine(target: Target, reads: int) -> dict[str, Any]:
         timeout_s=target.timeout_s,
         identity=identity,
         profile=target.profile.id,
+        line=target.line.setting,
+        delivered=delivered(target.profile),
         reading=reading,
     )
     return {

@@ -15,12 +15,20 @@ PHASE_V: Final = (180.0, 260.0)
 
 
 class Circumstances(msgspec.Struct, frozen=True, kw_only=True):
-    """What else is known. ``timeout_s`` is for each block; ``identity``: whether the meter is the profile's."""
+    """What else is known.
+
+    Attributes:
+        timeout_s: for each block.
+        identity: whether the meter says that it is the profile's, where it says anything.
+        line, delivered: how the port is set and how the meter leaves the factory, such as "9600 8N1"; empty unknown.
+    """
 
     serial: bool
     timeout_s: float
     identity: bool | None = None
     profile: str = ""
+    line: str = ""
+    delivered: str = ""
     reading: MeterReading | None = None
 
 
@@ -42,16 +50,20 @@ def _unanswered(counters: UnitCounters, seen: Circumstances) -> list[str]:
             if heard
             else "connected, but no answer: the unit identifier, or the line behind the gateway (speed, parity)"
         ]
+    other = [f"the meter leaves the factory with {seen.delivered}, the line is set to {seen.line}"]
+    unlike = other if seen.line and seen.delivered and seen.line != seen.delivered else []
     if counters.late:
         return [f"answers come, but too late: a longer timeout_s (now {seen.timeout_s:g} s)"]
     if counters.foreign:
         return ["another device answers: the address is another, or a second master talks on this line"]
     if heard:
         return [
+            *unlike,
             "bytes come, but never a whole frame: speed or parity is another, or two devices have this address",
             "A and B may be swapped: some adapters then hear noise; swapping them harms nothing",
         ]
     return [
+        *unlike,
         "nothing was ever heard: A and B swapped (ABB and Eastron label them the other way round), no supply at the"
         " meter, another address, speed or parity; `charge-agent meter scan` tries the last three",
         "the adapter may not drive the line: does its transmit light flash? Is the port the right one?",

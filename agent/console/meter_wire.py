@@ -7,7 +7,7 @@ from typing import Any, Protocol
 
 import msgspec
 
-from drivers.api import DriverError, RegisterBus
+from drivers.api import DriverError
 from drivers.meter.bus import SerialBus, TcpBus
 from drivers.meter.profile import Profile, SerialDefaults
 from drivers.meter.profile_file import load_profile
@@ -24,10 +24,13 @@ class Line(msgspec.Struct, frozen=True, kw_only=True):
     host: str = ""
     tcp_port: int = 502
 
+    @property
+    def setting(self) -> str:
+        """Return how the port is set, such as ``9600 8N1``; empty for TCP."""
+        return "" if self.host else f"{self.baud} 8{self.parity}{self.stopbits}"
+
     def __str__(self) -> str:
-        if self.host:
-            return f"{self.host}:{self.tcp_port}"
-        return f"{self.port} at {self.baud} 8{self.parity}{self.stopbits}"
+        return f"{self.host}:{self.tcp_port}" if self.host else f"{self.port} at {self.setting}"
 
 
 class Target(msgspec.Struct, frozen=True, kw_only=True):
@@ -75,6 +78,12 @@ def described(options: AdHoc) -> Target:
     return Target(line=line, profile=profile, unit=unit, timeout_s=options.timeout_s)
 
 
+def delivered(profile: Profile) -> str:
+    """Return how the meter's port is set when it leaves the factory; empty where no source is sure of it."""
+    serial = profile.serial
+    return "" if serial is None or not serial.sure else f"{serial.baud} 8{serial.parity}{serial.stopbits}"
+
+
 def open_bus(line: Line, *, retries: int = 1, late_s: float = 2.0) -> SerialBus | TcpBus:
     """Return the bus; nothing is opened before the first read."""
     if line.host:
@@ -93,6 +102,3 @@ def open_bus(line: Line, *, retries: int = 1, late_s: float = 2.0) -> SerialBus 
 def in_use(error: DriverError) -> bool:
     """Return whether a port could not be opened because somebody else has it."""
     return "it is in use" in str(error)
-
-
-__all__ = ["AdHoc", "Line", "RegisterBus", "Target", "described", "in_use", "open_bus"]

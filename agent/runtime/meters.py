@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import msgspec
 
 from agent.log import Condition, get_logger
 from agent.model.inputs import Input, ReadingFailed, ReadingTaken
-from drivers.api import DriverError, Meter, MeterReading
+from drivers.api import DriverError, DriverTimeout, Meter, MeterReading
 
 if TYPE_CHECKING:
     from drivers.meter.counters import UnitCounters
+
+SILENT_PAUSE_S: Final = 3.0  # a meter that says nothing is asked so often, where others wait on the same bus
 
 
 class _Place(msgspec.Struct):
@@ -23,6 +25,7 @@ class _Place(msgspec.Struct):
     reads: int = 0
     failures: int = 0
     error: str = ""
+    rests_until_s: float = 0.0
     newest: MeterReading | None = None
     waiting: list[asyncio.Future[None]] = []
 
@@ -96,7 +99,10 @@ class MeterPoll:
         )
 
     async def run(self) -> None:
-        """Poll for ever; a meter that fails is reported each time and asked again at its next turn."""
+        """Poll for ever; a meter that fails is reported each time and asked again at its next turn.
+
+        One that is silent costs its neighbours its whole time-out: on a bus of several it is asked every 3 s only.
+        """
         meters = await self._open_meters()
         self._places = {
             evse_id: _Place(evse_id=evse_id, meter=meter, silent=Condition(self._log, "meter.silent"))
@@ -108,7 +114,8 @@ class MeterPoll:
                 await self._serve_asked()
                 if self._monotonic() >= next_s:
                     for place in self._places.values():
-                        await self._read(place)
+                        if len(self._places) == 1 or self._monotonic() >= place.rests_until_s:
+                            await self._read(place)
                         await self._serve_asked()
                     next_s = max(next_s + self._poll_s, self._monotonic())
                 await self._wait(next_s - self._monotonic())
@@ -147,6 +154,7 @@ class MeterPoll:
         except DriverError as error:
             place.failures += 1
             place.error = str(error)
+            place.rests_until_s = self._monotonic() + (SILENT_PAUSE_S if isinstance(error, DriverTimeout) else 0.0)
             place.silent.set(True, evse_id=place.evse_id, bus=self.bus, error=str(error))
             self._deliver(ReadingFailed(evse_id=place.evse_id, error=str(error)))
             return
