@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import gc
 import importlib.metadata
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from typing import Any
@@ -174,6 +176,19 @@ def test_a_chip_that_was_pulled_out_is_taken_again_with_growing_pauses_and_safe_
     assert kernel.open_requests == 2
     lines.close()
     assert (kernel.open_requests, kernel.open_chips) == (0, 0)
+
+
+def test_a_guard_with_these_lines_stays_small() -> None:
+    program = (
+        "import sys, agent.guard.__main__, agent.guard.station, agent.guard.link, agent.guard.loop, agent.guard.realtime\n"
+        "import drivers.linux.power_path\n"
+        "from drivers.gpio.gpiod_lines import open_lines\n"
+        "open_lines()\n"
+        "assert not {'gpiozero', 'asyncio', 'ssl', 'serial', 'msgspec'} & set(sys.modules)\n"
+        "print(next(line.split()[1] for line in open('/proc/self/status') if line.startswith('VmHWM')))\n"
+    )
+    ran = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=60)
+    assert int(ran.stdout) < 22 * 1024, "KiB; a guard on a GPIO board stays under 24 MiB"
 
 
 # ---- our gpiozero factory --------------------------------------------------------------------------------------------

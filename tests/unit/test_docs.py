@@ -15,7 +15,7 @@ from hil.all_verbs import describe_all
 REPOSITORY = Path(__file__).parents[2]
 DOCUMENTS = [
     *(REPOSITORY / name for name in ("README.md", "CONTRIBUTING.md", "CHANGELOG.md")),
-    *sorted((REPOSITORY / "docs").glob("*.md")),
+    *sorted((REPOSITORY / "docs").rglob("*.md")),
 ]
 IDS = [document.name for document in DOCUMENTS]
 LANGUAGES = {"sh", "console", "toml", "python", "text", "json", "log", ""}
