@@ -167,6 +167,8 @@ def read_profile(table: Mapping[str, Any]) -> Profile:
     registers = {name: _register(name, _typed(found, name, dict), top, patterns) for name in found}
     if "energy_import" not in registers:
         raise ProfileError("registers.energy_import is missing: without it nothing can be billed")
+    if registers["energy_import"].type is RegisterType.STRING:
+        raise ProfileError("registers.energy_import is a text, expected a number")
     tcp = table.get("tcp")
     sums = _typed(table, "derived", dict, {})
     return Profile(

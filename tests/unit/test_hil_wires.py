@@ -14,6 +14,7 @@ from hil.all_verbs import describe_all
 from hil.cli import build_parser, main
 from hil.control import Kind, Parameter, Verb, VerbError, Verbs
 from hil.csms_parameters import PARAMETERS
+from hil.evse import MeterMode
 from hil.modbus_slave import Fault, ModbusSlave, Quantities, RegisterMap, Unit, crc16
 from hil.paths import config_dir
 from hil.rdm6300 import card_frame
@@ -70,6 +71,56 @@ def test_what_an_sdm630_refuses_is_an_exception_answer(frame: bytes, code: int) 
 def test_an_absent_unit_and_a_silent_one_say_nothing() -> None:
     assert slave().feed(request(9, 4, 0, 2)) == b""
     assert slave(Fault.SILENT).feed(request(1, 4, 0, 2)) == b""
+
+
+def test_every_fault_of_an_answer_is_what_it_is_called() -> None:
+    asked = request(1, 4, 0, 2)
+    good = slave().feed(asked)
+    spoilt = {fault: slave(fault).feed(asked) for fault in Fault}
+    assert spoilt[Fault.CHECKSUM][:3] == good[:3]
+    assert crc16(spoilt[Fault.CHECKSUM][:-2]) != spoilt[Fault.CHECKSUM][-2:]
+    assert spoilt[Fault.WRONG_UNIT][0] != good[0]
+    assert crc16(spoilt[Fault.WRONG_UNIT][:-2]) == spoilt[Fault.WRONG_UNIT][-2:]
+    assert good.startswith(spoilt[Fault.SHORT])
+    assert spoilt[Fault.EXCEPTION][:3] == bytes((1, 0x84, 4))
+    late = slave(Fault.LATE)
+    assert (late.feed(asked), late.take_late(), late.take_late()) == (b"", [good], [])
+
+
+def test_a_map_with_scale_registers_holds_powers_of_ten() -> None:
+    bauer = RegisterMap.load(config_dir() / "meters" / "bauer_bsm_ws36a.toml")
+    words = bauer.encode(QUANTITIES, 3)
+    assert (words[40000], words[40001], words[40070]) == (0x5375, 0x6E53, 203)
+    exponent = words[40085] - 65536 if words[40085] > 32767 else words[40085]
+    assert words[40078] * 10.0**exponent == pytest.approx(230.0)
+    assert bauer.rollover_wh is None
+
+
+def test_a_map_knows_where_its_register_ends() -> None:
+    ends = {
+        name: RegisterMap.load(config_dir() / "meters" / f"{name}.toml").rollover_wh
+        for name in ("cg_em24", "orno_we504")
+    }
+    assert ends == {"cg_em24": 2.0**31 * 100.0, "orno_we504": 2.0**32}
+    assert MAP.rollover_wh is None
+
+
+@pytest.mark.parametrize(
+    ("mode", "shown_wh"),
+    [
+        (MeterMode.OK, 121_000.0),
+        (MeterMode.ZEROED, 0.0),
+        (MeterMode.SWAP, 4_832_000.0),
+        (MeterMode.ROLLOVER, 999_999_950.0),
+        (MeterMode.CHECKSUM, 121_000.0),
+    ],
+)
+def test_some_faults_of_a_meter_set_its_register_elsewhere(mode: MeterMode, shown_wh: float) -> None:
+    evse = World(WorldSettings(), now_s=0.0).evses[1]
+    evse.set_meter(mode)
+    assert evse.shown_wh == shown_wh
+    evse.energy_wh += 100.0
+    assert evse.shown_wh == (50.0 if mode is MeterMode.ROLLOVER else shown_wh + 100.0)
 
 
 def test_garbage_is_never_a_good_answer() -> None:
