@@ -37,10 +37,12 @@ class Supply:
         self._rate_of = {each.evse_id: Rate.of_evse(each) for each in layouts}
         self._plan_of = {evse_id: Plan(rate) for evse_id, rate in self._rate_of.items()}
         self._station = Plan(Rate.of_station(layouts))
+        self._usable_a: dict[int, float] = {}
 
     def step(self, turn: Turn) -> None:
         """Bring every EVSE's limits from profiles, its share and its next decrease up to date."""
         self._renew(turn)
+        self._usable_a.clear()
         now_s = turn.now_s
         running = [each for each in self._evses.values() if each.session.state is SessionState.CHARGING]
         running.sort(key=lambda each: (each.session.since_s, each.evse_id))
@@ -96,6 +98,8 @@ class Supply:
                 fewer = self._phases(evse, edge_s) < self._phases(evse, now_s)
                 if evse.decrease_s is None and (fewer or then_a < current[evse.evse_id] - _LESS_A):
                     evse.decrease_s = edge_s
+            if all(each.decrease_s is not None for each in running):
+                return
 
     def _current_a(self, evse: Evse, at_s: float, share_a: float | None) -> float:
         winner = self._plan_of[evse.evse_id].lowest(at_s, at_s + LEAD_S)
@@ -121,7 +125,10 @@ class Supply:
         limits = [self._around.layout.max_current_a, None if winner is None else winner.limit]
         return min((each for each in limits if each is not None), default=None)
 
-    @staticmethod
-    def _capacity_a(evse: Evse) -> float:
-        """Return what the EVSE could use, its profiles aside."""
-        return capacity_a(msgspec.structs.replace(evse.circumstances(), profile_a=None))
+    def _capacity_a(self, evse: Evse) -> float:
+        """Return what the EVSE could use in this turn, its profiles aside."""
+        usable_a = self._usable_a.get(evse.evse_id)
+        if usable_a is None:
+            usable_a = capacity_a(msgspec.structs.replace(evse.circumstances(), profile_a=None))
+            self._usable_a[evse.evse_id] = usable_a
+        return usable_a

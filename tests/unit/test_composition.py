@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from agent.charging.composite import composite_of_evse
 from agent.charging.composition import Frame, Rate, Segment, compose, concerning
@@ -168,6 +169,14 @@ def test_a_default_of_an_evse_replaces_the_stations_one_of_its_level_there_only(
     assert [each.profile.profile_id for each in concerning(profiles, 1, 1, None)] == [1, 3]
     assert [each.profile.profile_id for each in concerning(profiles, 2, 1, None)] == [2]
     assert [each.profile.profile_id for each in concerning(profiles, 3, None, "tx")] == [1]
+
+
+def test_a_default_of_one_connector_is_none_of_the_other_connector_of_its_evse() -> None:
+    own = [profile(DEFAULT, (0, 9.0), profile_id=each, evse_id=1) for each in (1, 2)]
+    placed = [replace(each, connector_id=number) for number, each in enumerate(own, start=1)]
+    general = profile(DEFAULT, (0, 16.0), profile_id=3, evse_id=1)
+    assert [each.profile.profile_id for each in concerning([*placed, general], 1, 2, None)] == [2]
+    assert [each.profile.profile_id for each in concerning([placed[0], general], 1, 2, None)] == [3]
 
 
 @pytest.mark.req("OCPP 1.6 §7.12; errata 3.34")
