@@ -180,8 +180,8 @@ def test_a_chip_that_was_pulled_out_is_taken_again_with_growing_pauses_and_safe_
 
 def test_a_guard_with_these_lines_stays_small() -> None:
     program = (
-        "import sys, agent.guard.__main__, agent.guard.station, agent.guard.link, agent.guard.loop, agent.guard.realtime\n"
-        "import drivers.linux.power_path\n"
+        "import sys, agent.guard.__main__, agent.guard.station, agent.guard.link, agent.guard.loop\n"
+        "import agent.guard.realtime, drivers.linux.power_path\n"
         "from drivers.gpio.gpiod_lines import open_lines\n"
         "open_lines()\n"
         "assert not {'gpiozero', 'asyncio', 'ssl', 'serial', 'msgspec'} & set(sys.modules)\n"

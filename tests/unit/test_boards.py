@@ -8,14 +8,16 @@ from pathlib import Path
 
 import pytest
 
-from agent.cli import main
+from agent.cli import _plan_is_fresh, main
 from agent.settings.board import board_names
 from agent.settings.checked import keep, recall
-from agent.settings.compile import plan_of
+from agent.settings.compile import compile_station, plan_of
 from agent.settings.last_good import check_station, load_station
 from agent.settings.loaded import Origin
 from agent.settings.problems import SettingsError
+from agent.settings.safe_actions import safe_actions
 from agent.settings.station import LineSettings, Settings
+from drivers.api.safe import plan_text
 from drivers.config_dir import config_dir
 from tests.unit.broken_boards import BOARD, REFUSED, STATION
 
@@ -159,6 +161,13 @@ def test_two_evses_on_one_pilot_channel_and_two_meters_at_one_address_are_refuse
     )
 
 
+@pytest.mark.parametrize("example", EXAMPLES, ids=lambda path: path.stem)
+def test_every_board_can_be_made_safe_without_python(example: Path) -> None:
+    text = plan_text(safe_actions(check_station(example)))
+    assert "cannot" not in text
+    assert ("pwm\t" in text) is ('driver = "linux"' in (config_dir() / "boards" / example.name).read_text())
+
+
 # ---- the real machine ------------------------------------------------------------------------------------------------
 
 
@@ -194,6 +203,17 @@ def test_a_look_in_json_says_what_was_seen(tmp_path: Path, capsys: pytest.Captur
 
 
 # ---- kept copies -----------------------------------------------------------------------------------------------------
+
+
+def test_the_guards_plan_is_made_again_when_the_board_changed(check: Check, tmp_path: Path) -> None:
+    check()
+    file, plan = tmp_path / "station.toml", tmp_path / "plan.json"
+    compile_station(file, plan)
+    assert _plan_is_fresh(plan, file)
+    (tmp_path / "board.toml").write_text(BOARD.replace("scan_ms = 20", "scan_ms = 10"))
+    assert not _plan_is_fresh(plan, file)
+    (tmp_path / "board.toml").unlink()
+    assert not _plan_is_fresh(plan, file)
 
 
 def test_a_changed_board_is_read_again_and_a_broken_one_leaves_the_last_good_copy(check: Check, tmp_path: Path) -> None:
