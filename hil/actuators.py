@@ -25,6 +25,7 @@ class LockMode(Enum):
 
     OK = "ok"
     JAMMED = "jammed"  # it stays where it is
+    FORCED = "forced"  # somebody tore it open, and it stays so
 
 
 class Contactor:
@@ -62,30 +63,59 @@ class Contactor:
 
 
 class SocketLock:
-    """The motor that holds the plug in a type 2 socket, with its feedback contact."""
+    """The motor that holds the plug in a type 2 socket, with its feedback contact.
+
+    *Held*: it follows the level of its line. *Pulsed*: it moves while ``lock`` or ``unlock`` is driven and stays
+    otherwise.
+    """
 
     def __init__(self, agenda: Agenda, key: str) -> None:
         self._agenda = agenda
         self._key = f"{key}.lock"
         self.commanded = False
+        self.commanded_back = False
+        self.pulsed = False
         self.locked = False
         self.mode = LockMode.OK
 
     def command(self, locked: bool, now_s: float) -> None:
-        """Drive the motor."""
+        """Drive the motor, or its way to locked."""
         self.commanded = locked
         self._plan(now_s)
 
-    def set_mode(self, mode: LockMode, now_s: float) -> None:
-        """Jam or free it; freed, it moves to where it is driven."""
-        self.mode = mode
+    def command_back(self, unlocked: bool, now_s: float) -> None:
+        """Drive the motor's way to unlocked."""
+        self.commanded_back = unlocked
         self._plan(now_s)
 
+    def set_pulsed(self, pulsed: bool, now_s: float) -> None:
+        """Build it as a motor with two lines, or with one."""
+        self.pulsed = pulsed
+        self._plan(now_s)
+
+    def set_mode(self, mode: LockMode, now_s: float) -> None:
+        """Jam, force open or free it; freed, it moves to where it is driven."""
+        self.mode = mode
+        if mode is LockMode.FORCED:
+            self.locked = False
+        self._plan(now_s)
+
+    @property
+    def _driven(self) -> bool | None:
+        """Where it is being moved to; ``None``: nowhere."""
+        if not self.pulsed:
+            return self.commanded
+        if self.commanded is self.commanded_back:
+            return None
+        return self.commanded
+
     def _plan(self, now_s: float) -> None:
-        if self.mode is LockMode.JAMMED or self.locked == self.commanded:
+        driven = self._driven
+        if self.mode is not LockMode.OK or driven is None or self.locked == driven:
             self._agenda.cancel(self._key)
         elif not self._agenda.planned(self._key):
             self._agenda.at(now_s + LOCK_MOVE_S, self._key, self._move)
 
     def _move(self, now_s: float) -> None:
-        self.locked = self.commanded
+        driven = self._driven
+        self.locked = self.locked if driven is None else driven

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import math
 import struct
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from enum import Enum
 from typing import Any, Final
 
+from hil import protection
 from hil.actuators import Contactor, SocketLock
 from hil.agenda import Agenda
 from hil.car import Car, CarSettings, CarState
@@ -21,12 +23,12 @@ from hil.pilot_circuit import (
     pilot_levels,
 )
 
-OUTPUTS: Final = ("contactor", "lock", "led", "phase_contactor")  # driven by the station
-INPUTS: Final = ("mirror", "lock_feedback", "rcd", "emergency_stop", "phase_mirror")  # read by the station
+OUTPUTS: Final = ("contactor", "lock", "led", "phase_contactor", "unlock", *protection.OUTPUTS)  # by the station
+INPUTS: Final = ("mirror", "lock_feedback", "rcd", "emergency_stop", "phase_mirror", *protection.INPUTS)  # read by it
 Value = bool | int | float | str | None
 METER_LATE_S: Final = 1.2  # longer than the driver waits for a block
 DISPLAY_ROLLOVER_WH: Final = 1e9  # 999,999.9 kWh: a display of seven digits, where the profile says nothing
-BEFORE_ROLLOVER_WH: Final = 50.0
+STEPS_BEFORE_ROLLOVER: Final = 10
 OTHER_METER_WH: Final = 4_711_000.0
 JUMP_WH: Final = 1_000_000.0
 
@@ -45,7 +47,7 @@ class MeterMode(Enum):
     EXCEPTION = "exception"  # every request is refused: device failure
     ZERO_READ = "zero_read"  # every third answer shows a register of 0
     JUMP = "jump"  # every third answer shows a register 1 MWh too high
-    ROLLOVER = "rollover"  # its register stands 50 Wh before it starts again at 0
+    ROLLOVER = "rollover"  # its register stands ten steps before it starts again at 0
     SWAP = "swap"  # another meter hangs there: its register stands elsewhere and counts on
 
 
@@ -53,7 +55,7 @@ class MeterMode(Enum):
 class Energising:
     """One interval in which the load side carried mains voltage, with the meter's register at both ends.
 
-    Register values are whole watt-hours as a reader of the SDM630 sees them (float32 kWh).
+    Register values are whole watt-hours as a reader of the meter sees them (of an SDM630: float32 kWh).
     """
 
     closed_s: float
@@ -96,6 +98,7 @@ class Evse:
         self.generator = Generator()
         self.led = False
         self.rcd_tripped = False
+        self.protection = protection.Protection(agenda, self.name)
         self.emergency_stop = False
         self.pilot_shorted = False
         self.diode_shorted = False
@@ -103,6 +106,8 @@ class Evse:
         self.meter_mode = MeterMode.OK
         self.meter_late_s = METER_LATE_S
         self.rollover_wh: float | None = None
+        self.step_wh = 1.0
+        self.register_of: Callable[[float], int] = register_wh
         self.energy_wh = energy_wh
         self.mains = True
         self.energisings: list[Energising] = []
@@ -181,6 +186,10 @@ class Evse:
                 self.phase_contactor.set_coil(level, now_s)
             case "lock":
                 self.lock.command(level, now_s)
+            case "unlock":
+                self.lock.command_back(level, now_s)
+            case "rcd_test":
+                self.protection.drive_test(level, now_s)
             case "led":
                 self.led = level
             case _:
@@ -194,7 +203,9 @@ class Evse:
             "led": self.led,
             "mirror": self.contactor.closed != self._mirror_closed_at_rest,
             "lock_feedback": self.lock.locked,
-            "rcd": self.rcd_tripped,
+            "rcd": self.rcd_tripped or self.protection.rcd_by_test,
+            "unlock": self.lock.commanded_back,
+            **self.protection.levels(),
             "emergency_stop": self.emergency_stop,
             "phase_contactor": self.phase_contactor.coil,
             "phase_mirror": self.phase_contactor.closed != self._mirror_closed_at_rest,
@@ -207,7 +218,8 @@ class Evse:
             case MeterMode.ZEROED:
                 self.energy_wh = 0.0
             case MeterMode.ROLLOVER:
-                self.energy_wh = (self.rollover_wh or DISPLAY_ROLLOVER_WH) - BEFORE_ROLLOVER_WH
+                end_wh = self.rollover_wh or DISPLAY_ROLLOVER_WH
+                self.energy_wh = end_wh - STEPS_BEFORE_ROLLOVER * self.step_wh
             case MeterMode.SWAP:
                 self.energy_wh += OTHER_METER_WH
 
@@ -258,7 +270,9 @@ class Evse:
             "lock_command": self.lock.commanded,
             "lock": self.lock.locked,
             "led": self.led,
-            "rcd": self.rcd_tripped,
+            "rcd": self.rcd_tripped or self.protection.rcd_by_test,
+            **self.protection.levels(),
+            "rcd_sensor": self.protection.mode.value,
             "emergency_stop": self.emergency_stop,
             "current_a": max(currents),
             "current_l1_a": currents[0],
@@ -277,7 +291,7 @@ class Evse:
         return {
             **self.signals(),
             "energy_wh": round(self.energy_wh, 3),
-            "register_wh": register_wh(self.shown_wh),
+            "register_wh": self.register_of(self.shown_wh),
             "cable_a": self.cable_a if self.car.plugged else None,
             "pilot_shorted": self.pilot_shorted,
             "diode_shorted": self.diode_shorted,
@@ -310,10 +324,10 @@ class Evse:
     def _keep_ledger(self, now_s: float) -> None:
         running = bool(self.energisings) and self.energisings[-1].opened_s is None
         if self.live and not running:
-            self.energisings.append(Energising(closed_s=now_s, closed_wh=register_wh(self.shown_wh)))
+            self.energisings.append(Energising(closed_s=now_s, closed_wh=self.register_of(self.shown_wh)))
         elif running and not self.live:
             closed = self.energisings[-1]
-            self.energisings[-1] = replace(closed, opened_s=now_s, opened_wh=register_wh(self.shown_wh))
+            self.energisings[-1] = replace(closed, opened_s=now_s, opened_wh=self.register_of(self.shown_wh))
 
 
 def _nothing(now_s: float) -> None:

@@ -20,6 +20,7 @@ from hil.controllers import Controllers
 from hil.dut import StationProcesses
 from hil.pilot_circuit import Generator
 from hil.pins_server import PinsServer
+from hil.protection_verbs import ROOM_C
 from hil.serial_wires import METER, MeterBus, ReaderWire
 from hil.station_files import StationFiles
 from hil.trace import Trace
@@ -56,6 +57,8 @@ class Bench:
         self.files = StationFiles(directory)
         self.processes = StationProcesses(self.record)
         self.world = World(settings, now_s=self.now_s())
+        for number in self.world.evses:
+            self.files.set_temperature(number, ROOM_C)
         self.page_path = directory / PAGE
         self.page = PageWriter(self.page_path, evse_count=settings.evses, line_count=len(self.world.lines))
         self.verbs = Verbs(self._record_stimulus)

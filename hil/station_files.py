@@ -25,6 +25,7 @@ class StationFiles:
         """Create what is missing."""
         self._clock_path = directory / "clock.json"
         self._boot_path = directory / "boot_id"
+        self._directory = directory
         if not self._boot_path.exists():
             self.new_boot()
         if not self._clock_path.exists():
@@ -48,6 +49,14 @@ class StationFiles:
     def set_utc(self, utc_s: float) -> None:
         """Make the clock known and say ``utc_s`` (seconds since 1970) now."""
         self.set_clock(Clock(known=True, offset_s=utc_s - time.time()))
+
+    def set_temperature(self, evse: int, celsius: float | None) -> None:
+        """Write the file of an EVSE's temperature sensor, in thousandths as hwmon has it; ``None`` takes it away."""
+        path = self._directory / f"temperature-{evse}"
+        if celsius is None:
+            path.unlink(missing_ok=True)
+        else:
+            _replace(path, str(round(celsius * 1000)))
 
     def new_boot(self) -> str:
         """Write and return a new boot id, as after power came back."""

@@ -255,7 +255,7 @@ def register(verbs: Verbs, settings: WorldSettings, body: WorldVerbs | type[Worl
         ("tap", "lay a card on a reader for a moment", (_UID, reader, hold)),
         ("contactor", "break or mend the contactor", (broken_contactor, evse)),
         ("lock", "jam or free the socket lock",
-         (choice("mode", *(m.value for m in LockMode), text="jammed stays where it is"), evse)),
+         (choice("mode", *(m.value for m in LockMode), text="jammed stays where it is, forced is torn open"), evse)),
         ("rcd", "trip or clear the residual current sensor (a line; it switches nothing)",
          (choice("action", "trip", "clear", text="what to do"), evse)),
         ("emergency_stop", "press or release the emergency stop (a line; it switches nothing)",

@@ -413,7 +413,13 @@ def test_sigterm_ends_a_bench_cleanly(tmp_path: Path) -> None:
     own.process.terminate()
     assert own.process.wait(10) == 0
     own.stop()
-    assert {entry.name for entry in tmp_path.iterdir()} == {"bench.lock", "bench.log", "boot_id", "clock.json"}
+    assert {entry.name for entry in tmp_path.iterdir()} == {
+        "bench.lock",
+        "bench.log",
+        "boot_id",
+        "clock.json",
+        "temperature-1",
+    }
     assert (tmp_path / "bench.log").read_text() == ""
 
 
