@@ -217,9 +217,9 @@ class ControlledCycle:
         if state is self.contactor:
             return
         if state is ContactorState.CLOSED:
-            self.closings += 1
+            self.closings += self.contactor is ContactorState.OPEN  # found closed is not seen to close
             self._closed_s = now_s
-        elif state is ContactorState.OPEN and self.closings:
+        elif state is ContactorState.OPEN and self.contactor is ContactorState.CLOSED:
             self.open_reason = OpenReason.VEHICLE_LEFT_C if self.order.current_a is not None else self._zero_reason
         self.contactor = state
         self.contactor_since_s = now_s
@@ -326,9 +326,14 @@ class ControlledCycle:
             if offered_a is not None and now_s - self._ordered_s < OFFER_CHANGE_S:
                 current_a = offered_a
             self._give(ControllerOrder(current_a=current_a, locked=locked), now_s)
-        if not against and self.pilot is PilotState.B:
-            against = (Reason.VEHICLE_NOT_READY,)
-        self.waiting_for = against
+        self.waiting_for = against or self._why_not_yet(view, now_s)
+
+    def _why_not_yet(self, view: ControllerReading | None, now_s: float) -> tuple[Reason, ...]:
+        """Return what a charge waits for that nothing here forbids."""
+        slow = now_s - self._ordered_s >= self.traits.obey_s
+        if slow and view is not None and view.offer_a == 0.0:
+            return (Reason.NO_OFFER,)
+        return (Reason.VEHICLE_NOT_READY,) if self.pilot is PilotState.B else ()
 
     def _give(self, order: ControllerOrder, now_s: float) -> None:
         if order == self.order:
@@ -381,7 +386,7 @@ class ControlledCycle:
             self.offer_a,
             self.order,
             self.contactor,
-            self._reading_part(),
+            self._reading_part()[:2],
             self.faults,
             self.waiting_for,
             permit and permit.permit_id,
@@ -392,8 +397,8 @@ class ControlledCycle:
     def report(self, *, seq: int, now_s: float, closings_total: int) -> Report:
         """Return the EVSE's state after the scan at ``now_s``; ``closings_total`` over all runs of the guard."""
         permit = self.permit
-        cable_a, locked = self._reading_part()
-        closing = self.order.current_a is not None and self.pilot in _READY
+        cable_a, locked, temperature_c = self._reading_part()
+        closing = self.order.current_a is not None and self.pilot in _READY and not self.waiting_for
         return Report(
             evse_id=self.settings.evse_id,
             seq=seq,
@@ -416,10 +421,14 @@ class ControlledCycle:
             permit_phases=None if permit is None else permit.phases,
             open_reason=self.open_reason,
             closings=self.closings,
+            temperature_c=() if temperature_c is None else (round(temperature_c, 1),),
             phases=self.settings.phases,
             closings_total=closings_total,
         )
 
-    def _reading_part(self) -> tuple[float | None, bool | None]:
+    def _reading_part(self) -> tuple[float | None, bool | None, float | None]:
+        """Return cable, lock and temperature of a fresh snapshot."""
         reading = self._seen[0] if self._seen and self._fresh else None
-        return (reading.cable_a, reading.locked) if isinstance(reading, ControllerReading) else (None, None)
+        if not isinstance(reading, ControllerReading):
+            return None, None, None
+        return reading.cable_a, reading.locked, reading.temperature_c

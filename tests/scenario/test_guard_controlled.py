@@ -225,6 +225,27 @@ def test_the_order_changes_at_most_every_five_seconds_and_ends_at_once(rig: Rig)
     assert rig.controller.order.current_a is None
 
 
+def test_a_controller_that_offers_nothing_is_what_the_charge_waits_for(rig: Rig) -> None:
+    rig.run(1.0)
+    rig.controller.vehicle, rig.controller.obeys = VehicleState.B, False
+    rig.run(1.0)
+    rig.permit()
+    rig.run(1.0)
+    assert rig.report.waiting_for == ("vehicle_not_ready",)
+    rig.run(1.5)
+    assert rig.report.waiting_for == ("no_offer",)
+    assert rig.report.faults == ()
+
+
+def test_a_contactor_found_closed_at_the_start_is_not_a_closing(rig: Rig) -> None:
+    rig.controller.obeys, rig.controller.closed, rig.controller.vehicle = False, True, VehicleState.C
+    rig.run(1.0)
+    assert (rig.report.contactor, rig.report.closings) == (ContactorState.CLOSED, 0)
+    rig.controller.closed = False
+    rig.run(1.0)
+    assert (rig.report.contactor, rig.report.open_reason) == (ContactorState.OPEN, OpenReason.STARTED)
+
+
 def test_a_vehicle_that_leaves_takes_its_permit_with_it(rig: Rig) -> None:
     rig.charge()
     rig.controller.vehicle = VehicleState.A
