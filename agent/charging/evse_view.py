@@ -18,6 +18,7 @@ def view_of(evse: Evse) -> EvseView:
     condition, reading = evse.condition, evse.meter.newest
     record = None if evse.transaction is None else evse.transaction.record
     availability = evse.around.availability
+    reservation = evse.around.reservations.of(evse.evse_id)
     put_off = evse.transaction is not None
     session_wh = None
     if record is not None and reading is not None and record.meter_start_wh is not None:
@@ -52,6 +53,7 @@ def view_of(evse: Evse) -> EvseView:
         pilot="unknown" if condition is None else condition.pilot,
         limits=evse.limits(),
         reserved=evse.reserved,
+        reserved_connector_id=None if reservation is None else reservation.connector_id,
         side_info=side_info(evse),
     )
 

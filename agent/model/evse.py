@@ -76,7 +76,7 @@ class EvseView(msgspec.Struct, frozen=True, kw_only=True):
         operative: effective availability; ``connector_operative`` per connector id.
         plugged: the guard's word; ``None`` unknown.
         side_info: short text for the status message ("EV side disconnected", "meter silent").
-        reserved: kept free for somebody who has not come yet.
+        reserved: kept free for somebody who has not come yet. reserved_connector_id: of several connectors, this one.
         limits: why it charges at this current or not at all, the binding one first.
         reading_at_s: monotonic time of the newest reading.
         connector_id: the connector that is in use, or would be; ``None``: the only one.
@@ -106,6 +106,7 @@ class EvseView(msgspec.Struct, frozen=True, kw_only=True):
     side_info: str = ""
     connector_id: int | None = None
     reserved: bool = False
+    reserved_connector_id: int | None = None
 
     @property
     def blocked(self) -> bool:

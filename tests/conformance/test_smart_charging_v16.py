@@ -27,8 +27,9 @@ Payload = dict[str, Any]
 class BackEnd:
     """A CSMS of 1.6 opposite a station with two EVSEs; connectors 1 and 2."""
 
-    def __init__(self) -> None:
-        evses = (EvseLayout(evse_id=1), EvseLayout(evse_id=2))
+    def __init__(self, *evses: EvseLayout) -> None:
+        evses = evses or (EvseLayout(evse_id=1), EvseLayout(evse_id=2))
+        self.places = [(each.evse_id, number) for each in evses for number in each.connector_ids]
         self.dialect = Dialect16(evses)
         variables = VariableBook((*STANDARD_VARIABLES, *self.dialect.variables()), presets={}, stored=())
         self.world = World(layout=StationLayout(evses=evses, readers={"one": (1,), "two": (2,)}), variables=variables)
@@ -57,7 +58,7 @@ class BackEnd:
 
     def shown(self, connector: int) -> str:
         """Return the status that a StatusNotification would tell."""
-        place = (connector, 1) if connector else (0, 0)
+        place = self.places[connector - 1] if connector else (0, 0)
         message = self.dialect.status(place, self.world.station.views(), self.world.station.station_operative, 1.8e9)
         return str(json.loads(bytes(self.dialect.encode(message)))["status"])
 
@@ -306,6 +307,16 @@ def test_a_reserved_connector_says_so_until_it_is_used_or_its_time_is_over(csms:
     csms.world.run(1)
     assert csms.shown(1) == "Charging"
     assert csms.world.started[0].reservation_id == 5
+
+
+@pytest.mark.req("OCPP 1.6 §5.13; an EVSE charges one vehicle at a time")
+def test_of_several_connectors_of_one_evse_the_reserved_one_says_so_and_the_others_are_out_of_use() -> None:
+    csms = BackEnd(EvseLayout(evse_id=1, connector_ids=(1, 2)))
+    assert reserve(csms, 2) == "Accepted"
+    assert [csms.shown(each) for each in (1, 2)] == ["Unavailable", "Reserved"]
+    assert reserve(csms, 1, reservationId=6) == "Occupied"
+    assert reserve(csms, 1) == "Accepted"
+    assert [csms.shown(each) for each in (1, 2)] == ["Reserved", "Unavailable"]
 
 
 @pytest.mark.req("OCPP 1.6 §5.1; §5.13")

@@ -104,6 +104,8 @@ def project_connector(view: EvseView, connector_id: int, station_operative: bool
         return _with_fault(Status.UNAVAILABLE, (), "another connector of this EVSE is in use")
     elif not operative and view.transaction_id is None:
         status = Status.UNAVAILABLE
+    elif view.reserved and view.reserved_connector_id not in (None, connector_id):
+        return _with_fault(Status.UNAVAILABLE, (), "another connector of this EVSE is reserved")
     elif view.reserved:
         status = Status.RESERVED
     else:
