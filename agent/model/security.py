@@ -56,7 +56,13 @@ CRITICAL: Final = frozenset(
         SecurityEventKind.MAINTENANCE_LOGIN_FAILED,
     }
 )
-"""Events whose delivery is guaranteed: they are facts of the journal. The others are told while the CSMS listens."""
+"""Critical by the standards."""
+
+JOURNALLED: Final = CRITICAL | {SecurityEventKind.PARAMETERS_CHANGED}
+"""Events whose delivery is guaranteed: they are facts of the journal. The others are told once the CSMS listens.
+
+A changed parameter is one of them because the connection is usually made anew at that very moment.
+"""
 
 REPEATABLE: Final = frozenset(
     {

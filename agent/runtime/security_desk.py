@@ -39,6 +39,7 @@ from agent.model.standard_variables import LONGEST_CHAIN_B
 from agent.model.variables import Access, VariableBook, key_of
 from agent.security.certificates import Rejected, Subject
 from agent.security.passwords import problem_of
+from agent.security.roots import ALREADY
 from agent.security.secrets import SecretError
 from agent.security.vault import CLIENT_PROFILE, TLS_PROFILE, Vault
 
@@ -195,6 +196,8 @@ class SecurityDesk:
         full = roots.is_full()
         outcome = await asyncio.to_thread(roots.install, purpose, command.pem, self._clock.utc_s())
         if outcome.answer is RootAnswer.ACCEPTED:
+            if outcome.why == ALREADY:
+                return outcome
             self._log.info("root.installed", purpose=purpose.value)
             self._note(SecurityEventKind.PARAMETERS_CHANGED, f"a root for the {purpose.value} was installed")
             return outcome

@@ -23,7 +23,7 @@ from agent.log import get_logger
 from agent.model.effects import Durable, Record
 from agent.model.facts import SecurityEvent
 from agent.model.moment import Stamp
-from agent.model.security import CRITICAL, REPEATABLE, RootPurpose, SecurityEventKind
+from agent.model.security import CRITICAL, JOURNALLED, REPEATABLE, RootPurpose, SecurityEventKind
 from agent.security.event_log import TEXT_CHARS, Entry
 from agent.security.validity import certificates_in, validity_of
 from agent.security.vault import Vault
@@ -159,13 +159,16 @@ class SecurityWatch:
         """Write down what waits; return in how many seconds to try again, ``None`` where nothing is left."""
         while self._waiting:
             entry = self._waiting.popleft()
+            due = self._report and entry.event in JOURNALLED
+            if due and (self._unkept or self._store is None or not await self._keep(entry, self._store)):
+                self._unkept.append(entry)
+            elif self._report and not due:
+                self._untold.append(entry)
             self._log.warning("security.event", event_kind=entry.event.value, critical=entry.critical, text=entry.text)
             try:
                 await asyncio.to_thread(self._vault.log.append, entry)
             except OSError as error:
                 self._log.warning("security_log.unwritten", error=str(error))
-            if self._report:
-                (self._unkept if entry.critical else self._untold).append(entry)
         while self._unkept and self._store is not None:
             if not await self._keep(self._unkept[0], self._store):
                 return STORE_RETRY_S

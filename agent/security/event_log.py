@@ -35,9 +35,10 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class SecurityLog:
-    """The log in one folder. One writer; readers may look at any time."""
+    """The log in one folder. One writer; readers may look at any time. ``most_lines``: of each of the two files."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, most_lines: int = LINES) -> None:
+        self._most_lines = most_lines
         self.path = folder / NAME
         self._older = folder / OLDER
         self._lines: int | None = None
@@ -47,7 +48,7 @@ class SecurityLog:
         make_private_folder(self.path.parent)
         if self._lines is None:
             self._lines = _count(self.path)
-        if self._lines >= LINES:
+        if self._lines >= self._most_lines:
             os.replace(self.path, self._older)
             self._lines = 0
         handle = os.open(self.path, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, FILE_MODE)

@@ -24,6 +24,7 @@ from agent.security.private_files import sync_folder, write_private
 
 FOLDER: Final = "roots"
 MOST_INSTALLED: Final = MOST_ROOTS
+ALREADY: Final = "it is there already"
 _TENTATIVE: Final = "tentative"
 
 
@@ -78,13 +79,14 @@ class RootStore:
             signers = (*self.configured(), *present) if purpose is RootPurpose.CSMS and self._additional_check else ()
             certificates.check_root(pem, signers=signers, now_s=now_s)
             name = f"{purpose.value}-{certificates.fingerprint_of(pem)[:32]}.pem"
-            known = (self._folder / name).exists()
-            if not known and self.is_full():
+            if (self._folder / name).exists():
+                return CertificateOutcome(answer=RootAnswer.ACCEPTED, why=ALREADY)
+            if self.is_full():
                 return CertificateOutcome(
                     answer=RootAnswer.REJECTED, why=f"{MOST_INSTALLED} roots are installed, there is no room"
                 )
             write_private(self._folder / name, pem.encode("ascii"))
-            if signers and not known:
+            if signers:
                 write_private(self._folder / _TENTATIVE, name.encode("ascii"))
         except certificates.Rejected as rejected:
             return CertificateOutcome(answer=RootAnswer.REJECTED, why=str(rejected))
