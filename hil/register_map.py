@@ -97,6 +97,21 @@ class RegisterMap:
         bits = 16 * entry.length - entry.kind.startswith("int")
         return None if entry.kind.startswith("float") else 2.0**bits * entry.scale
 
+    @property
+    def step_wh(self) -> float:
+        """Return the least difference of the import register, Wh; 1 for a float."""
+        entry = self.registers["energy_import"]
+        return 1.0 if entry.kind.startswith("float") else entry.scale
+
+    def register_wh(self, energy_wh: float) -> int:
+        """Return what a reader of the import register sees, in whole Wh."""
+        entry = self.registers["energy_import"]
+        if entry.kind in ("float32", "float64"):
+            layout = _LAYOUTS[entry.kind]
+            raw: float = struct.unpack(layout, struct.pack(layout, energy_wh / entry.scale))[0]
+            return round(raw * entry.scale)
+        return round(round(energy_wh / entry.scale) * entry.scale)
+
     def encode(self, quantities: Quantities, function_code: int) -> dict[int, int]:
         """Return the 16-bit registers of one table, by address."""
         values = values_of(quantities, self.phases)

@@ -20,7 +20,6 @@ Every key is in a table below; the JSON schema of the format (``profile_schema``
 
 from __future__ import annotations
 
-import difflib
 import math
 import os
 import tomllib
@@ -299,12 +298,16 @@ def _typed(table: Mapping[str, Any], key: str, kind: type, default: Any = None) 
 
 
 def _near(name: str, known: Iterable[str]) -> str:
+    import difflib  # only needed when something is wrong already
+
     names = list(known)
     close = difflib.get_close_matches(name, names, n=1)
     return f"{close[0]!r}" if close else f"one of {', '.join(names)}"
 
 
 def _meant(name: str) -> str:
+    import difflib
+
     names = profile_names()
     close = difflib.get_close_matches(name, names, n=1, cutoff=0.75)
     if close:

@@ -111,7 +111,7 @@ def test_a_map_knows_where_its_register_ends() -> None:
         (MeterMode.OK, 121_000.0),
         (MeterMode.ZEROED, 0.0),
         (MeterMode.SWAP, 4_832_000.0),
-        (MeterMode.ROLLOVER, 999_999_950.0),
+        (MeterMode.ROLLOVER, 999_999_990.0),
         (MeterMode.CHECKSUM, 121_000.0),
     ],
 )
@@ -120,7 +120,7 @@ def test_some_faults_of_a_meter_set_its_register_elsewhere(mode: MeterMode, show
     evse.set_meter(mode)
     assert evse.shown_wh == shown_wh
     evse.energy_wh += 100.0
-    assert evse.shown_wh == (50.0 if mode is MeterMode.ROLLOVER else shown_wh + 100.0)
+    assert evse.shown_wh == (90.0 if mode is MeterMode.ROLLOVER else shown_wh + 100.0)
 
 
 def test_garbage_is_never_a_good_answer() -> None:
