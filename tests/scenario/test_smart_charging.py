@@ -521,6 +521,18 @@ def test_profiles_survive_a_restart_and_a_power_cut() -> None:
     assert world.station.view(1).permit_a == 12.0
 
 
+@pytest.mark.req("OCPP 1.6 §3.13.6: offline nothing changes")
+def test_without_the_csms_the_schedule_goes_on_and_the_next_transaction_has_its_default() -> None:
+    world = World(variables=book(OfflineTxForUnknownIdEnabled=True))
+    begun_s = world.now_s
+    accept(world, profile(world, (0, 12.0), (120, 8.0)))
+    world.link(False)
+    world.charge()
+    assert world.station.view(1).permit_a == 12.0
+    world.run(begun_s + 121 - world.now_s)
+    assert world.station.view(1).permit_a == 8.0
+
+
 @pytest.mark.req("evcc rewrites its profile on every change of the solar surplus: persistence must not wear out flash")
 def test_the_same_limit_again_is_not_written_again() -> None:
     world = World()
