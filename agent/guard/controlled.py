@@ -207,4 +207,6 @@ def _settings(plan: ControlledPlan, station: Plan) -> ControlledSettings:
         has_mirror=plan.mirror is not None,
         min_reclose_s=station.min_reclose_s,
         permit_max_s=station.permit_max_s,
+        rcd_latches=plan.rcd is None or plan.rcd.latched,
+        emergency_stop_latches=plan.emergency_stop is not None and plan.emergency_stop.latched,
     )

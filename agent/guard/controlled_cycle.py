@@ -64,6 +64,8 @@ class ControlledSettings:
     has_mirror: bool
     min_reclose_s: float
     permit_max_s: float
+    rcd_latches: bool = True
+    emergency_stop_latches: bool = False
 
 
 @dataclass(slots=True, kw_only=True)
@@ -111,6 +113,7 @@ class ControlledCycle:
         self._vehicle_there: bool | None = None
         self._disobeyed = False
         self._rcd_latched = False
+        self._stop_latched = False
         self._seen: tuple[object, ...] = ()
         self._quiet_until_s = 0.0
 
@@ -270,15 +273,18 @@ class ControlledCycle:
             self._weld_told_s = view.taken_s
         elif view.taken_s - self._weld_told_s >= WELD_TOLD_S:
             self.welded = True
-        if inputs.rcd_tripped:
-            self._rcd_latched = True
-        elif self._rcd_latched and inputs.rcd_tripped is False and self.pilot is PilotState.A:
-            self._rcd_latched = False
+        gone = self.pilot is PilotState.A
+        self._rcd_latched = _latched(
+            self._rcd_latched, inputs.rcd_tripped, gone=gone, latches=self.settings.rcd_latches
+        )
+        self._stop_latched = _latched(
+            self._stop_latched, inputs.emergency_stop, gone=gone, latches=self.settings.emergency_stop_latches
+        )
         if self.welded:
             told.add(GuardFault.CONTACTOR_WELDED)
         if self._rcd_latched:
             told.add(GuardFault.RCD_TRIPPED)
-        if inputs.emergency_stop:
+        if self._stop_latched:
             told.add(GuardFault.EMERGENCY_STOP)
         if self._disobeyed:
             told.add(GuardFault.CONTROLLER_DISOBEYS)
@@ -302,7 +308,7 @@ class ControlledCycle:
         held = (
             (self._running, Reason.STOPPING),
             (not self.faults, Reason.FAULT),
-            (inputs.emergency_stop is False, Reason.EMERGENCY_STOP),
+            (inputs.emergency_stop is False and not self._stop_latched, Reason.EMERGENCY_STOP),
             (inputs.rcd_tripped is False and not self._rcd_latched, Reason.RCD),
             (known and view is not None, Reason.INPUT_UNKNOWN),
             (permit is not None, Reason.NO_PERMIT),
@@ -432,3 +438,10 @@ class ControlledCycle:
         if not isinstance(reading, ControllerReading):
             return None, None, None
         return reading.cable_a, reading.locked, reading.temperature_c
+
+
+def _latched(before: bool, level: bool | None, *, gone: bool, latches: bool) -> bool:
+    """Return whether an input counts as tripped: while active, and if it latches until the vehicle has left."""
+    if level:
+        return True
+    return before and (level is None or (latches and not gone))

@@ -12,6 +12,7 @@ from drivers.registry import closest
 
 _OWN: Final = {"pilot": "control pilot and proximity", "contactor": "coil of the main contactor"}
 _ITS: Final = ("pilot", "contactor", "phase_contactor", "phase_mirror", "lock")  # the controller does these itself
+_KEPT: Final = ("mirror", "rcd", "emergency_stop", "led", "meter", "controller")  # tables with an effect beside one
 _SERIAL_UNIT_MOST: Final = 247  # MODBUS over Serial Line V1.02 §2.2
 
 
@@ -27,6 +28,12 @@ def check_controllers(clean: Clean, reading: Reading) -> None:
         for name in _ITS:
             if name in evse:
                 reading.refuse((*path, name), "is given beside a controller, which has its own")
+        for name, table in evse.items():
+            if isinstance(table, dict) and name not in (*_ITS, *_KEPT):
+                text = f"has no effect on an EVSE with a controller, expected one of {', '.join(_KEPT[:4])}"
+                reading.refuse(
+                    (*path, name), text, "or give it for the station as a whole, where there is such a table"
+                )
         if evse.get("phase_switching"):
             reading.refuse(
                 (*path, "phase_switching"), "is true for an EVSE with a controller, which switches no phases"

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from agent.guard.controlled_cycle import ControlledCycle, ControlledInputs, ControlledSettings
 from agent.guard.log import Log
 from agent.guard.plan import parse_plan
 from agent.guard.station import Station
@@ -399,6 +400,47 @@ def test_a_contactor_that_nobody_reports_follows_vehicle_and_offer(rig: Rig) -> 
     assert rig.report.contactor is ContactorState.CLOSED  # seen to have left C, but not for long enough to have opened
     rig.run(0.6)
     assert rig.report.contactor is ContactorState.OPEN
+
+
+@pytest.mark.parametrize(("latches", "still"), [(True, True), (False, False)])
+def test_a_released_emergency_stop_counts_until_the_vehicle_has_left_where_it_latches(
+    latches: bool, still: bool
+) -> None:
+    settings = ControlledSettings(
+        evse_id=1, phases=3, max_current_a=16.0, ventilation=False, has_mirror=True, min_reclose_s=0.0,
+        permit_max_s=30.0, emergency_stop_latches=latches,
+    )  # fmt: skip
+    cycle = ControlledCycle(settings, ControllerTraits(), welded=False, locks=False, now_s=0.0)
+    inputs = ControlledInputs(emergency_stop=True)
+    seen: list[bool] = []
+    for tenths, vehicle in enumerate((VehicleState.C, VehicleState.C, VehicleState.A, VehicleState.B), 1):
+        inputs.reading = ControllerReading(taken_s=tenths / 10, vehicle=vehicle, offer_a=0.0)
+        cycle.scan(inputs, tenths / 10)
+        seen.append(GuardFault.EMERGENCY_STOP in cycle.faults)
+        inputs.emergency_stop = False
+    assert seen == [True, still, False, False]
+
+
+def test_a_mirror_of_our_own_shows_a_weld_and_an_unknown_one_stops() -> None:
+    settings = ControlledSettings(
+        evse_id=1,
+        phases=3,
+        max_current_a=16.0,
+        ventilation=False,
+        has_mirror=True,
+        min_reclose_s=0.0,
+        permit_max_s=30.0,
+    )
+    cycle = ControlledCycle(settings, ControllerTraits(), welded=False, locks=False, now_s=0.0)
+    inputs = ControlledInputs(main_closed=True)
+    for second in range(1, 12):
+        inputs.reading = ControllerReading(taken_s=float(second), vehicle=VehicleState.A, offer_a=0.0)
+        cycle.scan(inputs, float(second))
+        assert cycle.welded is (second >= 9)  # judged from the first snapshot on, after the 8 s that it may take
+    assert cycle.faults == (GuardFault.CONTACTOR_WELDED,)
+    inputs.main_closed = None
+    cycle.scan(inputs, 12.0)
+    assert GuardFault.INPUT_UNKNOWN in cycle.faults
 
 
 def test_permits_that_cannot_be_kept_are_refused(rig: Rig) -> None:

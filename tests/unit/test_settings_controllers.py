@@ -91,6 +91,7 @@ def test_no_current_is_written_without_an_interpreter_too() -> None:
     [
         ([""], ["has no pilot, expected control pilot and proximity", "has no contactor, expected coil of the main"]),
         ([DIN + 'contactor = { line = "L" }\n'], ["evse[1].contactor is given beside a controller, which has its own"]),
+        ([DIN + 'door = { line = "L" }\n'], ["evse[1].door has no effect on an EVSE with a controller"]),
         ([DIN + 'lock = { line = "L" }\n'], ["evse[1].lock is given beside a controller"]),
         (
             [DIN.replace("rs485", "rs486")],
