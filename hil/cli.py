@@ -19,6 +19,7 @@ from hil.all_verbs import describe_all
 from hil.client import Bench, BenchError
 from hil.csms_parameters import is_text
 from hil.dut import PID_MAX
+from hil.reader_faces import READER_FACES
 from hil.station_toml import FAMILIES
 
 _DELEGATED: Final = {"demo": "hil.demo", "csms": "hil.csms_server"}
@@ -131,6 +132,7 @@ def _serve(options: argparse.Namespace) -> int:
     settings = WorldSettings(
         evses=options.evses,
         readers=options.readers,
+        reader=options.reader,
         energy_wh=options.energy_wh,
         energy_factor=options.energy_factor,
         mirror_closed_at_rest=options.mirror == "nc",
@@ -192,6 +194,7 @@ def _add_serve(commands: Any) -> None:
     serve = commands.add_parser("serve", help="run a bench in the foreground")
     serve.add_argument("--evses", type=int, default=1, choices=range(1, 65), metavar="N", help="EVSEs, 1-64")
     serve.add_argument("--readers", type=int, default=1, choices=range(65), metavar="N", help="card readers, 0-64")
+    serve.add_argument("--reader", choices=tuple(READER_FACES), default="rdm6300", help="family of the card readers")
     serve.add_argument("--energy-wh", type=_number, default=120_000.0, help="registers at the start, Wh")
     serve.add_argument("--energy-factor", type=_number, default=1.0, help="multiplies counted energy, nothing else")
     serve.add_argument("--mirror", choices=("nc", "no"), default="nc", help="mirror contact at rest")

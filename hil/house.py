@@ -97,6 +97,8 @@ class House:
         """Start the bench and its CSMS, and write the station file."""
         serve = [sys.executable, "-m", "hil.cli", "--dir", str(self.directory), "serve"]
         serve += ["--evses", str(self.options.station.evses), "--readers", str(self.options.station.readers)]
+        if self.options.station.reader != "rdm6300":
+            serve += ["--reader", self.options.station.reader]
         if self.options.station.controller:
             serve += ["--controller", self.options.station.controller]
         begin_s = time.monotonic()

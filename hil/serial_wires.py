@@ -13,7 +13,7 @@ from hil.evse import JUMP_WH, Evse, MeterMode
 from hil.modbus_slave import Fault, ModbusSlave, Quantities, RegisterMap, Unit
 from hil.paths import config_dir
 from hil.pty_port import PtyPort
-from hil.rdm6300 import FRAME_PERIOD_S, card_frame
+from hil.reader_faces import READER_FACES, ReaderFace
 
 if TYPE_CHECKING:
     from hil.server import Bench
@@ -47,7 +47,8 @@ class MeterBus:
         self._asked: dict[int, int] = {}
         register_map = _map_of(Path(meter) if "/" in meter else config_dir() / "meters" / f"{meter}.toml")
         for evse in bench.world.evses.values():
-            evse.rollover_wh = register_map.rollover_wh
+            evse.rollover_wh, evse.step_wh = register_map.rollover_wh, register_map.step_wh
+            evse.register_of = register_map.register_wh
         units = {
             number: Unit(measure=partial(self._measure, evse), fault=partial(_fault, evse))
             for number, evse in bench.world.evses.items()
@@ -93,14 +94,15 @@ class MeterBus:
 
 
 class ReaderWire:
-    """One card reader: a frame every 65 ms while a card lies on it."""
+    """One card reader, with the face of its family."""
 
     def __init__(self, bench: Bench, index: int, path: Path) -> None:
         self._world = bench.world
+        self._face: ReaderFace = READER_FACES[bench.world.settings.reader]()
         self._reader = bench.world.readers[index]
         self._card: str | None = None
         self._timer: asyncio.TimerHandle | None = None
-        self.port = PtyPort(path, _ignore)
+        self.port = PtyPort(path, self._receive)
 
     def follow(self) -> None:
         """See whether a card came or went. The bench calls this after every change of the world."""
@@ -120,9 +122,15 @@ class ReaderWire:
 
     def _send(self) -> None:
         self._timer = None
-        if self._card is not None:
-            self.port.send(card_frame(self._card))
-            self._timer = asyncio.get_running_loop().call_later(FRAME_PERIOD_S, self._send)
+        if self._card is None:
+            return
+        self.port.send(self._face.lay(self._card))
+        if self._face.period_s is not None:
+            self._timer = asyncio.get_running_loop().call_later(self._face.period_s, self._send)
+
+    def _receive(self, chunk: bytes) -> None:
+        if self._world.powered:
+            self.port.send(self._face.hear(chunk, self._card))
 
 
 def _map_of(path: Path) -> RegisterMap:
@@ -138,7 +146,3 @@ def _fault(evse: Evse) -> Fault:
     if not evse.mains:  # the meter lives on the mains that it measures
         return Fault.SILENT
     return _FAULTS.get(evse.meter_mode, Fault.NONE)
-
-
-def _ignore(chunk: bytes) -> None:
-    """An RDM6300 listens to nothing."""

@@ -52,6 +52,7 @@ class StationOptions:
     Attributes:
         url: the CSMS's address, ``{port}`` being the near end of the bench's network; empty: ``ws://`` and that.
         meter: the meters' profile; the bench serves the same with ``--meter``.
+        reader: driver of the readers, the family of the bench's ``--reader``.
         controller: family of bought controllers in every EVSE ("evse-din" ...), as the bench's ``--controller``; empty:
             pilot and contactor are the station's own.
         card_hold_off_s: the readers' ``hold_off_s``; ``None``: its default.
@@ -65,6 +66,7 @@ class StationOptions:
     ocpp: str = "1.6"
     evses: int = 1
     readers: int = 1
+    reader: str = "rdm6300"
     max_current_a: float = 16.0
     url: str = ""
     allow_insecure: bool = True
@@ -105,7 +107,8 @@ def station_toml(directory: Path, net_port: int, options: StationOptions) -> str
     for reader in range(options.readers):
         served = [evse for evse in range(1, options.evses + 1) if (evse - 1) % options.readers == reader]
         text += (
-            f'\n[[reader]]\nname = "reader-{reader}"\ndriver = "rdm6300"\nport = "reader-{reader}"\nevses = {served}\n'
+            f'\n[[reader]]\nname = "reader-{reader}"\ndriver = "{options.reader}"\nport = "reader-{reader}"\n'
+            f"evses = {served}\n"
         )
         if options.card_hold_off_s is not None:
             text += f"hold_off_s = {options.card_hold_off_s:g}\n"

@@ -25,6 +25,7 @@ class WorldSettings:
             voltages and powers stay physical.
         mirror_closed_at_rest: the mirror contact is normally closed (level 1 while the main contacts are open).
         tethered: fixed cable, so no proximity contact.
+        reader: family of the card readers, one of ``hil.reader_faces.READER_FACES``.
         second_contactor: L2 and L3 come through a contactor of their own, behind the main one.
     """
 
@@ -36,6 +37,7 @@ class WorldSettings:
     mirror_closed_at_rest: bool = True
     tethered: bool = False
     second_contactor: bool = False
+    reader: str = "rdm6300"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,7 +51,7 @@ class Change:
 
 @dataclass(slots=True)
 class Reader:
-    """A card reader and the card that lies on it (10 hexadecimal digits), if any."""
+    """A card reader and the card that lies on it (hexadecimal digits), if any."""
 
     card: str | None = None
 

@@ -9,7 +9,7 @@ from hil.car import CarState, Misbehaviour
 from hil.control import Kind, Parameter, Verb, VerbError, Verbs
 from hil.evse import METER_LATE_S, MeterMode
 from hil.pilot_circuit import PROXIMITY_OHM
-from hil.rdm6300 import UID_PATTERN
+from hil.reader_faces import READER_FACES
 from hil.world import WorldSettings
 
 if TYPE_CHECKING:
@@ -19,7 +19,13 @@ _TAP_S: Final = 0.4
 _DELAY = Parameter(
     name="delay_s", kind=Kind.NUMBER, help="do it later", default=0.0, unit="s", minimum=0, maximum=86400
 )
-_UID = Parameter(name="uid", kind=Kind.TEXT, help="card, 10 hexadecimal digits", default="2900DEB30A", positional=True)
+_UID = Parameter(
+    name="uid",
+    kind=Kind.TEXT,
+    help="card, hexadecimal digits: 10 for an rdm6300",
+    default="2900DEB30A",
+    positional=True,
+)
 
 
 class WorldVerbs:
@@ -166,8 +172,9 @@ class WorldVerbs:
         return {"mains": action}
 
     def _lay(self, uid: str, reader: int) -> None:
-        if UID_PATTERN.fullmatch(uid) is None:
-            raise VerbError(f"uid is {uid!r}, expected 10 hexadecimal digits such as 2900DEB30A")
+        face = READER_FACES[self._world.settings.reader]
+        if face.cards.fullmatch(uid) is None:
+            raise VerbError(f"uid is {uid!r}, expected {face.says}")
         with self._bench.stimulus():
             self._world.cancel(f"card{reader}")
             self._world.readers[reader].card = uid.upper()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import Enum
+from typing import NamedTuple
 
 
 class PilotMode(Enum):
@@ -22,9 +23,8 @@ class PilotSignal:
     duty_pct: float = 100.0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PowerPathReading:
-    """One look at the pilot and proximity contacts.
+class PowerPathReading(NamedTuple):
+    """One look at the pilot and proximity contacts. A tuple, since every scan makes one.
 
     Attributes:
         high_v: positive peak of the pilot at the EVSE's output, V; ``None`` unknown.
@@ -116,9 +116,13 @@ class CardRead:
     """A card was presented to a reader (once per presentation).
 
     Attributes:
-        uid: upper-case hexadecimal, most significant byte first, no separators.
+        uid: hexadecimal, most significant byte first, no separators; capitals unless the reader is set otherwise.
         taken_s: monotonic time of the first frame of this presentation.
+        raw: the bytes of the wire that told of it, for people.
+        random: the card invents its id anew each time (ISO/IEC 14443-3, first byte 08): it names nobody.
     """
 
     uid: str
     taken_s: float
+    raw: bytes = b""
+    random: bool = False
