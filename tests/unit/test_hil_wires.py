@@ -284,6 +284,7 @@ def test_the_protocol_page_lists_every_signal_line_and_option() -> None:
         "--tethered",
         "--second-contactor",
         "--meter",
+        "--controller",
         "--parent",
         "--set",
     ):
