@@ -44,6 +44,11 @@ def hints(counters: UnitCounters, seen: Circumstances) -> list[str]:
 
 def _unanswered(counters: UnitCounters, seen: Circumstances) -> list[str]:
     heard = counters.checksums + counters.short + counters.foreign
+    if counters.echoes:
+        return [
+            "only the request itself comes back: the adapter echoes (harmless), the meter is silent: A and B, supply,"
+            " address, speed or parity"
+        ]
     if not seen.serial:
         return [
             "the host talks, but not as this unit: another unit identifier?"

@@ -50,11 +50,13 @@ class AnswerGate(ABC):
 
     def trouble(self, request: bytes) -> Trouble:
         """Return what came since ``request``, which got no answer."""
-        return self._judge(request, self._received) if self._received else Trouble.SILENCE
+        if not self._received:
+            return Trouble.SILENCE
+        return Trouble.ECHO if self._received == request else self._judge(request, self._received)
 
     def heard_from(self, unit: int) -> bool:
         """Return whether ``unit`` said something since the request, or something so broken that it may have."""
-        if len(self._received) < _SMALLEST_ANSWER_B:
+        if len(self._received) < _SMALLEST_ANSWER_B or self._received == self._request:
             return False
         return self.count_answers(unit, self._received) > 0 or not self._whole(self._received)
 

@@ -191,10 +191,11 @@ class ModbusBus(ABC):
             self._hang_up()
             raise DriverUnavailable(f"{self._place}: {exc}") from exc
         finally:
+            if not request.done():
+                self._owe(read.unit, asked_s)
             self._gate.gave_up()
             self._asking = None
             if not request.done():
-                self._owe(read.unit, asked_s)
                 request.cancel()
                 await asyncio.wait({request})
 

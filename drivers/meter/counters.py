@@ -19,6 +19,7 @@ class Trouble(Enum):
     SHORT = "an answer that broke off"
     FOREIGN = "an answer of another unit, function or length"
     NOISE = "no frame at all"
+    ECHO = "the request itself, from an adapter that echoes"
 
 
 class UnitCounters(NamedTuple):
@@ -30,6 +31,7 @@ class UnitCounters(NamedTuple):
         foreign: a whole frame of another unit or function, or of another length, came instead.
         late: answers that came when nobody waited for them any more. refusals: exception answers.
         latency_s: from the request to its answer: least, median, greatest of the newest answers; ``None`` without.
+        echoes: nothing came but the request itself; counted as time-outs, too.
     """
 
     requests: int = 0
@@ -41,6 +43,7 @@ class UnitCounters(NamedTuple):
     late: int = 0
     refusals: int = 0
     latency_s: tuple[float, float, float] | None = None
+    echoes: int = 0
 
     @property
     def failures(self) -> int:
@@ -91,13 +94,14 @@ class Tally:
         return UnitCounters(
             requests=self.requests,
             answers=self.answers,
-            timeouts=self.troubles.get(Trouble.SILENCE, 0),
+            timeouts=self.troubles.get(Trouble.SILENCE, 0) + self.troubles.get(Trouble.ECHO, 0),
             checksums=self.troubles.get(Trouble.CHECKSUM, 0) + self.troubles.get(Trouble.NOISE, 0),
             short=self.troubles.get(Trouble.SHORT, 0),
             foreign=self.troubles.get(Trouble.FOREIGN, 0),
             late=self.late,
             refusals=self.refusals,
             latency_s=(min(known), statistics.median(known), max(known)) if known else None,
+            echoes=self.troubles.get(Trouble.ECHO, 0),
         )
 
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import fcntl
 import json
+import os
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,6 +17,7 @@ from agent.cli import main
 from drivers.config_dir import config_dir
 from hil.modbus_slave import Fault, ModbusSlave, Quantities, RegisterMap, Unit
 from hil.pty_port import PtyPort
+from tests.contract.modbus_slave import TcpSlave
 
 SHOWN = Quantities(
     voltage_v=(230.0, 231.0, 229.0), current_a=(16.0, 15.0, 14.0), energy_wh=1_234_500.0, frequency_hz=50.0
@@ -223,6 +226,29 @@ def test_wrong_usage_is_exit_code_two(words: tuple[str, ...], capsys: pytest.Cap
     with pytest.raises(SystemExit, match="2"):
         meter(*words)
     assert capsys.readouterr().err
+
+
+def test_a_port_that_the_agent_holds_is_told(line: Line, capsys: pytest.CaptureFixture[str]) -> None:
+    holder = os.open(line.path, os.O_RDWR | os.O_NOCTTY)
+    fcntl.flock(holder, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    assert meter("read", "--port", line.path, "--profile", "eastron_sdm630") == 69
+    assert "A running agent holds its ports: leave --port away to ask it." in capsys.readouterr().err
+    os.close(holder)
+
+
+async def test_over_tcp_a_meter_is_found_and_read(capsys: pytest.CaptureFixture[str]) -> None:
+    slave = TcpSlave()
+    await slave.listen()
+    words = RegisterMap.load(config_dir() / "meters" / "phoenix_eem_em3xx.toml").encode(SHOWN, 4)
+    slave.registers = {255: words}
+    where = ("--host", "127.0.0.1", "--tcp-port", slave.tcp_port, "--json")
+    assert await asyncio.to_thread(meter, "read", "--profile", "phoenix_eem_em3xx", *where) == 0
+    answer = said(capsys)
+    assert (answer["unit"], answer["reading"]["power_w"]) == (255, pytest.approx(10_351.0))
+    assert await asyncio.to_thread(meter, "scan", "--units", "254,255", "--wait-s", 0.05, *where) == 0
+    (found,) = said(capsys)["found"]
+    assert (found["unit"], found["baud"]) == (255, None)
+    await slave.close()
 
 
 def test_the_list_of_profiles_names_every_one(capsys: pytest.CaptureFixture[str]) -> None:

@@ -7,6 +7,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from drivers.meter.answers import RtuGate, TcpGate, crc16
+from drivers.meter.counters import Trouble
 
 
 def rtu(*body: int) -> bytes:
@@ -95,3 +96,60 @@ def test_over_tcp_the_transaction_must_be_ours() -> None:
     assert gate.pick(bytes((0, 6)) + answer[2:] + answer) == answer
     assert gate.pick(bytes((0, 7, 0, 0, 0, 3, 1, 0x84, 2))) == bytes((0, 7, 0, 0, 0, 3, 1, 0x84, 2))
     assert gate.pick(answer[:-1]) == b""
+
+
+@pytest.mark.parametrize(
+    ("received", "trouble", "said"),
+    [
+        (b"", Trouble.SILENCE, False),
+        (REQUEST, Trouble.ECHO, False),
+        (ANSWER[:-1] + b"\x00", Trouble.CHECKSUM, True),
+        (ANSWER[:6], Trouble.SHORT, True),
+        (rtu(1, 4, 2, 1, 2), Trouble.FOREIGN, True),
+        (rtu(2, 4, 4, 1, 2, 3, 4), Trouble.FOREIGN, False),
+        (rtu(2, 6, 0, 1, 0, 1), Trouble.FOREIGN, False),
+        (bytes(range(200, 220)), Trouble.NOISE, True),
+        (b"\xff", Trouble.NOISE, False),
+    ],
+)
+def test_what_came_instead_is_told_apart(gate: RtuGate, received: bytes, trouble: Trouble, said: bool) -> None:
+    assert gate.pick(received) == b""
+    assert gate.trouble(REQUEST) is trouble
+    assert gate.heard_from(1) is said
+
+
+def test_behind_an_echo_the_answer_is_found(gate: RtuGate) -> None:
+    assert gate.pick(REQUEST + ANSWER) == ANSWER
+    gate.sent(rtu(1, 4, 4, 0, 0, 2))  # the high byte of the address looks like the length of the answer
+    assert gate.pick(rtu(1, 4, 4, 0, 0, 2) + ANSWER) == ANSWER
+
+
+TCP_REQUEST = bytes((0, 7, 0, 0, 0, 6, 1, 4, 0, 72, 0, 2))
+
+
+@pytest.mark.parametrize(
+    ("received", "trouble"),
+    [
+        (bytes((0, 6, 0, 0, 0, 7, 1, 4, 4, 1, 2, 3, 4)), Trouble.FOREIGN),
+        (bytes((0, 7, 0, 0, 0, 5, 1, 4, 2, 1, 2)), Trouble.FOREIGN),
+        (bytes((0, 7, 0, 0, 0, 7, 1, 4, 4, 1)), Trouble.SHORT),
+        (b"HTTP/1.1 400 Bad Request\r\n", Trouble.NOISE),
+        (b"", Trouble.SILENCE),
+    ],
+)
+def test_over_tcp_what_came_instead_is_told_apart(received: bytes, trouble: Trouble) -> None:
+    gate = TcpGate()
+    gate.sent(TCP_REQUEST)
+    assert gate.pick(received) == b""
+    assert gate.trouble(TCP_REQUEST) is trouble
+
+
+@given(st.binary(max_size=300), st.sampled_from([(RtuGate, REQUEST), (TcpGate, TCP_REQUEST)]))
+def test_any_bytes_can_be_judged(line: bytes, wire: tuple[type[RtuGate | TcpGate], bytes]) -> None:
+    made, request = wire
+    gate = made()
+    gate.sent(request)
+    gate.pick(line)
+    assert gate.trouble(request) in Trouble
+    assert gate.count_answers(1, line) >= 0
+    assert gate.heard_from(1) in (True, False)
