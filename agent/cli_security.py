@@ -261,9 +261,6 @@ def doctor_verb(options: argparse.Namespace) -> int:
         else:
             _complain(str(error))
         return EXIT_SETTINGS
-    from agent.log import set_up_logging
-
-    set_up_logging("error", "text")
     examined = asyncio.run(_examine(settings, boot=not options.no_boot, quiet=options.json))
     code = next((each.exit_code for each in examined if each.exit_code), 0)
     if options.json:

@@ -121,6 +121,7 @@ class Doctor:
         say: Callable[[Finding], None],
         boot: bool = True,
         connected: str = "",
+        boot_within_s: float = BOOT_WITHIN_S,
     ) -> None:
         self._url = url
         self._make_endpoint = endpoint
@@ -130,6 +131,7 @@ class Doctor:
         self._say = say
         self._boot = boot
         self._connected = connected
+        self._boot_within_s = boot_within_s
         self._findings: list[Finding] = []
         self._since_s = time.monotonic()
 
@@ -254,13 +256,13 @@ class Doctor:
         message_id = str(uuid.uuid4())
         call = rpc.Call(message_id=message_id, action=message.action, payload=self._dialect.encode(message))
         try:
-            async with asyncio.timeout(BOOT_WITHIN_S):
+            async with asyncio.timeout(self._boot_within_s):
                 await link.send(rpc.encode(call))
                 payload = await self._answer(link, message_id)
         except TimeoutError:
             raise Failed(
                 Step.BOOT,
-                f"no answer within {BOOT_WITHIN_S:.0f} s",
+                f"no answer within {self._boot_within_s:.0f} s",
                 "the CSMS took the connection but does not process messages, or a proxy holds them back",
                 "ask the CSMS's operator for its log of this station",
             ) from None
