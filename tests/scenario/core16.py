@@ -50,7 +50,7 @@ class Core16(World):
         self.seen_statuses: dict[int, list[str]] = {}
         self._numbered = {place: number for number, place in enumerate(self._places(station))}
         super().__init__(layout=station, variables=variables, online=online)
-        self.configure(AuthorizeRemoteTxRequests=False, **keys)
+        self.configure(**({"AuthorizeRemoteTxRequests": False} | keys))
 
     @staticmethod
     def _places(station: StationLayout) -> list[tuple[int, int]]:

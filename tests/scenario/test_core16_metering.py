@@ -57,6 +57,12 @@ def values_of(payload: dict[str, Any], key: str = "meterValue") -> list[dict[str
     return [value for each in payload[key] for value in each["sampledValue"]]
 
 
+def register_of(payload: dict[str, Any]) -> float:
+    name = "Energy.Active.Import.Register"
+    [value] = [each["value"] for each in values_of(payload) if each["measurand"] == name and "phase" not in each]
+    return float(value)
+
+
 def contexts(payload: dict[str, Any], key: str = "transactionData") -> list[str]:
     return [each["sampledValue"][0]["context"] for each in payload[key]]
 
@@ -160,7 +166,7 @@ def test_every_measurand_that_the_parts_provide_has_its_unit_and_its_phases() ->
     by_name = {each["measurand"]: float(each["value"]) for each in told if "phase" not in each}
     assert by_name["Power.Offered"] == by_name["Current.Offered"] * 3 * 230
     periodic = [each.payload for each in world.messages("MeterValues")]
-    registers = [float(values_of(each)[0]["value"]) for each in periodic]
+    registers = [register_of(each) for each in periodic]
     assert by_name["Energy.Active.Import.Interval"] == registers[-1] - registers[-2]
 
 
