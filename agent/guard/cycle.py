@@ -286,7 +286,8 @@ class Cycle:
         self._taken_s = taken_s
         pwm = self.offer.current_a is not None and taken_s >= self.offer.since_s + SETTLE_S
         self.view = step(self.view, high_v=inputs.high_v, low_v=inputs.low_v, pwm=pwm)
-        self.vehicle.see_cable(inputs.proximity_ohm, now_s)
+        if inputs.proximity_ohm != self.vehicle.known_ohm:
+            self.vehicle.see_cable(inputs.proximity_ohm, now_s)
 
     def _judge_vehicle(self, now_s: float) -> None:
         vehicle, contactor = self.vehicle, self.contactor

@@ -88,7 +88,8 @@ class Evse:
         self._lock = _Driven(outputs.lock, not plan.lock_settings.pulsed)
         self._unlock = _Driven(outputs.unlock, False)
         self._rcd_test = _Driven(outputs.rcd_test, False)
-        self._pattern = "off"
+        self._lit_steady = False
+        self._blink_s: float | None = None
         self._lit = False
         self._shown: tuple[object, ...] = ()
         self._told = _Told(plan.evse_id, log)
@@ -121,7 +122,8 @@ class Evse:
 
     def show(self, pattern: str) -> None:
         """Let the status LED show ``pattern``: off, on, slow or fast."""
-        self._pattern = pattern
+        self._lit_steady = pattern == "on"
+        self._blink_s = BLINK_S.get(pattern)
 
     def scan(self, now_s: float) -> Report | None:
         """Read, judge, write; return a report when something changed or the last one is old."""
@@ -130,7 +132,7 @@ class Evse:
         judged = cycle.scan(inputs, now_s)
         if cycle.outputs is not self._written:
             self._write(cycle.outputs, now_s)
-        if self._led is not None:
+        if self._led is not None and (self._blink_s is not None or self._lit is not self._lit_steady):
             self._blink(self._led, now_s)
         if not judged and now_s - self._reported_s < self._report_s:
             return None
@@ -258,8 +260,8 @@ class Evse:
             self._log.error("power_path.lost", evse_id=self.evse_id, problem=str(problem))
 
     def _blink(self, led: OutputLine, now_s: float) -> None:
-        period_s = BLINK_S.get(self._pattern)
-        lit = self._pattern == "on" if period_s is None else now_s % period_s < period_s / 2
+        period_s = self._blink_s
+        lit = self._lit_steady if period_s is None else now_s % period_s < period_s / 2
         if lit is not self._lit:
             self._lit = lit
             try:

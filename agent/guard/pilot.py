@@ -14,7 +14,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from enum import Enum
-from typing import Final
+from typing import Final, NamedTuple
 
 from agent.guard.wire import PilotState
 
@@ -38,6 +38,18 @@ class NegativePeak(Enum):
     UNCLEAR = "unclear"  # neither
 
 
+class Same(NamedTuple):
+    """Samples that change nothing: a positive peak from ``low_v`` below ``high_v``, V, and the same negative one.
+
+    ``no_vehicle``: the state is one in which no negative peak is judged.
+    """
+
+    low_v: float
+    high_v: float
+    negative: NegativePeak
+    no_vehicle: bool
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PilotView:
     """What is believed about the pilot.
@@ -48,6 +60,7 @@ class PilotView:
         diode_seen: the diode was seen since the vehicle came.
         diode_missing: the diode was seen to be missing; latched until state A.
         sample: the newest sample, which the next one must confirm.
+        same: which further samples change nothing; ``None``: not known, each is judged.
     """
 
     state: PilotState = PilotState.UNKNOWN
@@ -55,6 +68,7 @@ class PilotView:
     diode_seen: bool = False
     diode_missing: bool = False
     sample: tuple[PilotState, NegativePeak] = (PilotState.UNKNOWN, NegativePeak.NOT_MEASURED)
+    same: Same | None = None
 
 
 UNKNOWN_VIEW: Final = PilotView()
@@ -63,12 +77,21 @@ UNKNOWN_VIEW: Final = PilotView()
 def step(view: PilotView, *, high_v: float | None, low_v: float | None, pwm: bool) -> PilotView:
     """Return the view after one more sample; the same object when nothing changed.
 
+    Most samples say what the one before said: these are known by their windows, without a judgement.
+
     Args:
         view: the view before.
         high_v: positive peak at the station's output, V; ``None`` unknown.
         low_v: negative peak, V; ``None`` unknown.
         pwm: the generator puts out PWM (and has done so for the whole measurement).
     """
+    same = view.same
+    if same is not None and high_v is not None and same.low_v <= high_v < same.high_v:
+        if same.negative is NegativePeak.NOT_MEASURED:
+            if not pwm or same.no_vehicle:
+                return view
+        elif pwm and low_v is not None and -13.0 <= low_v <= NEGATIVE_OK_V and high_v + low_v < -SYMMETRY_V:
+            return view
     if high_v is None:
         if view.state is PilotState.UNKNOWN:
             return view
@@ -85,6 +108,7 @@ def step(view: PilotView, *, high_v: float | None, low_v: float | None, pwm: boo
         diode_seen=view.diode_seen,
         diode_missing=view.diode_missing,
         sample=sample,
+        same=_same_as(*sample) if sample == (view.state, view.negative) else None,
     )
 
 
@@ -97,7 +121,16 @@ def _believe(view: PilotView, sample: tuple[PilotState, NegativePeak]) -> PilotV
         diode_seen=not vehicle_gone and (view.diode_seen or negative is NegativePeak.DIODE),
         diode_missing=not vehicle_gone and (view.diode_missing or negative is NegativePeak.CLAMPED),
         sample=sample,
+        same=_same_as(state, negative),
     )
+
+
+def _same_as(state: PilotState, negative: NegativePeak) -> Same | None:
+    """Return the samples that would be judged as this one, whatever state came before: the inner windows."""
+    window = _INNER_WINDOWS.get(state)
+    if window is None or negative not in (NegativePeak.NOT_MEASURED, NegativePeak.DIODE):
+        return None
+    return Same(*window, negative, state not in VEHICLE_STATES)
 
 
 def classify(high_v: float, previous: PilotState) -> PilotState:
@@ -132,6 +165,14 @@ def classify(high_v: float, previous: PilotState) -> PilotState:
     return PilotState.F
 
 
+_INNER_WINDOWS: Final = {
+    PilotState.A: (11.0, 13.0),
+    PilotState.B: (8.0, 10.0),
+    PilotState.C: (5.0, 7.0),
+    PilotState.D: (2.5, 4.0),
+    PilotState.E: (-1.0, 2.0),
+    PilotState.F: (-13.0, -11.0),
+}
 _UP_TO_B: Final = frozenset({PilotState.A, PilotState.B})
 _UP_TO_C: Final = _UP_TO_B | {PilotState.C}
 _UP_TO_E: Final = _UP_TO_C | {PilotState.D, PilotState.E}

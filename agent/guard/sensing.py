@@ -26,22 +26,21 @@ class WatchedLine:
         self._line: InputLine = lines.input(plan.line, active_high=plan.active_high, pull=plan.pull)
         self._max_age_s = max_age_s
         self._pulses = pulses and plan.debounce_s <= 0.0
-        self._debounce = Debounce(plan.debounce_s)
+        self._debounce = Debounce(plan.debounce_s) if plan.debounce_s > 0.0 else None
 
     def level(self, now_s: float) -> bool | None:
         """Return the level that counts, ``None`` when it is unknown or too old."""
-        return self._debounce.step(self._seen(now_s), now_s)
-
-    def _seen(self, now_s: float) -> bool | None:
         line = self._line
         try:
             if self._pulses and line.take_pulse():
-                return True
-            if line.age_s(now_s) > self._max_age_s:
-                return None
-            return line.read()
+                level: bool | None = True
+            elif line.age_s(now_s) > self._max_age_s:
+                level = None
+            else:
+                level = line.read()
         except DriverError:
-            return None
+            level = None
+        return level if self._debounce is None else self._debounce.step(level, now_s)
 
 
 def claim_input(

@@ -129,7 +129,7 @@ START_S: Final = _timing(
     "a missing input is no fault for so long after the start (it is unknown, and open, at once)",
 )  # fmt: skip
 QUIET_MAX_S: Final = _timing(
-    "QUIET_MAX_S", 0.25, "max", _HOUSE, _HOUSE, "between two whole judgements, whatever was seen"
+    "QUIET_MAX_S", 1.0, "max", _HOUSE, _HOUSE, "between two whole judgements, whatever was seen"
 )
 
 # Contactors.

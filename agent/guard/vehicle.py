@@ -10,6 +10,7 @@ it. Source: IEC 61851-1:2017 Annex B.
 
 from __future__ import annotations
 
+import math
 from typing import Final
 
 from agent.guard.pilot import READY_STATES, VEHICLE_STATES, cable_rating
@@ -27,11 +28,11 @@ class Vehicle:
         gone_since_s: since when the pilot shows A; ``None`` while it does not.
         simplified: it was recognised as a simplified one; until it leaves.
         cable_a: what its cable's coding allows, A; ``None`` unknown, lost, or a tethered cable.
+        known_ohm: a measurement of the coding resistor that would change nothing.
     """
 
     __slots__ = (
         "_latched_a",
-        "_ohm",
         "_rating_a",
         "_rating_since_s",
         "_ready_since_s",
@@ -41,6 +42,7 @@ class Vehicle:
         "_uncoded_since_s",
         "cable_a",
         "gone_since_s",
+        "known_ohm",
         "simplified",
         "there",
     )
@@ -49,7 +51,6 @@ class Vehicle:
         """Know nothing yet."""
         self._tethered = tethered
         self._state = PilotState.UNKNOWN
-        self._ohm: float | None = None
         self._sample_a: float | None = None
         self._rating_a: float | None = None
         self._rating_since_s: float | None = None
@@ -60,20 +61,19 @@ class Vehicle:
         self.gone_since_s: float | None = None
         self.simplified = False
         self.cable_a: float | None = None
+        self.known_ohm: float | None = None
 
     def see_cable(self, ohm: float | None, now_s: float) -> None:
         """Take one fresh measurement of the coding resistor; two in a row that agree are believed."""
         if self._tethered:
             return
-        if ohm == self._ohm and self._sample_a == self._rating_a:
-            return
-        self._ohm = ohm
         rating_a = cable_rating(ohm)
         if rating_a == self._sample_a and rating_a != self._rating_a:
             self._rating_a = rating_a
             self._rating_since_s = now_s
             self._choose_rating()
         self._sample_a = rating_a
+        self.known_ohm = ohm if rating_a == self._rating_a else math.nan
 
     def step(self, state: PilotState, now_s: float) -> None:
         """Take the believed state of the pilot."""

@@ -54,6 +54,7 @@ class BenchConnection:
         self._path = socket_path
         self._client = client
         self._listeners: dict[str, EdgeListener] = {}
+        self._alive_until_ns = 0
         self._closed = threading.Event()
         self._send_lock = threading.Lock()
         self._attachment: Attachment | None = self._attach(generation=1)
@@ -68,14 +69,21 @@ class BenchConnection:
 
     def level(self, line: str) -> bool:
         """Return the level of ``line`` now. Raises ``DriverUnavailable`` when the bench is gone or has no such line."""
-        attachment = self._alive()
+        attachment = self._attachment
+        if attachment is None or time.monotonic_ns() >= self._alive_until_ns:
+            attachment = self._alive()
         index = attachment.lines.get(line)
-        return attachment.page.level(self._line_index(attachment, line) if index is None else index)
+        if index is None:
+            index = self._line_index(attachment, line)
+        return attachment.page.levels[index] != 0
 
     def pilot(self, evse: int) -> PilotSample:
         """Return the pilot and proximity contacts of ``evse`` now. Raises ``DriverUnavailable``."""
-        attachment = self._alive()
-        sample = attachment.page.pilot(self._evse_index(attachment, evse))
+        attachment = self._attachment
+        if attachment is None or time.monotonic_ns() >= self._alive_until_ns:
+            attachment = self._alive()
+        index = attachment.evses.get(evse)
+        sample = attachment.page.pilot(self._evse_index(attachment, evse) if index is None else index)
         if sample is None:
             raise DriverUnavailable(f"the bench page holds no consistent pilot sample of EVSE {evse}")
         return sample
@@ -129,12 +137,14 @@ class BenchConnection:
 
     def _alive(self) -> Attachment:
         attachment = self._attachment or self._present()
-        age_ns = time.monotonic_ns() - attachment.page.heartbeat_ns()
+        heartbeat_ns = attachment.page.heartbeat_ns()
+        age_ns = time.monotonic_ns() - heartbeat_ns
         if age_ns > _HEARTBEAT_MAX_AGE_NS:
             raise DriverUnavailable(
                 f"the bench at {self._path} gave its last sign of life {age_ns / 1e9:.1f} s ago, "
                 f"limit {HEARTBEAT_MAX_AGE_S} s"
             )
+        self._alive_until_ns = heartbeat_ns + _HEARTBEAT_MAX_AGE_NS  # until then that heartbeat is young enough
         return attachment
 
     @staticmethod
@@ -227,6 +237,7 @@ class BenchConnection:
             except OSError:
                 attachment.sock.close()
                 continue
+            self._alive_until_ns = 0
             self._attachment = attachment
             self._generation = attachment.generation
             return

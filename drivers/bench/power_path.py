@@ -19,7 +19,7 @@ from drivers.api import (
     PowerPathReading,
 )
 from drivers.bench.connection import acquire, release
-from drivers.bench.wire import WIRE_VERSION
+from drivers.bench.wire import WIRE_VERSION, PilotSample
 
 if TYPE_CHECKING:
     from drivers.api.safe import SafeAction
@@ -40,6 +40,8 @@ class BenchPowerPath:
         self._connection = acquire(socket)
         self._written: tuple[int, PilotSignal] | None = None
         self._open = True
+        self._sample: PilotSample | None = None
+        self._proximity_ohm: float | None = None
         try:
             self._connection.check_evse(evse)
         except DriverUnavailable:
@@ -61,10 +63,10 @@ class BenchPowerPath:
     def read(self) -> PowerPathReading:
         """Return what the contacts show now."""
         sample = self._connection.pilot(self._evse)
-        proximity_ohm = None if math.isnan(sample.proximity_ohm) else sample.proximity_ohm
-        return PowerPathReading(
-            high_v=sample.high_v, low_v=sample.low_v, proximity_ohm=proximity_ohm, taken_s=time.monotonic()
-        )
+        if sample is not self._sample:  # the page hands out the same one until it says something new
+            self._sample = sample
+            self._proximity_ohm = None if math.isnan(sample.proximity_ohm) else sample.proximity_ohm
+        return PowerPathReading(sample.high_v, sample.low_v, self._proximity_ohm, time.monotonic())
 
     def close(self) -> None:
         """Leave. The generator keeps its setting."""

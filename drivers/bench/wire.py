@@ -149,7 +149,7 @@ class PageReader:
             )
         words_end = 8 * (_HEADER_WORDS + _EVSE_WORDS * self.evse_count)
         self._words = self._bytes[:words_end].cast("Q")
-        self._levels = self._bytes[words_end:]
+        self.levels = self._bytes[words_end:]  # one byte for each line, 0 is low
         # What each record said last: mostly it still says the same.
         self._known: list[tuple[tuple[int, ...], PilotSample | None]] = [((), None)] * self.evse_count
 
@@ -165,7 +165,7 @@ class PageReader:
 
     def level(self, index: int) -> bool:
         """Return the level of a line."""
-        return self._levels[index] != 0
+        return self.levels[index] != 0
 
     def pilot(self, index: int) -> PilotSample | None:
         """Return the newest consistent sample, or ``None`` when the writer never finished one.
@@ -190,7 +190,7 @@ class PageReader:
     def close(self) -> None:
         """Unmap the page."""
         self._words.release()
-        self._levels.release()
+        self.levels.release()
         self._bytes.release()
         self._map.close()
 

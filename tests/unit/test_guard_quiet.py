@@ -160,7 +160,7 @@ def test_a_cycle_that_rests_does_in_every_scan_what_one_does_that_never_rests(
             assert report_of(resting, inputs, seq=1, now_s=now_s) == report_of(restless, inputs_too, seq=1, now_s=now_s)
 
 
-def test_a_quiet_evse_is_still_judged_four_times_a_second() -> None:
+def test_a_quiet_evse_is_still_judged_once_a_second() -> None:
     cycle, inputs, now_s = cycle_of(), Inputs(), 100.0
     judged = []
     for _ in range(600):
