@@ -21,10 +21,11 @@ from agent.charging.transaction import Transaction
 from agent.model.evse import EvseCondition, Limit, Occupancy
 from agent.model.facts import ChargingState
 from agent.model.ids import IdToken
-from agent.model.moment import Stamp
+from agent.model.moment import Stamp, rfc3339
 from agent.model.station import EvseLayout
 from drivers.api import MeterReading
 
+_LAST_UTC_S: Final = 253_402_300_799.0  # end of the year 9999, the last that can be written
 _OCCUPANCY: Final = {
     SessionState.FREE: Occupancy.FREE,
     SessionState.AUTHORIZED: Occupancy.PREPARING,
@@ -199,8 +200,15 @@ class EvseState:
                 return [*self._ours_for_new(), ("authorization", "the transaction is over; no new authorization")]
             case _:
                 known = self.authorization is not None
-                missing = [] if known else [("authorization", "nobody is authorised")]
+                missing = [] if known else [self._nobody()]
                 return [*self._ours_for_new(), *missing]
+
+    def _nobody(self) -> tuple[str, str]:
+        reservation = self.around.reservations.of(self.evse_id)
+        if reservation is None:
+            return ("authorization", "nobody is authorised")
+        until = rfc3339(min(reservation.expires_utc_s, _LAST_UTC_S))
+        return ("reservation", f"reserved for {reservation.token.hashed()} until {until}")
 
     def _ours_for_new(self, *, lasting_only: bool = False) -> list[tuple[str, str]]:
         reasons = []

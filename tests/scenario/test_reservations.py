@@ -59,6 +59,7 @@ def test_the_reserved_card_uses_its_reservation() -> None:
     world = World()
     assert reserve(world) is Reserved.ACCEPTED
     assert shown(world) == [True]
+    assert world.station.limits(1)[0].text.startswith(f"reserved for {ALICE.hashed()} until 2027-01-15T08:")
     world.tap(ALICE)
     world.run(1)
     assert shown(world) == [False]
@@ -214,6 +215,13 @@ def test_a_reservation_of_any_connector_keeps_one_free_and_is_used_anywhere() ->
     world.tap(ALICE)
     world.until(lambda: world.closed(2))
     assert world.started[1].reservation_id == 5
+
+
+def test_a_reservation_for_ever_can_be_told() -> None:
+    world = World()
+    assert reserve(world, lasts_s=1e12) is Reserved.ACCEPTED
+    assert world.station.limits(1)[0].text.endswith("until 9999-12-31T23:59:59.000Z")
+    world.run(1)
 
 
 @pytest.mark.req("OCPP 1.6 §5.1; §4.9 G1")
