@@ -14,7 +14,7 @@ EXAMPLES ?= 150
 # Byte code is kept: without it every process of a test compiles the whole house anew.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: run test check format lint types layers units soak-kill guard-coverage powercut fuzz bench wheel clean outputs-safe
+.PHONY: run test check format lint types layers units soak-kill guard-coverage powercut fuzz bench wheel clean outputs-safe mutate
 
 define install
 	@$(PYTHON) -c 'import sys; sys.exit("charge-agent needs Python 3.11 or later, this is " + sys.version.split()[0]) if sys.version_info < (3, 11) else None'
@@ -70,6 +70,9 @@ fuzz: $(VENV)/.installed
 
 bench: $(VENV)/.installed
 	@$(BIN)/python -m bench
+
+mutate: $(VENV)/.installed
+	@$(BIN)/python -m tests.mutation.campaign --jobs $(JOBS)
 
 # What systemd starts before and after the guard. For another machine: make outputs-safe CC=aarch64-linux-gnu-gcc
 CC ?= cc
