@@ -6,9 +6,12 @@ The dialect and the whole charging core stand between; only the wire is left out
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from agent.model.commands import GetVariables, VariablesOutcome
 from agent.model.inputs import FactAnswered
@@ -18,7 +21,7 @@ from agent.model.variables import VariableBook
 from agent.ocpp.errors import RemoteProtocolError, Violation
 from agent.ocpp.v16.dialect import Dialect16
 from agent.ocpp.wire_time import format_utc, utc_s
-from tests.conformance.oracle import V16
+from tests.conformance.oracle import FEW, V16
 from tests.scenario.charging_world import ALICE, BOB, World
 
 Payload = dict[str, Any]
@@ -259,10 +262,10 @@ def test_the_composite_schedule_of_stacked_profiles(csms: BackEnd) -> None:
     start = csms.at(0)
     low = profile((0, 6.0), (100, 8.0), (200, 10.0), duration=400, startSchedule=start)
     high = {**profile((0, 7.0), (100, 9.0), duration=150, startSchedule=start), "stackLevel": 1, "chargingProfileId": 2}
-    for given in (low, high):
-        assert csms.status("SetChargingProfile", connectorId=1, csChargingProfiles=given) == "Accepted"
-    told = csms.call("GetCompositeSchedule", connectorId=1, duration=350)["chargingSchedule"]
-    found = [(each["startPeriod"], each["limit"]) for each in told["chargingSchedulePeriod"]]
+    for told in (low, high):
+        assert csms.status("SetChargingProfile", connectorId=1, csChargingProfiles=told) == "Accepted"
+    answer = csms.call("GetCompositeSchedule", connectorId=1, duration=350)["chargingSchedule"]
+    found = [(each["startPeriod"], each["limit"]) for each in answer["chargingSchedulePeriod"]]
     assert found == [(0, 7.0), (100, 9.0), (150, 8.0), (200, 10.0)]
 
 
@@ -336,3 +339,31 @@ def test_reservations_are_answered_and_cancelled(csms: BackEnd) -> None:
     assert (
         csms.violation("ReserveNow", connectorId=1, expiryDate="soon", idTag="A", reservationId=1) is Violation.PROPERTY
     )
+
+
+@pytest.mark.parametrize(
+    "action",
+    [
+        "SetChargingProfile",
+        "ClearChargingProfile",
+        "GetCompositeSchedule",
+        "ReserveNow",
+        "CancelReservation",
+        "RemoteStartTransaction",
+    ],
+)
+def test_whatever_a_back_end_may_say_is_answered(action: str) -> None:
+    csms = BackEnd()
+    csms.charge()
+
+    @FEW
+    @given(V16.instances(action, "request"), st.integers(0, 2))
+    def check(payload: Payload, connector: int) -> None:
+        if "connectorId" in payload:
+            payload["connectorId"] = connector
+        with suppress(RemoteProtocolError):  # a CALLERROR is an answer
+            csms.raw(action, payload)
+        csms.world.run(0.2)
+        assert csms.world.station.views()
+
+    check()
