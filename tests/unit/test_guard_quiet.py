@@ -36,6 +36,7 @@ class Scene:
     emergency_stop: bool | None = False
     said: str = NEVER_SAID
     permit_a: float = 16.0
+    phases: int = 3
     valid_for_s: float = 30.0
 
 
@@ -57,6 +58,7 @@ def scenes() -> st.SearchStrategy[Scene]:
         emergency_stop=usual([False, False, False, True, None]),
         said=usual([NEVER_SAID, "permit", "permit", "permit", "withdraw", "hold", "release", "stop"]),
         permit_a=usual([5.0, 6.0, 16.0, 20.0, 32.0]),
+        phases=usual([3, 3, 1]),
         valid_for_s=usual([0.2, 3.0, 30.0]),
     )
 
@@ -75,6 +77,8 @@ def cycle_of(**changes: Any) -> Cycle:
         "min_reclose_s": 2.0,
         "stop_grace_s": 0.5,
         "permit_max_s": 30.0,
+        "phase_wait_s": 7.0,
+        "phase_interval_s": 9.0,
     }
     return Cycle(CycleSettings(**{**known, **changes}), now_s=100.0)
 
@@ -87,6 +91,9 @@ def show(inputs: Inputs, scene: Scene, cycle: Cycle, now_s: float) -> None:
     inputs.proximity_ohm = scene.proximity_ohm
     inputs.power_path_ok = scene.power_path_ok
     inputs.main_closed = {"follows": cycle.contactor.coil, "open": False, "closed": True, "unknown": None}[scene.mirror]
+    if cycle.phases is not None:
+        coil = cycle.phases.contactor.coil
+        inputs.phases_closed = {"follows": coil, "open": coil, "closed": True, "unknown": None}[scene.mirror]
     inputs.locked = scene.locked
     inputs.rcd_tripped = scene.rcd_tripped
     inputs.emergency_stop = scene.emergency_stop
@@ -99,7 +106,7 @@ def say(cycle: Cycle, scene: Scene, now_s: float) -> None:
                 evse_id=1,
                 permit_id=1,
                 max_current_a=scene.permit_a,
-                phases=3,
+                phases=scene.phases,
                 valid_for_s=scene.valid_for_s,
                 plan_id="plan",
             )
@@ -114,6 +121,11 @@ def say(cycle: Cycle, scene: Scene, now_s: float) -> None:
             cycle.stop()
 
 
+SECOND = {
+    "none": {},
+    "fixed": {"has_phase_contactor": True, "has_phase_mirror": True},
+    "switching": {"has_phase_contactor": True, "has_phase_mirror": True, "phase_switching": True},
+}
 CHARGE = [
     Scene(scans=10),
     Scene(scans=10, high_v=9.0),
@@ -122,9 +134,31 @@ CHARGE = [
 ]
 
 
-@settings(max_examples=60, deadline=None)
-@example(script=CHARGE, tethered=False, has_lock_feedback=True)
-@example(script=[*CHARGE, Scene(scans=110, high_v=9.0), Scene(scans=300)], tethered=False, has_lock_feedback=False)
+@settings(max_examples=25, deadline=None)
+@example(script=CHARGE, tethered=False, has_lock_feedback=True, second="fixed")
+@example(
+    script=[*CHARGE, Scene(scans=110, high_v=9.0), Scene(scans=300)],
+    tethered=False,
+    has_lock_feedback=False,
+    second="none",
+)
+@example(
+    script=[
+        *CHARGE,
+        Scene(scans=700, high_v=9.0, low_v=-12.0, said="permit", phases=1),
+        Scene(scans=300, high_v=6.0, low_v=-12.0, said="permit", phases=1),
+        Scene(scans=1000, high_v=6.0, low_v=-12.0, said="permit"),
+    ],
+    tethered=False,
+    has_lock_feedback=True,
+    second="switching",
+)
+@example(
+    script=[*CHARGE[:3], *[Scene(scans=700, high_v=9.0, low_v=-12.0, said="permit")] * 6],
+    tethered=True,
+    has_lock_feedback=True,
+    second="none",
+)
 @example(
     script=[
         *CHARGE,
@@ -136,13 +170,19 @@ CHARGE = [
     ],
     tethered=True,
     has_lock_feedback=True,
+    second="none",
 )
-@given(script=st.lists(scenes(), min_size=2, max_size=14), tethered=st.booleans(), has_lock_feedback=st.booleans())
+@given(
+    script=st.lists(scenes(), min_size=2, max_size=14),
+    tethered=st.booleans(),
+    has_lock_feedback=st.booleans(),
+    second=st.sampled_from(list(SECOND)),
+)
 def test_a_cycle_that_rests_does_in_every_scan_what_one_does_that_never_rests(
-    script: list[Scene], tethered: bool, has_lock_feedback: bool
+    script: list[Scene], tethered: bool, has_lock_feedback: bool, second: str
 ) -> None:
-    resting = cycle_of(tethered=tethered, has_lock_feedback=has_lock_feedback)
-    restless = cycle_of(tethered=tethered, has_lock_feedback=has_lock_feedback)
+    resting = cycle_of(tethered=tethered, has_lock_feedback=has_lock_feedback, **SECOND[second])
+    restless = cycle_of(tethered=tethered, has_lock_feedback=has_lock_feedback, **SECOND[second])
     inputs, inputs_too = Inputs(), Inputs()
     now_s = 100.0
     for scene in script:
