@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -454,3 +455,23 @@ async def test_the_next_address_is_tried_where_the_first_does_not_answer_and_the
                 await second.connection.close()
                 await first.until(lambda: len(first.visits) == 1)
                 assert second.connection is None
+
+
+@pytest.mark.req("security whitepaper A03.FR.01; field failure SmartEVSE-3.5#363")
+async def test_a_certificate_that_ends_soon_is_told_and_renewed(tmp_path: Path, authority: trustme.CA) -> None:
+    csms = Csms()
+    clients = trustme.CA()
+    ends = datetime.now(UTC) + timedelta(days=20, hours=1)
+    own = clients.issue_cert("station.example", common_name="SN-0001", not_after=ends)
+    own.private_key_pem.write_to_path(tmp_path / "client.key")
+    own.cert_chain_pems[0].write_to_path(tmp_path / "client.pem")
+    section = 'client_certificate = "client.pem"\nclient_key = "client.key"\n'
+    async with (
+        csms.listen(server_tls(authority, clients=clients)) as port,
+        station(tmp_path, secure(port, pem_file(tmp_path, authority)) + section) as living,
+    ):
+        await csms.heard("SignCertificate")
+        status = living.secured.status(living.link)
+    found = {each["what"]: each["days_left"] for each in status["certificates"]}
+    assert found["certificate of the station"] == 20
+    assert found["root of the station file"] > 60
