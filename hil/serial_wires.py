@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 from hil.evse import JUMP_WH, Evse, MeterMode
 from hil.modbus_slave import Fault, ModbusSlave, Quantities, RegisterMap, Unit
+from hil.modbus_tcp import TcpMeters
 from hil.paths import config_dir
 from hil.pty_port import PtyPort
 from hil.reader_faces import READER_FACES, ReaderFace
@@ -35,7 +36,7 @@ _FAULTS: Final = {
 
 
 class MeterBus:
-    """One bus with a meter per EVSE; the unit address is the EVSE's number."""
+    """One bus with a meter per EVSE, serial and over TCP; the unit address is the EVSE's number."""
 
     def __init__(self, bench: Bench, path: Path, meter: str = METER) -> None:
         """Serve meters of the profile ``meter``: a name of ``config/meters``, or a file if it holds a slash.
@@ -54,6 +55,7 @@ class MeterBus:
             for number, evse in bench.world.evses.items()
         }
         self._slave = ModbusSlave(register_map, units)
+        self.tcp = TcpMeters(ModbusSlave(register_map, units), path.with_name(f"{path.name}.tcp"), self._late)
         self._others: list[Slave] = []
         self._received_s = 0.0
         self.port = PtyPort(path, self._receive)
@@ -68,7 +70,10 @@ class MeterBus:
         for other in self._others:
             self.port.send(other(chunk, rested))
         for answer in self._slave.take_late():
-            self._bench.later(self._bench.world.evses[answer[0]].meter_late_s, partial(self.port.send, answer))
+            self._late(answer[0], partial(self.port.send, answer))
+
+    def _late(self, unit: int, send: Callable[[], None]) -> None:
+        self._bench.later(self._bench.world.evses[unit].meter_late_s, send)
 
     def share(self, other: Slave) -> None:
         """Let another slave hear the line; it gets what comes and whether the line rested before, and answers."""

@@ -87,6 +87,7 @@ class Bench:
         await register_all(self.verbs, self)
         for port in (self.bus.port, *(reader.port for reader in self.readers)):
             port.attach(loop)
+        await self.bus.tcp.start()
         self.record("boot_id", self.files.boot_id)
         self.record("clock.known", self.files.clock.known)
         self._tick()
@@ -110,6 +111,7 @@ class Bench:
         self.pins.close()
         self.processes.close()
         self.bus.port.close()
+        await self.bus.tcp.close()
         for reader in self.readers:
             reader.close()
         self.page.close()
@@ -206,6 +208,7 @@ class Bench:
             "wires": {
                 "pins": str(self.directory / PINS_SOCKET),
                 "bus": [str(self.bus.port.path)],
+                "meters_tcp": self.bus.tcp.port,
                 "readers": [str(reader.port.path) for reader in self.readers],
             },
             **{name: report() for name, report in self._reports.items()},

@@ -19,10 +19,13 @@ from gpiozero import LED, Button, GPIOPinInUse
 from pymodbus.client import ModbusSerialClient
 from pymodbus.exceptions import ModbusIOException
 
-from drivers.api import DriverUnavailable, PilotMode, PilotSignal
+from drivers.api import DriverError, DriverTimeout, DriverUnavailable, PilotMode, PilotSignal
 from drivers.bench.lines import open_lines
 from drivers.bench.pin_factory import BenchFactory
 from drivers.bench.power_path import BenchPowerPath
+from drivers.meter.bus import TcpBus
+from drivers.meter.modbus import ModbusMeter
+from drivers.meter.profile_file import load_profile
 from hil.cli import main
 from hil.client import AsyncBench, Bench, BenchError, NoBench, OwnBench
 
@@ -196,6 +199,26 @@ def meter(bench: Bench) -> ModbusSerialClient:
     client = ModbusSerialClient(str(bench.directory / "bus-0"), baudrate=9600, parity="N", timeout=0.2, retries=0)
     assert client.connect()
     return client
+
+
+async def test_the_meters_answer_over_tcp_too_with_the_same_faults(bench: Bench) -> None:
+    tcp_port = int((bench.directory / "bus-0.tcp").read_text())
+    assert bench.state()["wires"]["meters_tcp"] == tcp_port
+    bus = TcpBus(host="127.0.0.1", tcp_port=tcp_port, retries=0)
+    meter = ModbusMeter(profile=load_profile("eastron_sdm630"), unit=2, bus=bus, timeout_s=0.3)
+    reading = await meter.read()
+    assert reading.energy_import_wh is not None
+    assert reading.energy_import_wh >= 1_002_000.0
+    for mode, error in (("checksum", "exception 11"), ("exception", "exception 4"), ("silent", "no answer")):
+        await asyncio.to_thread(bench.meter, mode=mode, evse=2)
+        with pytest.raises(DriverError, match=error):
+            await meter.read()
+    await asyncio.to_thread(bench.meter, mode="late", evse=2, late_s=0.4)
+    with pytest.raises(DriverTimeout):
+        await meter.read()
+    await asyncio.to_thread(bench.meter, mode="ok", evse=2)
+    assert (await meter.read()).energy_import_wh == reading.energy_import_wh
+    await bus.close()
 
 
 def read_floats(client: ModbusSerialClient, unit: int, address: int, count: int) -> list[float]:

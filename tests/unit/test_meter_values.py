@@ -164,7 +164,7 @@ def test_what_is_wrong_with_a_profile_is_said(changes: dict[str, object], proble
 
 
 def test_the_register_of_energy_is_a_number() -> None:
-    with pytest.raises(ProfileError, match="registers.energy_import is a text, expected a number"):
+    with pytest.raises(ProfileError, match="energy_import is a text, expected a number"):
         profile(registers={"energy_import": {"addr": 0, "type": "string", "count": 2}})
 
 
