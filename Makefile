@@ -66,7 +66,7 @@ powercut: $(VENV)/.installed
 	@$(BIN)/python -m tests.powercut.campaign --images $(IMAGES) --jobs $(JOBS)
 
 fuzz: $(VENV)/.installed
-	@FUZZ_EXAMPLES=$(EXAMPLES) $(BIN)/python -m pytest -n $(JOBS) -q tests/conformance
+	@FUZZ_EXAMPLES=$(EXAMPLES) $(BIN)/python -m pytest -n $(JOBS) -q tests/conformance tests/unit/test_rfid_families.py
 
 bench: $(VENV)/.installed
 	@$(BIN)/python -m bench

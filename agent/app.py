@@ -53,6 +53,7 @@ from drivers.registry import open_driver
 if TYPE_CHECKING:
     from agent.charging.station import Station
     from agent.console.door import Reply
+    from agent.runtime.card_log import CardLog
     from agent.runtime.core_loop import CoreLoop, Desk
     from agent.runtime.desk import CommandDesk
     from agent.runtime.guard_link import GuardLink
@@ -119,6 +120,7 @@ class Application:
         self._early: list[Input] = []
         self._core: CoreLoop | None = None
         self._poll_of: dict[int, MeterPoll] = {}
+        self._cards_seen: CardLog
         self._supervisor = Supervisor(time.monotonic)
         self._store: StoreThread | None = None
         self._store_trouble = ""
@@ -398,8 +400,10 @@ class Application:
         return replies, headline
 
     def _replies(self, store: StoreThread, headline: Headline) -> Mapping[str, Reply]:
+        from agent.runtime.card_log import CardLog
         from agent.runtime.reports import StationReports
 
+        self._cards_seen = CardLog()
         reports = StationReports(
             headline=headline,
             station=self._station,
@@ -416,6 +420,7 @@ class Application:
             "meter": lambda request: self._meter_reports().meter(request),
             **self._token_replies(),
             **self._book_replies(store),
+            "cards_seen": self._cards_seen.answer,
         }
 
     def _book_replies(self, store: StoreThread) -> Mapping[str, Reply]:
@@ -457,7 +462,9 @@ class Application:
                 self._poll_of[evse.id] = poll
             self._supervisor.add(f"meters.{bus}", poll.run)
         for reader in self._settings.readers:
-            watch = ReaderWatch(reader.name, self._reader_of(reader), _token_kind(reader), self._deliver)
+            watch = ReaderWatch(
+                reader.name, self._reader_of(reader), _token_kind(reader), self._deliver, self._cards_seen
+            )
             self._supervisor.add(f"reader.{reader.name}", watch.run, on_failure=self._reader_failed)
 
     def _reader_failed(self, error: str, raised: bool) -> None:

@@ -106,6 +106,14 @@ def _parser() -> argparse.ArgumentParser:
     from agent.console import book_verbs
 
     book_verbs.add_verbs(add, book_verbs.Lent(socket=_socket_of, config=config, count=_count, copied=_records_of_copy))
+    rfid = add("rfid", lambda _options: 2, "look at the card readers").add_subparsers(required=True, metavar="VERB")
+    text = "show what the readers say, the id that goes to the CSMS, and what the station knows of the card"
+    listen = rfid.add_parser("listen", help=text, description=text)
+    listen.set_defaults(command=_listen)
+    config(listen)
+    listen.add_argument("--reader", metavar="NAME", help="only this reader of the station file")
+    listen.add_argument("--seconds", type=_count, metavar="N", help="end after so long (default: on Ctrl-C)")
+    listen.add_argument("--json", action="store_true", help="for programs, one line for each card")
     from agent.console.meter_arguments import add_meter_commands
 
     add_meter_commands(add("meter", _meter, "read a meter, look for meters, examine a meter's line"), config)
@@ -411,6 +419,15 @@ def _meter_of(config: Path, evse_id: int | None) -> tuple[Target | None, Path, i
         options=place.options,
     )
     return target, _socket(settings), chosen
+
+
+def _listen(options: argparse.Namespace) -> int:
+    from agent.listening import listen
+
+    settings = _settings(options.config)
+    if settings is None:
+        return EXIT_SETTINGS
+    return listen(settings, seconds=options.seconds, reader=options.reader, as_json=options.json)
 
 
 def _ask(options: argparse.Namespace, question: str, screen: Callable[[Any], str], **fields: Any) -> int:

@@ -10,6 +10,7 @@ from agent.log import Condition, get_logger
 from agent.model.faults import FaultCode
 from agent.model.ids import IdToken, IdTokenKind
 from agent.model.inputs import CardPresented, FaultChanged, Input
+from agent.runtime.card_log import CardLog
 from drivers.api import CardRead, CardReader, DriverError
 
 BACK_AFTER_S: Final = 3.0  # a lost reader that has been waiting for so long without an error is back
@@ -25,11 +26,13 @@ class ReaderWatch:
         open_reader: Callable[[], Awaitable[CardReader]],
         token_kind: IdTokenKind,
         deliver: Callable[[Input], None],
+        seen: CardLog,
     ) -> None:
         self.name = name
         self._open_reader = open_reader
         self._token_kind = token_kind
         self._deliver = deliver
+        self._seen = seen
         self._log = get_logger("readers")
         self._lost = Condition(self._log, "reader.lost")
 
@@ -42,7 +45,16 @@ class ReaderWatch:
                     while True:
                         card = await self._next(reader)
                         token = IdToken(value=card.uid, kind=self._token_kind)
+                        self._seen.note(
+                            reader=self.name,
+                            uid=card.uid,
+                            kind=self._token_kind.value,
+                            raw=card.raw,
+                            random=card.random,
+                        )
                         self._log.info("card.presented", reader=self.name, card=token.hashed())
+                        if card.random:
+                            self._log.warning("card.random_id", reader=self.name, hint="the card names nobody")
                         self._deliver(CardPresented(reader=self.name, token=token))
                 finally:
                     await reader.close()

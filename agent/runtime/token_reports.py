@@ -11,7 +11,7 @@ import msgspec
 from agent.charging.station import Station
 from agent.clock import Clock
 from agent.console.door import DoorError
-from agent.model.authorization import Prospect
+from agent.model.authorization import Prospect, TokenReport
 from agent.model.commands import Answered, AnyOutcome, Command, Outcome
 from agent.model.ids import IdToken
 from agent.model.local_list import LearnCards, LocalCard, PutCards, RemoveCard
@@ -47,24 +47,7 @@ class TokenReports:
 
     async def auth(self, request: Answer) -> Answer:
         """Return what would happen to a token, online and offline, and why."""
-        report = self._station.explain(_token(request.get("token")), self._clock.now())
-        return {
-            "token": report.token.hashed(),
-            "online_now": report.online_now,
-            "known": [
-                {
-                    "source": each.source,
-                    "verdict": each.verdict,
-                    "group": each.group,
-                    "expires": None if each.expires_utc_s is None else rfc3339(each.expires_utc_s),
-                }
-                for each in report.findings
-            ],
-            "online": _prospect(report.online),
-            "offline": _prospect(report.offline),
-            "afterwards": report.afterwards,
-            "sources": dict(report.sources),
-        }
+        return shown_report(self._station.explain(_token(request.get("token")), self._clock.now()))
 
     async def cards(self, request: Answer) -> Answer:
         """List, add, remove or learn cards of the station's own."""
@@ -98,6 +81,27 @@ class TokenReports:
         if not isinstance(outcome, Outcome) or outcome.answered is not Answered.ACCEPTED:
             raise DoorError(outcome.why if isinstance(outcome, Outcome) else "refused")
         return {"done": True, "cards": len(self._station.cards.cards)}
+
+
+def shown_report(report: TokenReport) -> Answer:
+    """Return a report on a token as the door and the command line show it."""
+    return {
+        "token": report.token.hashed(),
+        "online_now": report.online_now,
+        "known": [
+            {
+                "source": each.source,
+                "verdict": each.verdict,
+                "group": each.group,
+                "expires": None if each.expires_utc_s is None else rfc3339(each.expires_utc_s),
+            }
+            for each in report.findings
+        ],
+        "online": _prospect(report.online),
+        "offline": _prospect(report.offline),
+        "afterwards": report.afterwards,
+        "sources": dict(report.sources),
+    }
 
 
 def _prospect(prospect: Prospect) -> Answer:

@@ -278,6 +278,7 @@ def test_the_protocol_page_lists_every_signal_line_and_option() -> None:
     for option in (
         "--evses",
         "--readers",
+        "--reader",
         "--energy-wh",
         "--energy-factor",
         "--mirror",
