@@ -99,8 +99,8 @@ class LocalList:
         if sent.update is ListUpdate.DIFFERENTIAL and sent.version <= now:
             why = f"version {sent.version} is not above {now}"
             return LocalListOutcome(status=ListStatus.VERSION_MISMATCH, why=why)
-        why = self._fault_of(sent)
-        return None if why is None else LocalListOutcome(status=ListStatus.FAILED, why=why)
+        fault = self._fault_of(sent)
+        return None if fault is None else LocalListOutcome(status=ListStatus.FAILED, why=fault)
 
     def _fault_of(self, sent: SendLocalList) -> str | None:
         most = self._variables.integer("LocalAuthListCtrlr", "ItemsPerMessage")

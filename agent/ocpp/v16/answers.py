@@ -85,7 +85,9 @@ def response(action: str, outcome: AnyOutcome) -> Payload:
             return messages.ChangeConfigurationResponse(status=_CONFIGURATION_OF[result.status])
         case "DataTransfer", VendorOutcome():
             return messages.DataTransferResponse(status=_vendor(outcome))
-        case ("GetLocalListVersion", LocalListVersionOutcome()) | ("SendLocalList", LocalListOutcome()):
+        case "GetLocalListVersion", LocalListVersionOutcome():
+            return local_list.response(outcome)
+        case "SendLocalList", LocalListOutcome():
             return local_list.response(outcome)
         case "SetChargingProfile", Outcome():
             return smart_charging.set_response(outcome)

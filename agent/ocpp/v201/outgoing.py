@@ -99,7 +99,7 @@ _UNIT_OF: Final[Mapping[Measurand, str]] = MappingProxyType(
 )
 _UNITS: Final = MappingProxyType({each: types.UnitOfMeasure(unit=unit) for each, unit in _UNIT_OF.items()})
 # Tables rather than conversions by value: these run for every value of every sample.
-_MEASURAND_OF: Final = MappingProxyType(
+_MEASURAND_OF: Final[Mapping[Measurand, enums.Measurand]] = MappingProxyType(
     {each: enums.Measurand(each.value) for each in Measurand if each is not Measurand.TEMPERATURE}  # not in 2.0.1
 )
 _LOCATION_OF: Final[Mapping[Measurand, enums.Location]] = MappingProxyType({Measurand.SOC: enums.Location.EV})
