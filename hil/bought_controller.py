@@ -76,6 +76,10 @@ class BoughtController:
         for forget in self._forget:
             forget()
 
+    def lock(self, held: bool) -> None:
+        """Drive the socket's lock."""
+        self._drive.write("lock", held)
+
     @property
     def state(self) -> str:
         """The vehicle's state as it sees it: A to F."""

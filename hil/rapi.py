@@ -18,8 +18,10 @@ _SLEEPING, _DISABLED, _STUCK, _GFI, _DIODE = 0xFE, 0xFF, 0x08, 0x06, 0x05
 class RapiController:
     """One OpenEVSE: ``feed`` takes what comes and returns what goes; ``notice`` tells a changed state unasked."""
 
-    def __init__(self, controller: BoughtController) -> None:
+    def __init__(self, controller: BoughtController, *, numbered: bool = True) -> None:
+        """With ``numbered`` false it is firmware before 3.0, which repeats no sequence ids."""
         self.controller = controller
+        self._numbered = numbered
         self._pending = b""
         self._capacity_a = 16
         self._awake = False
@@ -52,7 +54,8 @@ class RapiController:
         words = body.split()
         sequence = words.pop() if len(words) > 1 and words[-1].startswith(":") else None
         accepted, said = self._do(words[0][1:], words[1:])
-        answer = " ".join(("$OK" if accepted else "$NK", *said, *([] if sequence is None else [sequence])))
+        repeated = [sequence] if sequence is not None and self._numbered else []
+        answer = " ".join(("$OK" if accepted else "$NK", *said, *repeated))
         return self._line(answer)
 
     def _line(self, body: str) -> bytes:

@@ -79,6 +79,9 @@ class YetiBoard:
                 self._duty = value
             case 104:
                 self._power_on = bool(value)
+            case 102:
+                self.controller.lock(bool(value))
+                return
             case _:
                 return
         self._allow()

@@ -16,8 +16,8 @@ from collections.abc import Callable
 from typing import Final
 
 from agent.guard.plan import PlanError, Target
-from agent.guard.wire import BusAnswer, BusRead
-from drivers.api import DriverError
+from agent.guard.wire import BusAnswer, BusError, BusRead
+from drivers.api import DriverError, DriverProtocolError, DriverRejected, DriverTimeout
 from drivers.api.controllers import RegisterLine
 
 WAITING_MAX: Final = 16  # reads of the agent that may wait for one bus; house rule
@@ -140,7 +140,9 @@ class Bus:
             found = tuple(line.read_registers(request.unit, request.function, request.address, request.count))
         except (DriverError, ValueError) as problem:
             error = f"bus {self._name!r}: {problem}"[:300]
-            return BusAnswer(request_id=request.request_id, error=error, taken_s=time.monotonic())
+            return BusAnswer(
+                request_id=request.request_id, error=error, taken_s=time.monotonic(), kind=_kind_of(problem)
+            )
         return BusAnswer(request_id=request.request_id, registers=found, taken_s=time.monotonic())
 
     def _opened(self) -> RegisterLine | None:
@@ -156,6 +158,18 @@ class Bus:
             asker, request = self._waiting.popleft()
             answer = BusAnswer(request_id=request.request_id, error=self._problem, taken_s=time.monotonic())
             self._answers.append((asker, answer))
+
+
+def _kind_of(problem: Exception) -> BusError:
+    match problem:
+        case DriverTimeout():
+            return BusError.TIMEOUT
+        case DriverRejected():
+            return BusError.REJECTED
+        case DriverProtocolError():
+            return BusError.PROTOCOL
+        case _:
+            return BusError.UNAVAILABLE
 
 
 def _due_s(passenger: _Passenger) -> float:

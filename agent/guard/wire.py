@@ -196,14 +196,24 @@ class BusRead:
     count: int
 
 
+class BusError(Enum):
+    """What went wrong on a bus: the kinds of ``DriverError``."""
+
+    UNAVAILABLE = "unavailable"
+    TIMEOUT = "timeout"
+    PROTOCOL = "protocol"
+    REJECTED = "rejected"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BusAnswer:
-    """Answer to ``BusRead``: either ``registers`` or ``error``."""
+    """Answer to ``BusRead``: either ``registers`` or ``error``, with what kind of error it is."""
 
     request_id: int
     registers: tuple[int, ...] = ()
     error: str | None = None
     taken_s: float = 0.0
+    kind: BusError = BusError.UNAVAILABLE
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -383,6 +393,7 @@ _CHECKS: Final[dict[str, dict[str, Check]]] = {
         "registers": several(whole(0, 65535), 125),
         "error": optional(_REASON),
         "taken_s": _TIME_S,
+        "kind": member(BusError),
     },
     "Report": {
         "evse_id": _ID,

@@ -18,13 +18,20 @@ from agent.model.effects import GrantPermit, HoldCable, ShowState, WithdrawPermi
 from agent.model.evse import EvseCondition
 from agent.model.faults import FaultCode
 from agent.model.inputs import GuardLinkChanged, GuardReported, Input
-from drivers.api import DriverError, DriverUnavailable
+from drivers.api import DriverProtocolError, DriverRejected, DriverTimeout, DriverUnavailable
 
 RETRY_S: Final = 0.1  # wait before the socket is tried again; the guard starts in less than a second
 RETRY_LATE_S: Final = 1.0  # the same after LATE_S without it
 LATE_S: Final = 5.0
 SILENT_S: Final = 5.0  # reports come at least every two seconds; silence of this length means the link is dead
 BUS_TIMEOUT_S: Final = 2.0  # a register read through the guard's bus
+
+_ERROR_OF: Final = {
+    wire.BusError.UNAVAILABLE: DriverUnavailable,
+    wire.BusError.TIMEOUT: DriverTimeout,
+    wire.BusError.PROTOCOL: DriverProtocolError,
+    wire.BusError.REJECTED: DriverRejected,
+}
 
 PermitEffect = GrantPermit | WithdrawPermit | HoldCable | ShowState
 
@@ -119,7 +126,7 @@ class GuardLink:
         finally:
             self._bus_waiting.pop(request_id, None)
         if answer.error is not None:
-            raise DriverError(f"bus {bus}: {answer.error}")
+            raise _ERROR_OF[answer.kind](answer.error)
         return answer.registers
 
     async def _serve(self) -> None:

@@ -32,6 +32,7 @@ _MISSED_PULSE: Final = "165"  # the word that acknowledges a missed pulse
 _NO_SENSOR: Final = -2560
 _SLOW_EVERY: Final = 10  # temperatures are asked for with every tenth look
 _MOST_A: Final = 80
+_NOBODY: Final = -1  # no answer is waited for
 
 
 class OpenEvse(Polled[Reopening]):
@@ -42,7 +43,7 @@ class OpenEvse(Polled[Reopening]):
         super().__init__(ControllerTraits(stale_s=max(3.0, 4 * poll_s), obey_s=poll_s + 1.0), poll_s=poll_s)
         self._heartbeat_s = heartbeat_s
         self._sequence = 0
-        self._numbered = True
+        self._numbered: bool | None = None  # unknown until the first answer: firmware before 3.0 repeats no ids
         self._received = b""
         self._looks = 0
         self._temperature_c: float | None = None
@@ -63,12 +64,7 @@ class OpenEvse(Polled[Reopening]):
         self._line.hang_up()
 
     def _greet(self, line: Reopening) -> None:
-        self._numbered = True
-        try:
-            version = self._ask(line, "$GV")
-        except (DriverTimeout, DriverRejected):
-            self._numbered = False  # firmware before 3.0 knows no sequence ids
-            version = self._ask(line, "$GV")
+        version = self._ask(line, "$GV")
         self._firmware = version.words[0] if version.words else None
         if self._heartbeat_s > 0:
             wanted = (str(self._heartbeat_s), str(HEARTBEAT_FLOOR_A))
@@ -153,7 +149,7 @@ class OpenEvse(Polled[Reopening]):
         port = line.get()
         self._take_unasked(port.read(0.0))
         self._sequence = self._sequence % 0xFF + 1
-        sequence = self._sequence if self._numbered else None
+        sequence = None if self._numbered is False else self._sequence
         port.write(rapi.command(text, sequence))
         deadline_s = monotonic() + ANSWER_S
         while (left_s := deadline_s - monotonic()) > 0.0:
@@ -162,14 +158,16 @@ class OpenEvse(Polled[Reopening]):
                 return answer
         raise DriverTimeout(f"{line.path}: no answer to {text}")
 
-    def _take_unasked(self, chunk: bytes, sequence: int | None = -1) -> rapi.Answer | None:
-        """Take what came; return the answer with that sequence id, if it is among it (-1: none is waited for)."""
+    def _take_unasked(self, chunk: bytes, sequence: int | None = _NOBODY) -> rapi.Answer | None:
+        """Take what came; return the answer with that sequence id, if it is among it."""
         lines, self._received = rapi.split_lines(self._received + chunk)
         found: rapi.Answer | None = None
         for line in lines:
             answer = rapi.answer_of(line)
             if answer is not None:
-                if answer.sequence == sequence:
+                if sequence != _NOBODY and self._numbered is None:
+                    self._numbered = answer.sequence is not None
+                if answer.sequence == (sequence if self._numbered else None):
                     found = answer
                 continue
             told = rapi.told_state(line)

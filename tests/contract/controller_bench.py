@@ -66,8 +66,9 @@ class Face:
 class ControllerBench:
     """One controller of a family in a world with one EVSE, in real time."""
 
-    def __init__(self, family: str, folder: Path) -> None:
+    def __init__(self, family: str, folder: Path, *, lock: bool = False, numbered: bool = True) -> None:
         self.family = family
+        self.own_lock, self.numbered = lock, numbered
         self.world = World(WorldSettings(), now_s=time.monotonic())
         self.evse = self.world.evses[1]
         self.evse.car.settings.s2_close_s = self.evse.car.settings.stop_s = 0.1
@@ -112,7 +113,7 @@ class ControllerBench:
             case "openevse":
                 return openevse.open_controller(port=str(self.path), baud=115200, poll_s=0.2, heartbeat_s=10)
             case _:
-                return everest_mcu.open_controller(port=str(self.path), model="yeti", lock=False)
+                return everest_mcu.open_controller(port=str(self.path), model="yeti", lock=self.own_lock)
 
     def close(self) -> None:
         """Take everything away."""
@@ -185,7 +186,7 @@ class ControllerBench:
             case "evse-din":
                 return Face(feed=EvseDinSlave({101: self.inside}).feed, tell=bytes)
             case "openevse":
-                line = RapiController(self.inside)
+                line = RapiController(self.inside, numbered=self.numbered)
                 return Face(feed=line.feed, tell=line.notice)
             case _:
                 board = YetiBoard(self.inside)
