@@ -14,7 +14,8 @@ import msgspec
 
 from agent.model.station import OnMeterLoss, OnOverCurrent, OnPowerLoss
 from agent.settings.across import check_across
-from agent.settings.board import BOARD, check_board, lay_over, take_board
+from agent.settings.board import BOARD, check_board, lay_over, lines_in, take_board
+from agent.settings.claims import check_line_names
 from agent.settings.identity import identity_digest, merge_identity
 from agent.settings.key_lines import KeyPath, key_lines
 from agent.settings.problems import Problem, SettingsError
@@ -123,6 +124,7 @@ def read_station(
     check_across(clean, reading)
     if board is not None:
         check_board(document, clean, board, reading)
+    check_line_names(lines_in(document, ()), clean, reading)
     if reading.problems:
         raise SettingsError(sorted(reading.problems, key=lambda each: each.line or 0))
     settings = _settings(clean, absolute, hashlib.sha256(text).hexdigest(), variables)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 from agent.settings.key_lines import KeyPath
 from agent.settings.reading import Clean, Reading, key_text
@@ -19,9 +19,22 @@ def check_claims(clean: Clean, reading: Reading) -> None:
         for claim in _claims(driver):
             others = seen.setdefault(claim, [])
             other = next((each for each in others if not _one_device(each, path)), None)
-            if other is not None and not reading.refused(path):
+            if other is not None and not (reading.refused(path) or reading.refused(other)):
                 reading.refuse((*path, _option(claim)), f"{claim} is used by {key_text(other)} already")
             others.append(path)
+
+
+def check_line_names(lines: Iterable[tuple[KeyPath, str]], clean: Clean, reading: Reading) -> None:
+    """Note every name that the lines driver cannot mean, whatever hardware there is."""
+    driver = clean.get("lines", {}).get("driver")
+    problem_of = find(driver.kind, driver.driver).line_problem if isinstance(driver, DriverSettings) else None
+    if problem_of is None or not isinstance(driver, DriverSettings):
+        return
+    for path, line in lines:
+        problem = None if reading.refused(path) else problem_of(driver.options, line)
+        if problem:
+            text, _, hint = problem.partition("; did you mean")
+            reading.refuse(path, text, f"did you mean{hint}" if hint else "")
 
 
 def line_key_of(clean: Clean) -> LineKey:
@@ -37,12 +50,17 @@ def _devices(clean: Clean) -> Iterator[tuple[KeyPath, DriverSettings]]:
             driver = table.get("driver") if isinstance(table, dict) else None
             if isinstance(driver, DriverSettings):
                 yield ("evse", index, name), driver
+    for index, reader in enumerate(clean.get("reader", [])):
+        if isinstance(reader.get("driver"), DriverSettings):
+            yield ("reader", index), reader["driver"]
 
 
 def _claims(driver: DriverSettings) -> tuple[str, ...]:
     spec = find(driver.kind, driver.driver)
     if spec.claims is not None:
         return spec.claims(driver.options)
+    if driver.options.get("port") is not None:
+        return (f"port {driver.options['port']}",)
     bus, unit, connector = (driver.options.get(name) for name in ("bus", "unit", "connector"))
     if bus is None or unit is None:
         return ()
@@ -52,7 +70,7 @@ def _claims(driver: DriverSettings) -> tuple[str, ...]:
 
 def _option(claim: str) -> str:
     """Return the option that a claim stands for: what a problem points at."""
-    return "unit" if claim.startswith("address ") else "pwm_channel" if claim.startswith("PWM ") else "adc_device"
+    return {"address": "unit", "PWM": "pwm_channel", "port": "port"}.get(claim.partition(" ")[0], "adc_device")
 
 
 def _one_device(one: KeyPath, other: KeyPath) -> bool:

@@ -81,6 +81,8 @@ class DriverSpec:
         claims: optional; names what a device with these options must have for itself (a PWM channel): two devices
             that name the same are refused.
         line_key: optional, of a lines driver; two names with the same key are one line.
+        line_problem: optional, of a lines driver; what is wrong with a line's name under these options, as far as a
+            name tells without any hardware; ``None`` for nothing.
         look: optional, ``module:callable``; looks at the real device without changing any output. It takes the checked
             options as keyword arguments, for lines also ``lines``, the names that the station file uses, and returns
             a ``Look``.
@@ -96,4 +98,5 @@ class DriverSpec:
     safe_lines: Callable[[Mapping[str, Any], Sequence[SafeOutput]], list[SafeAction]] | None = None
     claims: Callable[[Mapping[str, Any]], tuple[str, ...]] | None = None
     line_key: Callable[[str], str] | None = None
+    line_problem: Callable[[Mapping[str, Any], str], str | None] | None = None
     look: str | None = None

@@ -190,6 +190,23 @@ def header_line(line: str) -> str:
     return line if number is None else f"GPIO{number}"
 
 
+def line_problem(options: Mapping[str, Any], line: str) -> str | None:
+    """Return what is wrong with a name: the header has GPIO0 to GPIO27."""
+    if options.get("factory") == "gpiod":
+        from drivers.gpio import gpiod_lines
+
+        return gpiod_lines.line_problem(options, line)
+    number = bcm_number(line)
+    if options.get("factory") == "mock" or (number is not None and number <= LAST_HEADER_GPIO):
+        return None
+    from drivers.registry import closest
+
+    near = closest(line, [f"GPIO{each}" for each in range(LAST_HEADER_GPIO + 1)])
+    names = f"GPIO0-GPIO{LAST_HEADER_GPIO}, BOARD3-BOARD40, J8:3-J8:40"
+    text = f"{line!r} is no line of a Raspberry Pi's header, expected one of {names}"
+    return text + (f"; did you mean {near!r}?" if near else "")
+
+
 def look(lines: tuple[str, ...], *, factory: str, chip: int | None = None) -> Look:
     """Say which of ``lines`` this machine does not have, or has given to somebody else. Claims nothing.
 
@@ -231,6 +248,7 @@ def _driver_errors(errors: tuple[type[Exception], ...], line: str) -> Iterator[N
 
 
 # Labels of the chip with a Raspberry Pi's header: models 0 to 3, 4, 5. Source: raspberrypi/linux device trees.
+LAST_HEADER_GPIO: Final = 27
 HEADER_CHIPS: Final = ("pinctrl-rp1", "pinctrl-bcm2711", "pinctrl-bcm2835")
 # BCM number of each pin of the 40-pin header, in order; 0 for supply, earth and ID pins. Source: Raspberry Pi header.
 _HEADER_BCM: Final = (0, 0, 2, 0, 3, 0, 4, 14, 0, 15, 17, 18, 27, 0, 22, 23, 0, 24, 10, 0, 9, 25, 11, 8, 0, 7, 0, 0, 5, 0, 6, 12, 13, 0, 19, 16, 26, 20, 0, 21)  # fmt: skip  # noqa: E501
@@ -290,6 +308,7 @@ SPEC = DriverSpec(
     ),
     summary="On/off lines through gpiozero, with a pin factory that is named",
     line_key=header_line,
+    line_problem=line_problem,
     look="drivers.gpio.lines:look",
     safe_lines=safe_lines,
 )
