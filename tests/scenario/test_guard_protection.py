@@ -38,6 +38,10 @@ def line(name: str, **options: Any) -> dict[str, Any]:
     return {"line": f"evse1.{name}", "active_high": True, **options}
 
 
+def rig_with(state_dir: Path, log_fd: int, **changes: Any) -> Rig:
+    return Rig(str(state_dir), log_fd, **changes)
+
+
 def extra(rig: Rig, name: str) -> Line:
     return rig.world.extra[name]
 
@@ -47,7 +51,7 @@ def extra(rig: Rig, name: str) -> Line:
 
 @pytest.mark.parametrize("name", FAULTS)
 def test_an_input_opens_at_the_scan_that_sees_it_and_says_which(tmp_path: Path, log_fd: int, name: str) -> None:
-    rig = Rig(str(tmp_path), log_fd, **{name: line(name, latched=False)})
+    rig = rig_with(tmp_path, log_fd, **{name: line(name, latched=False)})
     rig.charge()
     extra(rig, name).active = True
     rig.scan()
@@ -57,12 +61,12 @@ def test_an_input_opens_at_the_scan_that_sees_it_and_says_which(tmp_path: Path, 
     assert rig.report.open_reason is OpenReason.FAULT
     extra(rig, name).active = False
     rig.run_until(lambda: rig.closed, at_most_s=30.0)
-    assert rig.report.faults == ()
+    assert not rig.report.faults
 
 
 @pytest.mark.parametrize("name", FAULTS)
 def test_a_latched_input_stays_until_the_vehicle_has_left(tmp_path: Path, log_fd: int, name: str) -> None:
-    rig = Rig(str(tmp_path), log_fd, **{name: line(name, latched=True)})
+    rig = rig_with(tmp_path, log_fd, **{name: line(name, latched=True)})
     rig.charge()
     extra(rig, name).pulsed = True
     rig.scan()
@@ -73,7 +77,7 @@ def test_a_latched_input_stays_until_the_vehicle_has_left(tmp_path: Path, log_fd
     assert rig.report.faults == (FAULTS[name],)
     rig.world.unplug()
     rig.run(1.0)
-    assert rig.report.faults == ()
+    assert not rig.report.faults
     rig.run(10.0)
     rig.charge()
     assert rig.closed
@@ -129,11 +133,11 @@ class TestedRig(Rig):
 
     __test__ = False
 
-    def __init__(self, state_dir: str, log_fd: int, **changes: object) -> None:
+    def __init__(self, state_dir: str, log_fd: int) -> None:
         self.sick = False
         self._from_s: float | None = None
         self._until_s: float | None = None
-        super().__init__(state_dir, log_fd, rcm=line("rcm"), rcd_test=line("rcd_test"), **changes)
+        super().__init__(state_dir, log_fd, rcm=line("rcm"), rcd_test=line("rcd_test"))
 
     def scan(self) -> None:
         driven = bool(self.world.extra["rcd_test"].active)
@@ -185,7 +189,7 @@ def test_a_sensor_that_fails_its_test_is_a_fault_until_it_passes(tmp_path: Path,
     rig.run(60.0)
     rig.permit()
     rig.run_until(lambda: rig.closed, at_most_s=10.0)
-    assert rig.report.faults == ()
+    assert not rig.report.faults
 
 
 def test_a_trip_while_charging_is_real_with_a_test_line_too(tmp_path: Path, log_fd: int) -> None:

@@ -128,3 +128,13 @@ def test_current_is_offered_only_to_a_vehicle_that_may_be_charged() -> None:
     assert not against_offer(
         Permissions(**GOOD | {"diode_seen": False, "contactor_open": False, "vehicle_steady": False})
     )
+
+
+def test_a_permit_for_exactly_six_amperes_is_enough() -> None:
+    assert missing(Permissions(**GOOD | {"permit_a": 6.0}), True, False) == ()
+
+
+def test_a_vehicle_that_wants_ventilation_keeps_its_offer_without_it_and_gets_no_energy() -> None:
+    wants = Permissions(**GOOD | {"pilot": PilotState.D, "ventilation": False})
+    assert not against_offer(wants)
+    assert missing(wants, True, False) == (Reason.VENTILATION,)

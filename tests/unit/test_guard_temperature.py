@@ -159,13 +159,11 @@ def test_a_sensor_that_is_gone_is_unavailable_and_its_options_are_checked(tmp_pa
 class Fake:
     """A sensor that says what the test put into it; each read is announced."""
 
-    values: dict[str, float | DriverError]
-    read_once: threading.Semaphore
-
     def __init__(self, *, name: str) -> None:
         self.name = name
-        if isinstance(FAKES[name][0], DriverError) and FAKES[name][1] is None:
-            raise FAKES[name][0]
+        value, opens = FAKES[name]
+        if isinstance(value, DriverError) and not opens:
+            raise value
 
     def read(self) -> float:
         value = FAKES[self.name][0]
@@ -175,13 +173,13 @@ class Fake:
         return value
 
 
-FAKES: dict[str, tuple[float | DriverError, object]] = {}
+FAKES: dict[str, tuple[float | DriverError, bool]] = {}
 READ: dict[str, threading.Semaphore] = {}
 
 
 def test_a_temperature_is_read_beside_the_scan_and_ages() -> None:
     read_fd, write_fd = os.pipe()
-    FAKES["a"], READ["a"] = (41.26, "opens"), threading.Semaphore(0)
+    FAKES["a"], READ["a"] = (41.26, True), threading.Semaphore(0)
     plan = TemperaturePlan(sensor=Target(target=f"{__name__}:Fake", options={"name": "a"}), settings=HOT)
     sensor = Temperature(plan, evse_id=1, log=Log(fd=write_fd), every_s=0.001)
     try:
@@ -190,12 +188,12 @@ def test_a_temperature_is_read_beside_the_scan_and_ages() -> None:
         taken_s = sensor._taken[1] if sensor._taken else 0.0
         assert sensor.value_c(taken_s) == 41.3
         assert sensor.value_c(taken_s + FRESH_S + 1.0) is None
-        FAKES["a"] = (DriverUnavailable("the wire is cut"), "opens")
+        FAKES["a"] = (DriverUnavailable("the wire is cut"), True)
         for _ in range(50):
             assert READ["a"].acquire(timeout=5)
         lost_s = sensor._taken[1] if sensor._taken else 0.0
         assert sensor.value_c(lost_s + FRESH_S + 0.1) is None
-        FAKES["a"] = (20.0, "opens")
+        FAKES["a"] = (20.0, True)
         for _ in range(50):
             assert READ["a"].acquire(timeout=5)
         assert sensor.value_c(lost_s) == 20.0
@@ -210,7 +208,7 @@ def test_a_temperature_is_read_beside_the_scan_and_ages() -> None:
 
 def test_a_sensor_that_cannot_be_opened_has_no_value() -> None:
     fd = os.open(os.devnull, os.O_WRONLY)
-    FAKES["b"], READ["b"] = (DriverUnavailable("not there"), None), threading.Semaphore(0)
+    FAKES["b"], READ["b"] = (DriverUnavailable("not there"), False), threading.Semaphore(0)
     plan = TemperaturePlan(sensor=Target(target=f"{__name__}:Fake", options={"name": "b"}), settings=HOT)
     sensor = Temperature(plan, evse_id=1, log=Log(fd=fd), every_s=0.001)
     assert sensor.value_c(0.0) is None
