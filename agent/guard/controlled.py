@@ -115,7 +115,9 @@ class ControlledEvse:
         self._shown = shown
         self._reported_s = now_s
         self._seq += 1
-        return cycle.report(seq=self._seq, now_s=now_s, closings_total=self.kept.wear.closings)
+        return cycle.report(
+            seq=self._seq, now_s=now_s, closings_total=self.kept.wear.closings, trouble=self._controller.trouble
+        )
 
     def make_safe(self, signal: PilotSignal = _HIGH) -> None:
         """Order "no current" and wait until the controller has it. ``signal`` is for EVSEs whose pilot is ours.

@@ -400,8 +400,13 @@ class ControlledCycle:
             self.closings,
         )
 
-    def report(self, *, seq: int, now_s: float, closings_total: int) -> Report:
-        """Return the EVSE's state after the scan at ``now_s``; ``closings_total`` over all runs of the guard."""
+    def report(self, *, seq: int, now_s: float, closings_total: int, trouble: str | None) -> Report:
+        """Return the EVSE's state after the scan at ``now_s``.
+
+        Args:
+            closings_total: over all runs of the guard.
+            trouble: why the controller cannot be reached, told while it counts as lost.
+        """
         permit = self.permit
         cable_a, locked, temperature_c = self._reading_part()
         closing = self.order.current_a is not None and self.pilot in _READY and not self.waiting_for
@@ -430,6 +435,7 @@ class ControlledCycle:
             temperature_c=() if temperature_c is None else (round(temperature_c, 1),),
             phases=self.settings.phases,
             closings_total=closings_total,
+            lost_why=(trouble or "")[:300] if GuardFault.POWER_PATH_LOST in self.faults else "",
         )
 
     def _reading_part(self) -> tuple[float | None, bool | None, float | None]:

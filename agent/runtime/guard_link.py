@@ -264,6 +264,8 @@ def _texts(report: wire.Report) -> tuple[tuple[FaultCode, str], ...]:
     texts = []
     if wire.GuardFault.RCD_TEST_FAILED in report.faults:
         texts.append((FaultCode.RCD_TEST_FAILED, report.rcd_test_why))
+    if wire.GuardFault.POWER_PATH_LOST in report.faults and report.lost_why:
+        texts.append((FaultCode.POWER_PATH_LOST, report.lost_why))
     if wire.GuardFault.OVER_TEMPERATURE in report.faults:
         texts.append((FaultCode.OVER_TEMPERATURE, report.reduced_why.partition(" at ")[0]))
     return tuple(texts)

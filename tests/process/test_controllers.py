@@ -54,10 +54,12 @@ async def test_an_evse_din_and_its_meter_on_one_line_charge_exactly_through_sile
     await house.bench.call("controller", mode="silent")
     status = await until_status(house, lambda told: bool(told["evses"][0]["faults"]), what="a lost controller")
     (evse,) = status["evses"]
-    assert evse["faults"] == ["power_path_lost"]
+    (fault,) = evse["faults"]
+    assert fault.startswith("power_path_lost: ")
+    assert fault.endswith("of unit 101")  # which request was not answered
     assert (evse["pilot"], evse["contactor"], evse["offer_a"], evse["plugged"]) == ("unknown", "unknown", None, None)
     why = await run_command(sys.executable, "-m", "agent.cli", "why", "--config", str(house.station_file))
-    assert why.startswith("EVSE 1: no charging: power_path_lost")
+    assert why.startswith("EVSE 1: no charging: power_path_lost: ")
     await house.bench.call("controller", mode="ok")
     await until_status(house, lambda told: not told["evses"][0]["faults"], what="a controller that is back")
     await house.bench.wait("evse1.current_a", ">", 1.0, timeout_s=PATIENT_S)

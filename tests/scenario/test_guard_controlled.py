@@ -279,10 +279,11 @@ def test_a_snapshot_too_old_is_unknown_no_current_and_a_fault_that_ends_with_a_f
     assert rig.report.contactor is ContactorState.UNKNOWN
     assert (rig.report.plugged, rig.report.offer_a, rig.report.cable_a) == (None, None, None)
     assert rig.report.faults == (GuardFault.POWER_PATH_LOST,)
+    assert rig.report.lost_why == "bus-0: no answer"
     rig.run(20.0)
     rig.controller.silent = False
     rig.run(0.1)
-    assert rig.report.faults == ()
+    assert (rig.report.faults, rig.report.lost_why) == ((), "")
     log = [json.loads(line) for line in (Path(rig.plan.state_dir) / "log").read_text().splitlines()]
     assert [(each["event"], each.get("problem")) for each in log if each["event"].startswith("fault.")] == [
         ("fault.raised", "bus-0: no answer"),
