@@ -88,6 +88,8 @@ class Evse:
         self._lock = _Driven(outputs.lock, not plan.lock_settings.pulsed)
         self._unlock = _Driven(outputs.unlock, False)
         self._rcd_test = _Driven(outputs.rcd_test, False)
+        pulsed = (self._lock, self._unlock) if plan.lock_settings.pulsed else ()
+        self._only_for_a_moment = (*pulsed, self._rcd_test)
         self._lit_steady = False
         self._blink_s: float | None = None
         self._lit = False
@@ -153,9 +155,12 @@ class Evse:
     def make_safe(self, signal: PilotSignal = STEADY_HIGH) -> None:
         """Open the contactor and put the pilot into ``signal``, whatever else fails on the way.
 
-        The lock stays as it is. Used before the process ends, in order or not.
+        A held lock stays as it is; a motor's pulse and a sensor's test end. Used before the process ends, in order or
+        not.
         """
         with ExitStack() as last_acts:
+            for driven in self._only_for_a_moment:
+                last_acts.callback(driven.write, False)
             last_acts.callback(self._power_path.set_pilot, STEADY_LOW if self.cycle.welded else signal)
             if self._phases is not None:
                 last_acts.callback(self._phases.write, False)

@@ -352,6 +352,18 @@ def test_a_pulsed_lock_is_moved_by_two_lines_and_never_both(tmp_path: Path, log_
     assert not unlock.active
 
 
+def test_a_guard_that_ends_stops_a_running_pulse_and_a_running_test(tmp_path: Path, log_fd: int) -> None:
+    lock = line("lock", kind="pulsed", unlock=line("unlock"), feedback=line("bolt"))
+    rig = rig_with(tmp_path, log_fd, lock=lock, rcm=line("rcm"), rcd_test=line("rcd_test"))
+    rig.run(0.1)
+    assert rig.world.lock.active
+    assert extra(rig, "rcd_test").active
+    rig.station.make_safe(for_good=True)
+    assert not rig.world.lock.active
+    assert not extra(rig, "rcd_test").active
+    assert not rig.closed
+
+
 def test_the_heartbeat_toggles_with_healthy_scans_only(tmp_path: Path, log_fd: int) -> None:
     rig = Rig(str(tmp_path), log_fd, heartbeat={"line": "station.beat", "period_s": 0.1})
     beat = rig.board.extra["beat"]
