@@ -21,6 +21,7 @@ AGENT_NO_METER: Final = "agent, reader, no meter"
 AGENT_ALONE: Final = "agent, no meter, no guard"
 GUARD: Final = "guard, 100 scans/s"
 GUARD_LOCKED: Final = "guard, 100 scans/s, mlockall"
+GUARD_CONTROLLER: Final = "guard, EVSE-DIN and its meter on one line"
 WINDOW_S: Final = 60.0
 QUICK_S: Final = 0.5
 SETTLE_S: Final = 5.0
@@ -84,6 +85,10 @@ async def _everything(place: Path) -> AsyncIterator[Mapping[str, int]]:
         await child.says("guard.started", timeout_s=READY_S)
         if "refused" not in child.log_text():
             pids[GUARD_LOCKED] = child.pid
+        bought = await station("bought", controller="evse-din")
+        pids[GUARD_CONTROLLER] = (await bought.start("guard")).pid
+        await bought.start("run")
+        await bought.settled(lambda status: _up(status) and status["evses"][0]["energy_wh"] is not None)
         plain = await station("plain", metered=False)
         await plain.start("guard")
         pids[AGENT_NO_METER] = (await plain.start("run")).pid
@@ -124,6 +129,7 @@ def _verdicts(found: Mapping[str, Cost]) -> list[Verdict]:
     return [
         at_most("memory: agent over TLS, drivers live", found[AGENT].resident_mib, 42, "MiB"),
         at_most("memory: guard, mlockall on-fault", guard.resident_mib, 24, "MiB"),
+        at_most("memory: guard with a Modbus controller", found[GUARD_CONTROLLER].resident_mib, 32, "MiB"),
         at_most("idle: agent with a 1 Hz meter, CPU", found[AGENT].cpu_s_per_min, 0.06, "s/min"),
         at_most("idle: agent with a 1 Hz meter, wake-ups", found[AGENT].wakeups_per_s, 5, "1/s"),
         at_most("idle: agent without meter and guard, CPU", found[AGENT_ALONE].cpu_s_per_min, 0.03, "s/min"),

@@ -60,12 +60,14 @@ class StageOptions:
         url: of the CSMS. root_file: trusted root; ``None``: plain text.
         metered: the EVSE has a meter.
         realtime: the guard asks for SCHED_FIFO and locked memory.
+        controller: family of a bought controller in the EVSE; empty: pilot and contactor are its own.
     """
 
     url: str
     root_file: Path | None = None
     metered: bool = True
     realtime: bool = False
+    controller: str = ""
     environ: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -83,6 +85,8 @@ class Stage:
     async def __aenter__(self) -> Self:
         await self.launcher.__aenter__()
         serve = [sys.executable, "-m", "hil.cli", "--dir", str(self.directory), "serve", "--parent", str(os.getpid())]
+        if self._options.controller:
+            serve += ["--controller", self._options.controller]
         child = await self.launcher.start("bench", [*serve, "--evses", "1", "--readers", "1"])
         await child.says("is ready", timeout_s=READY_S)
         self.world_pid = child.pid
@@ -118,7 +122,7 @@ class Stage:
         extra = {"guard": ""}
         if options.root_file is not None:
             extra["csms"] = f'root_certificates = ["{options.root_file}"]\n'
-        station = StationOptions(url=options.url, min_reclose_s=0.0, extra=extra)
+        station = StationOptions(url=options.url, min_reclose_s=0.0, extra=extra, controller=options.controller)
         text = station_toml(self.directory, 0, station)
         if options.realtime:
             text = text.replace("realtime = false", "realtime = true")
