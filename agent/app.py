@@ -21,6 +21,7 @@ from agent import __version__
 from agent.boot_note import DIALLING, BootNote, boot_reason, read_note, write_note
 from agent.clock import Clock
 from agent.errors import StoreError
+from agent.lazy import load_all
 from agent.log import Condition, get_logger
 from agent.model.commands import ResetKind, TriggerKind, VariableRef
 from agent.model.effects import Effect
@@ -213,7 +214,7 @@ class Application:
             stored=self._note.values,
             live=self._live_variables,
         )
-        self._secured = Secured(settings, self._dialect, self._book, self._clock.utc_s)
+        self._secured = Secured(settings, self._dialect, self._book, self._clock)
         session = Session(
             self._dialect,
             identity_of(settings),
@@ -345,6 +346,7 @@ class Application:
     async def _assemble(self) -> None:
         """Put the house together around the link that is already opening."""
         await self._wait_for_boot(CORE_WAIT_S)
+        load_all()
         replies, headline = self._open_door()
         store, state = await self._open_store()
         self._store = store

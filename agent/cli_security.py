@@ -294,6 +294,7 @@ async def _examine(settings: Settings, *, boot: bool, quiet: bool) -> list[Exami
         vault=vault_of(settings),
         attempts=lambda: 1,
         utc=utc,
+        vouched=lambda: utc() is not None,
         note=lambda _event, _text: None,
     )
     connected = _running_agent(settings)

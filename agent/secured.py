@@ -7,9 +7,10 @@ certificate is made or looked at closely.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
+from agent.clock import Clock, TimeQuality
 from agent.log import get_logger
 from agent.model.evse import EvseView
 from agent.model.faults import FaultCode
@@ -22,7 +23,6 @@ from agent.security.vault import Provision, Vault
 from agent.settings.station import PasswordEncoding, Settings
 
 if TYPE_CHECKING:
-    from agent.clock import Clock
     from agent.runtime.csms_link import CsmsLink
     from agent.runtime.renewal import Renewal
     from agent.runtime.security_desk import OtherDesk, SecurityDesk
@@ -55,12 +55,10 @@ class Secured:
     """See the module's text.
 
     Args:
-        book: the station's variables. utc: the time of day, s since 1970, or ``None``.
+        book: the station's variables. clock: the station's time.
     """
 
-    def __init__(
-        self, settings: Settings, dialect: Dialect, book: VariableBook, utc: Callable[[], float | None]
-    ) -> None:
+    def __init__(self, settings: Settings, dialect: Dialect, book: VariableBook, clock: Clock) -> None:
         self._settings = settings
         self._dialect = dialect
         self._book = book
@@ -76,7 +74,8 @@ class Secured:
             subprotocol=dialect.subprotocol,
             vault=self.vault,
             attempts=lambda: book.integer("OCPPCommCtrlr", "NetworkProfileConnectionAttempts"),
-            utc=utc,
+            utc=clock.utc_s,
+            vouched=lambda: clock.quality is TimeQuality.SYSTEM,
             note=self.note,
         )
 

@@ -25,6 +25,10 @@ CIPHERS: Final = ":".join(
     )
 )
 _MISMATCH: Final = 62  # X509_V_ERR_HOSTNAME_MISMATCH
+_NOT_YET_VALID: Final = 9  # X509_V_ERR_CERT_NOT_YET_VALID
+_HAS_EXPIRED: Final = 10  # X509_V_ERR_CERT_HAS_EXPIRED
+_NO_CHECK_TIME: Final = ssl.VerifyFlags(0x200000)  # X509_V_FLAG_NO_CHECK_TIME, which Python gives no name
+_TOLERANCE_S: Final = 300.0
 
 
 class TlsTrouble(Enum):
@@ -68,6 +72,22 @@ class TlsFilesUnusable(Exception):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Dates:
+    """How the server's certificate is dated where nobody vouches for the machine's clock.
+
+    A board without a battery counts from 1970: by that clock no certificate is valid yet, and the CSMS, which could
+    tell the time, is never reached.
+
+    Attributes:
+        utc_s: the time of day as the CSMS told it before, ``None`` while nobody knows it.
+        floor_utc_s: it is later than this in any case: a certificate that ended before has ended.
+    """
+
+    utc_s: float | None
+    floor_utc_s: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class TlsOptions:
     """Whom to believe and who to be.
 
@@ -77,6 +97,7 @@ class TlsOptions:
         only_these: ``roots_pem`` alone is trusted.
         client_chain, client_key: PEM files of the station's certificate and key; ``None``: it shows none.
         allow_wildcards: a certificate for ``*.example.com`` will do.
+        dates: how the dates of certificates are judged; ``None``: by the machine's clock.
     """
 
     root_files: tuple[Path, ...] = ()
@@ -85,6 +106,7 @@ class TlsOptions:
     client_chain: Path | None = None
     client_key: Path | None = None
     allow_wildcards: bool = True
+    dates: Dates | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,13 +121,15 @@ class TlsFacts:
 
 def client_context(options: TlsOptions) -> ssl.SSLContext:
     """Return a context that believes and shows what ``options`` say. Raises ``TlsFilesUnusable``."""
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)  # checks chain and host name
+    context = _Context(ssl.PROTOCOL_TLS_CLIENT)  # checks chain and host name
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.options |= ssl.OP_NO_COMPRESSION | ssl.OP_NO_RENEGOTIATION
     context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN  # whoever is named as root is one
     context.set_ciphers(CIPHERS)
-    if not options.allow_wildcards:
-        context.sslobject_class = _WithoutWildcards
+    context.wanted = options
+    context.sslobject_class = _Checked
+    if options.dates is not None:
+        context.verify_flags |= _NO_CHECK_TIME
     if not options.only_these:
         if not options.root_files:
             context.load_default_certs(ssl.Purpose.SERVER_AUTH)
@@ -164,17 +188,44 @@ def _chain_digests(connection: Any) -> tuple[str, ...]:
     )
 
 
-class _WithoutWildcards(ssl.SSLObject):
-    """Refuses a certificate that only fits by a wildcard, before anything is sent over the connection."""
+class _Context(ssl.SSLContext):
+    """A client's context that remembers what was wanted of it."""
+
+    wanted: TlsOptions
+
+
+class _Checked(ssl.SSLObject):
+    """Looks at the certificate where OpenSSL was not asked to, before anything is sent over the connection."""
 
     def do_handshake(self) -> None:
         super().do_handshake()
-        host = (self.server_hostname or "").casefold().rstrip(".")
-        names = _dns_names(self.getpeercert() or {})
-        if names and not _is_address(host) and host not in names:
-            error = ssl.SSLCertVerificationError(1, "wildcard certificates are not allowed here")
-            error.verify_code, error.verify_message = _MISMATCH, f"it is for {', '.join(names)}: no wildcards"
-            raise error
+        context, certificate = self.context, self.getpeercert() or {}
+        if isinstance(context, _Context):
+            if not context.wanted.allow_wildcards:
+                _check_name((self.server_hostname or "").casefold().rstrip("."), certificate)
+            if context.wanted.dates is not None:
+                _check_dates(context.wanted.dates, certificate)
+
+
+def _check_name(host: str, certificate: Mapping[str, Any]) -> None:
+    names = _dns_names(certificate)
+    if names and not _is_address(host) and host not in names:
+        raise _refusal(_MISMATCH, f"it is for {', '.join(names)}: no wildcards")
+
+
+def _check_dates(dates: Dates, certificate: Mapping[str, Any]) -> None:
+    begins, ends = certificate.get("notBefore"), certificate.get("notAfter")
+    latest_s = dates.floor_utc_s if dates.utc_s is None else dates.utc_s
+    if ends is not None and ssl.cert_time_to_seconds(ends) < latest_s:
+        raise _refusal(_HAS_EXPIRED, "certificate has expired")
+    if dates.utc_s is not None and begins is not None and ssl.cert_time_to_seconds(begins) > dates.utc_s + _TOLERANCE_S:
+        raise _refusal(_NOT_YET_VALID, "certificate is not yet valid")
+
+
+def _refusal(code: int, why: str) -> ssl.SSLCertVerificationError:
+    error = ssl.SSLCertVerificationError(1, why)
+    error.verify_code, error.verify_message = code, why
+    return error
 
 
 def _dns_names(certificate: Mapping[str, Any]) -> list[str]:

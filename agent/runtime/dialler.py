@@ -16,9 +16,10 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
+from agent.clock import EARLIEST_UTC_S
 from agent.log import get_logger
 from agent.model.security import RootPurpose, SecurityEventKind
-from agent.ocpp.tls import TlsOptions
+from agent.ocpp.tls import Dates, TlsOptions
 from agent.ocpp.transport import CsmsEndpoint, LinkClosed, LinkFailure, password_bytes
 from agent.security.secrets import SecretError
 from agent.security.vault import CLIENT_PROFILE, TLS_PROFILE, Vault
@@ -67,6 +68,7 @@ class Dialler:
         identity: the station's name at the CSMS. subprotocol: of the dialect.
         attempts: returns how many tries an address and a new profile get (NetworkProfileConnectionAttempts).
         utc: the time of day, s since 1970, or ``None``.
+        vouched: whether somebody vouches for the machine's own clock, by which OpenSSL goes.
         note: takes security events.
     """
 
@@ -79,6 +81,7 @@ class Dialler:
         vault: Vault,
         attempts: Callable[[], int],
         utc: Callable[[], float | None],
+        vouched: Callable[[], bool],
         note: Callable[[SecurityEventKind, str], None],
     ) -> None:
         self._settings = settings
@@ -87,6 +90,7 @@ class Dialler:
         self._vault = vault
         self._attempts = attempts
         self._utc = utc
+        self._vouched = vouched
         self._note = note
         self._log = get_logger("dialler")
         self._attempt: _Attempt | None = None
@@ -259,10 +263,16 @@ class Dialler:
         roots = self._vault.roots
         chain, key = (None, None) if identity is None else (identity.chain, identity.key)
         wild = self._settings.allow_wildcards
+        dates = None if self._vouched() else Dates(utc_s=self._utc(), floor_utc_s=EARLIEST_UTC_S)
         tentative = None if self._old_roots else roots.tentative()
         if tentative is not None:
             only = TlsOptions(
-                roots_pem=tentative, only_these=True, client_chain=chain, client_key=key, allow_wildcards=wild
+                roots_pem=tentative,
+                only_these=True,
+                client_chain=chain,
+                client_key=key,
+                allow_wildcards=wild,
+                dates=dates,
             )
             return only, True
         try:
@@ -275,5 +285,6 @@ class Dialler:
             client_chain=chain,
             client_key=key,
             allow_wildcards=wild,
+            dates=dates,
         )
         return options, False

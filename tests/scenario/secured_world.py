@@ -233,7 +233,7 @@ async def station(folder: Path, csms: str, boot_reason: str = "power_up") -> Asy
     parts: list[Secured] = []
     book = VariableBook((*STANDARD_VARIABLES, *dialect.variables()), presets={}, live=lambda: parts[0].live_variables())
     clock = Clock(Source())
-    secured = Secured(settings, dialect, book, clock.utc_s)
+    secured = Secured(settings, dialect, book, clock)
     parts.append(secured)
     session = Session(
         dialect,

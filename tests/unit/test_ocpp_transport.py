@@ -22,7 +22,7 @@ from websockets.datastructures import Headers
 from websockets.http11 import Request, Response
 from websockets.typing import Subprotocol
 
-from agent.ocpp.tls import TlsOptions, TlsTrouble, client_context, trouble_of
+from agent.ocpp.tls import Dates, TlsOptions, TlsTrouble, client_context, trouble_of
 from agent.ocpp.transport import CsmsEndpoint, Link, LinkClosed, LinkFailure, password_bytes
 
 Handler = Callable[[ServerConnection], Awaitable[None]]
@@ -367,6 +367,33 @@ def test_a_wildcard_certificate_is_refused_where_none_is_allowed(authority: trus
     with pytest.raises(ssl.SSLCertVerificationError) as caught:
         shake_hands(strict, wild, "csms.example.com")
     assert trouble_of(caught.value) is TlsTrouble.WRONG_NAME
+
+
+@pytest.mark.parametrize(
+    ("begins", "ends", "utc", "trouble"),
+    [
+        (2040, 2050, None, None),  # nobody knows what day it is: the CSMS will tell
+        (2020, 2025, None, TlsTrouble.EXPIRED),  # but not before this software was written
+        (2040, 2050, 2045, None),  # the machine's clock is not asked
+        (2040, 2050, 2035, TlsTrouble.NOT_YET_VALID),
+        (2040, 2050, 2051, TlsTrouble.EXPIRED),
+    ],
+)
+def test_a_board_without_a_battery_judges_dates_by_what_it_knows(
+    authority: trustme.CA, root_file: Path, begins: int, ends: int, utc: int | None, trouble: TlsTrouble | None
+) -> None:
+    server = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    dated = [datetime(year, 1, 1, tzinfo=UTC) for year in (begins, ends)]
+    authority.issue_cert("localhost", not_before=dated[0], not_after=dated[1]).configure_cert(server)
+    known = None if utc is None else datetime(utc, 1, 1, tzinfo=UTC).timestamp()
+    dates = Dates(utc_s=known, floor_utc_s=datetime(2026, 1, 1, tzinfo=UTC).timestamp())
+    client = client_context(TlsOptions(root_files=(root_file,), dates=dates))
+    if trouble is None:
+        shake_hands(client, server, "localhost")
+        return
+    with pytest.raises(ssl.SSLCertVerificationError) as caught:
+        shake_hands(client, server, "localhost")
+    assert trouble_of(caught.value) is trouble
 
 
 @pytest.mark.req("security whitepaper A00.FR.401-403")
