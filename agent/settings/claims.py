@@ -16,10 +16,12 @@ def check_claims(clean: Clean, reading: Reading) -> None:
     """Note every device that claims what another one has: one pilot channel, one address on a bus."""
     seen: dict[str, list[KeyPath]] = {}
     for path, driver in _devices(clean):
+        if reading.refused(path):
+            continue  # its options are not complete
         for claim in _claims(driver):
             others = seen.setdefault(claim, [])
             other = next((each for each in others if not _one_device(each, path)), None)
-            if other is not None and not (reading.refused(path) or reading.refused(other)):
+            if other is not None and not reading.refused(path):
                 reading.refuse((*path, _option(claim)), f"{claim} is used by {key_text(other)} already")
             others.append(path)
 

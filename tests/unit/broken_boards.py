@@ -67,6 +67,7 @@ REFUSED = [
     (None, None, "\n[[evse]]\nid = 2\n\n[[evse]]\nid = 3\n", ["station.toml:18: evse[3] has no pilot, expected control pilot and proximity", "station.toml:18: evse[3] has no contactor, expected coil of the main contactor", "station.toml:18: evse[3] is EVSE number 3, the board 'board.toml' has outputs for 2"]),
     (None, ("scan_ms = 20", "scan_ms = 200"), "", ["board.toml:21: guard.scan_ms 200 is outside 2-30 ms"]),
     (None, ('driver = "bench"', 'driver = "bensh"'), "", ["board.toml:28: evse[1].pilot.driver 'bensh' is no power_path driver, expected one of"]),
+    (None, ('{ driver = "bench", socket = "/run/pins.sock", evse = 1 }', '{ driver = "linux", adc = "iio" }'), "", ["board.toml:28: evse[1].pilot has no pwm", "board.toml:28: evse[1].pilot has no adc_device", "board.toml:28: evse[1].pilot has no adc_at_plus_12_v", "board.toml:28: evse[1].pilot has no adc_at_minus_12_v"]),
     (None, ("[guard]", "[csms]\nurl = 1\n[guard]"), "", ["board.toml:20: csms is a station's, not a board's"]),
     (None, ('title = "Test board"', ""), "", ["board.toml:1: board has no title, expected name of the board, for people"]),
     (None, ("max_current_a = 16", "max_current_a = 160"), "", ["board.toml:6: limits.max_current_a 160.0 is outside 6-80 A"]),

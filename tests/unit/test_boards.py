@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import tomllib
 from collections.abc import Callable
 from pathlib import Path
 
+import jsonschema
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from agent.cli import _plan_is_fresh, main
 from agent.settings.board import board_names
 from agent.settings.checked import keep, recall
 from agent.settings.compile import compile_station, plan_of
+from agent.settings.example import schema
 from agent.settings.last_good import check_station, load_station
 from agent.settings.loaded import Origin
 from agent.settings.problems import SettingsError
@@ -30,8 +36,11 @@ def check(tmp_path: Path) -> Check:
     """Check a station file over a board file, both with one change."""
 
     def run(station: tuple[str, str] = ("", ""), board: tuple[str, str] = ("", ""), more: str = "") -> Settings:
-        (tmp_path / "board.toml").write_text(BOARD.replace(*board, 1) if board[0] else BOARD)
-        (tmp_path / "station.toml").write_text((STATION.replace(*station, 1) if station[0] else STATION) + more)
+        """A change from nothing is the whole file."""
+        (tmp_path / "board.toml").write_text(BOARD.replace(*board, 1) if board[0] else board[1] or BOARD)
+        (tmp_path / "station.toml").write_text(
+            (STATION.replace(*station, 1) if station[0] else station[1] or STATION) + more
+        )
         return check_station(tmp_path / "station.toml")
 
     return run
@@ -161,6 +170,16 @@ def test_two_evses_on_one_pilot_channel_and_two_meters_at_one_address_are_refuse
     )
 
 
+def test_an_editor_with_the_schema_accepts_what_lies_over_a_board() -> None:
+    validator = jsonschema.Draft202012Validator(schema())
+    for text in (STATION, *(example.read_text() for example in EXAMPLES)):
+        validator.validate(tomllib.loads(text))
+    partial = tomllib.loads(STATION + "contactor = { active_high = false }\nlock = false\n")
+    validator.validate(partial)
+    del partial["board"]
+    assert not validator.is_valid(partial), "without a board it is not whole"
+
+
 @pytest.mark.parametrize("example", EXAMPLES, ids=lambda path: path.stem)
 def test_every_board_can_be_made_safe_without_python(example: Path) -> None:
     text = plan_text(safe_actions(check_station(example)))
@@ -200,6 +219,47 @@ def test_a_look_in_json_says_what_was_seen(tmp_path: Path, capsys: pytest.Captur
         "lines of gpiozero's mock factory: there is nothing to look at",
         "evse[1].pilot: driver bench does not look at its device",
     ]
+
+
+# ---- whatever is in the files ----------------------------------------------------------------------------------------
+
+VALUES = (
+    "1",
+    "true",
+    '"x"',
+    "[]",
+    "{}",
+    "[1]",
+    "[{}]",
+    "{ line = 1 }",
+    '{ driver = "linux" }',
+    "{ driver = 3 }",
+    "false",
+)
+NAMES = ("evse", "lines", "guard", "bus", "reader", "limits", "aliases", "reserved", "board", "station", "charging")
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(data=st.data())
+def test_whatever_two_files_hold_only_problems_come_out(check: Check, data: st.DataObject) -> None:
+    def damaged(text: str) -> str:
+        lines = text.splitlines()
+        for _ in range(data.draw(st.integers(1, 3))):
+            place, what = (
+                data.draw(st.integers(0, len(lines) - 1)),
+                data.draw(st.sampled_from(("value", "new", "twice"))),
+            )
+            if what == "value" and "=" in lines[place]:
+                lines[place] = f"{lines[place].partition('=')[0]}= {data.draw(st.sampled_from(VALUES))}"
+            elif what == "new":
+                name, value = data.draw(st.sampled_from(NAMES)), data.draw(st.sampled_from((*VALUES, "[]]")))
+                lines.insert(place, f"{name} = {value}" if value != "[]]" else f"[[{name}]]")
+            else:
+                lines.insert(place, lines[data.draw(st.integers(0, len(lines) - 1))])
+        return "\n".join(lines) + "\n"
+
+    with contextlib.suppress(SettingsError):
+        check(("", damaged(STATION)), ("", damaged(BOARD)))
 
 
 # ---- kept copies -----------------------------------------------------------------------------------------------------
