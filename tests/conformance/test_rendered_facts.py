@@ -146,6 +146,7 @@ def test_a_boot_with_everything_and_one_with_the_least_are_valid(version: str) -
             assert not oracle.check("BootNotification", "request", payload)
 
 
+@pytest.mark.req("OCPP 1.6 errata 3.46")
 @both
 def test_triggered_meter_values_are_valid(version: str) -> None:
     oracle = V16 if version == "1.6" else V201
@@ -195,6 +196,7 @@ def test_samples_in_1_6_are_text_with_measurand_context_and_unit() -> None:
     assert {each["context"] for each in values} == {"Sample.Periodic"}
 
 
+@pytest.mark.req("OCPP-J 1.6 errata 2.1, 2.4, 2.6")
 @pytest.mark.req("OCPP 1.6 §4.10")
 def test_a_stop_in_1_6_always_gives_its_reason_and_data_only_where_there_is_some() -> None:
     stop = rendered("1.6", ended(AT, token=None))

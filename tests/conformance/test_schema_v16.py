@@ -25,6 +25,7 @@ def test_the_known_actions_are_those_of_the_standard() -> None:
     assert V16.actions() == KNOWN_ACTIONS
 
 
+@pytest.mark.req("OCPP-J 1.6 errata 3.2; quirk T12; quirk T13")
 @pytest.mark.parametrize(("action", "kind"), KINDS)
 def test_every_message_that_we_emit_is_valid(action: str, kind: str) -> None:
     @FEW
@@ -36,6 +37,7 @@ def test_every_message_that_we_emit_is_valid(action: str, kind: str) -> None:
     check()
 
 
+@pytest.mark.req("OCPP-J 1.6 errata 3.2")
 @pytest.mark.parametrize(("action", "kind"), KINDS)
 def test_every_valid_message_is_read_and_written_back_valid(action: str, kind: str) -> None:
     @FEW
@@ -57,6 +59,7 @@ def test_a_message_with_every_member_keeps_them_all(action: str, kind: str) -> N
     assert json.loads(bytes(CODEC.encode(message))) == _without_custom(payload)
 
 
+@pytest.mark.req("OCPP-J 1.6 §4.2.3")
 @pytest.mark.parametrize(("action", "kind"), KINDS)
 def test_every_broken_rule_is_refused_with_its_own_violation(action: str, kind: str) -> None:
     for mutation in V16.mutations(action, kind):

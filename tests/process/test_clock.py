@@ -42,6 +42,7 @@ def wall_s(mono_s: float) -> float:
     return time.time() - time.monotonic() + mono_s
 
 
+@pytest.mark.req("OCPP 1.6 §4.2, errata 3.22")
 @pytest.mark.parametrize("ocpp", ["1.6"])
 async def test_without_a_clock_the_csms_gives_the_time(ocpp: str) -> None:
     async with world(options(ocpp)) as house:
@@ -70,6 +71,7 @@ async def test_facts_wait_for_a_clock_where_the_csms_does_not_know_it_either() -
         assert abs(utc_s(row["stop_utc"]) - wall_s(opened_s)) < 1.5
 
 
+@pytest.mark.req("OCPP 1.6 §4.2.1, errata 3.11")
 @pytest.mark.parametrize("ocpp", ["2.0.1"])
 async def test_a_whole_charge_without_clock_and_csms_gets_its_times_afterwards(ocpp: str) -> None:
     async with world(options(ocpp, extra={"authorization": "offline_unknown = true"})) as house:
@@ -93,6 +95,7 @@ async def test_a_clock_that_jumps_during_a_charge_bends_no_duration(ocpp: str, j
         await check_durations(house, row, closed_s, opened_s)
 
 
+@pytest.mark.req("OCPP-J 1.6 errata 3.1")
 @pytest.mark.parametrize("ocpp", ["1.6"])
 async def test_the_first_rendering_of_a_fact_fixes_its_time(ocpp: str) -> None:
     """Told to a deaf CSMS with one time, told again after the clock was corrected: the same time."""

@@ -90,6 +90,7 @@ async def test_remote_start_and_stop_in_1_6_before_and_after_the_cable() -> None
         assert [(row["id_token"], row["stop_reason"]) for row in rows] == [(CARD, "Remote")] * 2
 
 
+@pytest.mark.req("OCPP 1.6 errata 3.46")
 async def test_availability_unlock_and_triggers_in_1_6() -> None:
     async with stay() as house:
         await house.online()
@@ -125,6 +126,7 @@ async def test_availability_unlock_and_triggers_in_1_6() -> None:
         assert await house.csms.problems() == []
 
 
+@pytest.mark.req("OCPP 1.6 §5.3")
 async def test_configuration_in_1_6_survives_a_restart_until_the_file_changes() -> None:
     async with stay(options(variables={"ConnectionTimeOut": "100"})) as house:
         await house.online()
@@ -167,6 +169,7 @@ async def value_of(house: Stay) -> str:
     return str(answer["configurationKey"][0]["value"])
 
 
+@pytest.mark.req("OCPP 1.6 §5.14, errata 3.36")
 @pytest.mark.parametrize(("kind", "reason"), [("Soft", "SoftReset"), ("Hard", "HardReset")])
 async def test_a_reset_in_1_6_ends_the_transaction_and_boots_again(kind: str, reason: str) -> None:
     async with stay() as house:
@@ -182,6 +185,7 @@ async def test_a_reset_in_1_6_ends_the_transaction_and_boots_again(kind: str, re
         assert house.house.restarts["guard"] == 0
 
 
+@pytest.mark.req("OCPP 1.6 §4.3")
 async def test_vendors_caches_and_unknown_actions_in_1_6() -> None:
     async with stay() as house:
         await house.online()

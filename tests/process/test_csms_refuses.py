@@ -16,6 +16,7 @@ TWO_ATTEMPTS = {"TransactionMessageAttempts": "2", "TransactionMessageRetryInter
 IMPATIENT = {"MessageTimeout": "2", "TransactionMessageRetryInterval": "1"}
 
 
+@pytest.mark.req("quirk T8")
 @pytest.mark.req("OCPP 1.6 §3.7.1; OCPP 2.0.1 E13")
 @pytest.mark.parametrize("ocpp", VERSIONS)
 async def test_a_stop_that_is_refused_for_ever_becomes_a_dead_letter_and_the_next_one_goes(ocpp: str) -> None:

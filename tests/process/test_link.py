@@ -16,6 +16,7 @@ from tests.process.houses import Stay, options, stay, wanted, world
 pytestmark = pytest.mark.process
 
 
+@pytest.mark.req("quirk T22")
 @pytest.mark.req("OCPP-J 1.6 §5.3; OCPP 2.0.1 part 4 §5.3")
 async def test_a_half_open_link_is_noticed_within_ping_interval_and_time_out_and_the_charge_goes_on() -> None:
     async with stay(options(variables={"WebSocketPingInterval": "2"})) as house:
@@ -34,6 +35,7 @@ async def test_a_half_open_link_is_noticed_within_ping_interval_and_time_out_and
         assert len((await house.bench.state())["evses"]["1"]["energisings"]) == 1
 
 
+@pytest.mark.req("quirk T2; quirk T21; quirk T24")
 async def test_it_comes_back_after_every_kind_of_close() -> None:
     async with stay() as house:
         await house.online()
@@ -47,6 +49,7 @@ async def test_it_comes_back_after_every_kind_of_close() -> None:
         assert await house.csms.problems() == []
 
 
+@pytest.mark.req("OCPP-J 1.6 §3.2, errata 3.4; quirk T2")
 async def test_refused_upgrades_are_tried_again_with_back_off_and_the_cause_is_shown() -> None:
     async with world(options(variables={"OCPPCommCtrlr.RetryBackOffRepeatTimes": "1"})) as house:
         await house.csms.ask("script", upgrade=404, times=3)
@@ -179,6 +182,7 @@ async def test_invalid_utf8_ends_the_link_and_not_the_agent() -> None:
         assert house.house.restarts["agent"] == 0
 
 
+@pytest.mark.req("quirk T1")
 async def test_a_server_that_echoes_no_subprotocol_is_used_and_one_that_chooses_another_is_not() -> None:
     async with world() as house, RawServer(manners=Manners(subprotocol="ocpp2.1"), reply=answering()) as server:
         await led_to(house, server)

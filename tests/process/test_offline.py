@@ -57,6 +57,7 @@ async def check_delivery(house: Stay, rows: list[dict[str, Any]], since: int, ba
         assert said in now.values(), "a status of the past was reported"
 
 
+@pytest.mark.req("OCPP 1.6 §3.7")
 @pytest.mark.parametrize("ocpp", VERSIONS)
 async def test_a_whole_charge_without_the_csms_is_told_afterwards_with_its_own_times(ocpp: str) -> None:
     async with stay(options(ocpp)) as house:
@@ -79,6 +80,7 @@ async def test_a_whole_charge_without_the_csms_is_told_afterwards_with_its_own_t
         assert (await house.queue())["waiting"] == 0
 
 
+@pytest.mark.req("OCPP 1.6 §3.7")
 @pytest.mark.parametrize(("ocpp", "killed"), [("1.6", True), ("2.0.1", False)])
 async def test_two_charges_without_the_csms_keep_their_order_even_if_the_agent_dies_between(
     ocpp: str, killed: bool
@@ -112,6 +114,7 @@ async def test_two_charges_without_the_csms_keep_their_order_even_if_the_agent_d
             assert [str(each) for each in ids] == [row["transaction_id"] for row in rows]
 
 
+@pytest.mark.req("quirk T6")
 @pytest.mark.parametrize(
     ("ocpp", "booked"), [("1.6", True), ("2.0.1", False)], ids=["the CSMS had it", "the CSMS never saw it"]
 )

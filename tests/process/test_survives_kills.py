@@ -101,6 +101,7 @@ async def test_an_agent_killed_between_tap_and_plug_lets_nobody_charge_without_a
     await assert_exact(house, closed=1)
 
 
+@pytest.mark.req("OCPP-J 1.6 errata 3.1, 3.7")
 @pytest.mark.parametrize("ocpp", VERSIONS)
 async def test_an_agent_killed_while_the_start_is_unanswered_sends_that_very_start_again(
     houses: Houses, ocpp: str

@@ -40,6 +40,7 @@ def last_durable_wh(row: dict[str, Any]) -> float:
     return float([each["register_wh"] for each in row["samples"] if each["context"] == "Sample.Periodic"][-1])
 
 
+@pytest.mark.req("OCPP 1.6 §4.10, PowerLoss")
 @pytest.mark.parametrize("ocpp", VERSIONS)
 async def test_a_power_cut_ends_the_transaction_with_the_register_found_afterwards(houses: Houses, ocpp: str) -> None:
     house = await houses(house_options(ocpp))
@@ -58,6 +59,7 @@ async def test_a_power_cut_ends_the_transaction_with_the_register_found_afterwar
     await assert_exact(house, closed=2)
 
 
+@pytest.mark.req("OCPP 1.6 §4.10, PowerLoss")
 @pytest.mark.parametrize("ocpp", VERSIONS)
 async def test_a_power_cut_is_survived_by_the_transaction_where_it_is_to_resume(houses: Houses, ocpp: str) -> None:
     house = await houses(house_options(ocpp, extra={"charging": 'on_power_loss = "resume"\n'}))
@@ -100,6 +102,7 @@ async def test_a_register_that_cannot_be_trusted_after_the_cut_leaves_the_last_d
     assert not any(value for _, _, value in await house.bench.trace("evse?.load", since_s=-5.0))
 
 
+@pytest.mark.req("OCPP-J 1.6 errata 3.1")
 async def test_a_power_cut_while_offline_loses_nothing_and_everything_comes_in_order_exactly_once(
     houses: Houses,
 ) -> None:

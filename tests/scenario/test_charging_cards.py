@@ -314,6 +314,7 @@ def test_a_token_refused_after_the_start_only_suspends_where_it_must_not_stop() 
     assert not world.closed()
 
 
+@pytest.mark.req("OCPP 1.6 §3.5.4, errata 3.5, 3.17")
 @pytest.mark.parametrize("stops", [True, False])
 @pytest.mark.req("OCPP 1.6 §9.1.22, MaxEnergyOnInvalidId")
 def test_a_refused_token_gets_the_energy_that_it_may_have(stops: bool) -> None:

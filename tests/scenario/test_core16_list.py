@@ -118,6 +118,7 @@ def test_a_list_that_cannot_be_taken_fails_and_leaves_the_old_one(sent: tuple[An
     assert (version(world), listed(world, ALICE), listed(world, BOB)) == (5, True, False)
 
 
+@pytest.mark.req("OCPP 1.6 §5.15, errata 3.52")
 @pytest.mark.req("OCPP 1.6 §9.2, LocalAuthListMaxLength, SendLocalListMaxLength")
 def test_the_list_grows_to_its_maximum_and_not_beyond() -> None:
     world = Core16()
@@ -152,6 +153,7 @@ def test_a_list_that_cannot_be_read_after_a_restart_is_empty_so_that_the_csms_se
     assert world.notices("store.unreadable")
 
 
+@pytest.mark.req("OCPP 1.6 §3.5.1, errata 3.4")
 @pytest.mark.req("OCPP 1.6 §3.5.3")
 def test_the_list_wins_over_the_cache_and_is_not_cached() -> None:
     world = Core16(online=False)
@@ -181,6 +183,7 @@ def test_a_csms_that_refuses_what_its_list_accepts_is_told_of_the_conflict() -> 
     assert world.status(0)["errorCode"] == "NoError"
 
 
+@pytest.mark.req("OCPP 1.6 §3.5.4")
 @pytest.mark.req("OCPP 1.6 §3.5.2, expiryDate")
 def test_a_listed_token_that_has_run_out_is_expired() -> None:
     world = Core16(online=False, AllowOfflineTxForUnknownId=True)
@@ -192,6 +195,7 @@ def test_a_listed_token_that_has_run_out_is_expired() -> None:
     assert "expired in the local list" in str(world.notices("authorization.refused")[-1].fields["reason"])
 
 
+@pytest.mark.req("OCPP 1.6 §3.5")
 @pytest.mark.octt("TC_008_CS")
 @pytest.mark.req("OCPP 1.6 §3.5.4, LocalPreAuthorize")
 def test_a_listed_card_starts_without_a_question() -> None:

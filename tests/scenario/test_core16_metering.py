@@ -247,6 +247,7 @@ def test_aligned_stop_data_holds_begin_and_end_of_its_measurands_too() -> None:
     assert {value["measurand"] for value in values_of(stop.payload, "transactionData")} == {"Voltage"}
 
 
+@pytest.mark.req("OCPP 1.6 §3.16.5, errata 3.14, 3.91")
 @pytest.mark.req("OCPP 1.6 errata 3.91, StopTransactionMaxMeterValues")
 def test_stop_data_that_grows_too_long_is_thinned_in_the_middle_and_evenly() -> None:
     world = Metered(MeterValueSampleInterval=1, StopTxnSampledData="Energy.Active.Import.Register")

@@ -46,6 +46,7 @@ def known(source: Source, verdict: Verdict = Verdict.ACCEPTED) -> Known:
 # Who may charge: the whole matrix, pure
 
 
+@pytest.mark.req("OCPP 1.6 §3.5")
 @pytest.mark.req("OCPP 1.6 §3.5.4; OCPP 2.0.1 C13, C15")
 @pytest.mark.parametrize("source", [*Source, None])
 @pytest.mark.parametrize("verdict", Verdict)
@@ -64,6 +65,7 @@ def test_the_offline_matrix(source: Source | None, verdict: Verdict, offline: bo
     assert word.why
 
 
+@pytest.mark.req("OCPP 1.6 §3.5")
 @pytest.mark.req("OCPP 1.6 §3.5.1, §3.5.4, §4.1")
 @pytest.mark.parametrize("source", [*Source, None])
 @pytest.mark.parametrize("verdict", Verdict)
@@ -185,6 +187,7 @@ def test_a_cached_card_starts_at_once_until_the_cache_is_cleared() -> None:
     assert world.ask("ClearCache", {}) == {"status": "Rejected"}
 
 
+@pytest.mark.req("OCPP 1.6 §4.10, §7.36")
 @pytest.mark.octt("TC_010_CS", "TC_011_1_CS", "TC_011_2_CS", "TC_012_CS", "TC_026_CS", "TC_027_CS", "TC_028_CS")
 @pytest.mark.req("OCPP 1.6 §5.11, §5.12")
 def test_remote_start_and_stop_say_what_they_will_try() -> None:
@@ -321,6 +324,7 @@ def test_id_tags_compare_without_regard_to_case() -> None:
 # Commands
 
 
+@pytest.mark.req("OCPP 1.6 §4.10, §7.36")
 @pytest.mark.octt("TC_017_1_CS", "TC_018_1_CS", "TC_031_CS")
 @pytest.mark.req("OCPP 1.6 §5.18, errata 3.87")
 def test_unlocking_ends_the_transaction_first_and_knows_its_connectors() -> None:
@@ -367,6 +371,7 @@ def test_a_reset_is_answered_then_ends_what_runs_then_restarts(kind: str, reason
     idle.until(lambda: bool(idle.restarts))
 
 
+@pytest.mark.req("OCPP 1.6 §5.11")
 @pytest.mark.octt("TC_041_CS")
 @pytest.mark.req("OCPP 1.6 §4.9; a fault lets nothing start")
 def test_on_a_faulted_connector_nothing_starts() -> None:
@@ -468,6 +473,7 @@ def test_every_standard_key_has_its_access_default_range_and_stays_as_it_was_set
         assert world.key(key).casefold() == ",".join(part.strip() for part in good.split(",")).casefold()
 
 
+@pytest.mark.req("quirk T16")
 @pytest.mark.req("OCPP 1.6 §5.3, §5.8, §9")
 @pytest.mark.octt("TC_040_1_CS")
 def test_all_keys_are_told_at_once_unknown_ones_apart_and_the_profiles_are_true() -> None:
@@ -485,6 +491,7 @@ def test_all_keys_are_told_at_once_unknown_ones_apart_and_the_profiles_are_true(
     assert {"Core", "LocalAuthListManagement", "RemoteTrigger"} <= profiles
 
 
+@pytest.mark.req("OCPP 1.6 §5.8")
 @pytest.mark.req("OCPP 1.6 §9.1.8, GetConfigurationMaxKeys")
 def test_more_keys_than_allowed_in_one_request_are_refused() -> None:
     world = Core16()

@@ -243,6 +243,7 @@ NOT_OURS = {
 }
 
 
+@pytest.mark.req("OCPP 1.6 §4.9")
 def test_every_move_of_the_table_is_shown_or_has_its_reason() -> None:
     letters = dict(zip("ABCDEFGHI", TABLE, strict=True))
     cells = {f"{letter}{number}" for letter, name in letters.items() for number, to in TABLE[name].items() if to}
@@ -347,6 +348,7 @@ def test_what_unplugging_at_the_vehicle_does(stops: bool, unlocks: bool, status:
         assert len(world.started) == 1
 
 
+@pytest.mark.req("OCPP 1.6 §3.5.4, errata 3.5, 3.17")
 @pytest.mark.req("OCPP 1.6 errata 3.17")
 def test_a_locked_cable_is_let_go_by_a_card_of_the_same_parent_and_by_nobody_else() -> None:
     world = Core16(StopTransactionOnEVSideDisconnect=True, UnlockConnectorOnEVSideDisconnect=False)
@@ -369,6 +371,7 @@ def test_a_locked_cable_is_let_go_by_a_card_of_the_same_parent_and_by_nobody_els
     assert len(world.started) == 1
 
 
+@pytest.mark.req("OCPP 1.6 §4.9, §4.10, errata 3.84")
 @pytest.mark.req("OCPP 1.6 §9.1.31, fixed cable")
 def test_a_fixed_cable_cannot_be_unlocked_and_the_key_says_so() -> None:
     world = Core16(layout(EvseLayout(evse_id=1, lockable=False)))
@@ -404,6 +407,7 @@ def test_of_several_connectors_of_one_evse_the_others_are_unavailable_while_one_
 # Error codes
 
 
+@pytest.mark.req("OCPP 1.6 §4.9; OCPP 1.6 §6.47")
 @pytest.mark.req("OCPP 1.6 §7.6")
 @pytest.mark.parametrize(
     ("code", "error"),

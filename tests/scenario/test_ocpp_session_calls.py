@@ -118,6 +118,7 @@ def test_a_token_that_the_version_cannot_write_is_answered_for_the_csms(version:
     assert not desk.calls
 
 
+@pytest.mark.req("quirk T14")
 @both
 @pytest.mark.parametrize("wrong", ["", "-1", "null"])
 def test_an_error_whose_id_is_missing_belongs_to_the_only_open_call(version: str, wrong: str) -> None:
@@ -171,6 +172,7 @@ def test_a_status_shorter_than_the_minimum_duration_is_not_reported(version: str
     assert desk.expect("StatusNotification").payload["timestamp"] == "2026-11-20T12:00:12.000Z"
 
 
+@pytest.mark.req("OCPP 1.6 §4.9")
 @both
 def test_a_status_that_was_not_answered_is_told_again_after_the_reconnect(version: str) -> None:
     desk = booted(version)
@@ -205,6 +207,7 @@ def test_a_triggered_status_follows_the_answer(version: str) -> None:
     assert len(desk.answer_all("StatusNotification")) == (3 if version == "1.6" else 2)
 
 
+@pytest.mark.req("OCPP 1.6 §5.17")
 @both
 def test_a_trigger_for_one_connector_sends_that_one_and_an_unknown_one_is_rejected(version: str) -> None:
     desk = booted(version)
@@ -227,6 +230,7 @@ def test_triggered_meter_values_are_the_runtimes_to_make(version: str) -> None:
     assert desk.out(Triggered) == [Triggered(kind=TriggerKind.METER_VALUES, evse_id=2)]
 
 
+@pytest.mark.req("OCPP 1.6 §5.17")
 @both
 def test_a_trigger_for_a_message_that_we_do_not_have_is_not_implemented(version: str) -> None:
     desk = booted(version)
@@ -237,6 +241,7 @@ def test_a_trigger_for_a_message_that_we_do_not_have_is_not_implemented(version:
 # ---- requests --------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.req("OCPP-J 1.6 §4.2.3")
 @both
 def test_an_unknown_action_and_one_that_is_not_offered_have_their_own_codes(version: str) -> None:
     desk = booted(version)
@@ -249,6 +254,7 @@ def test_an_unknown_action_and_one_that_is_not_offered_have_their_own_codes(vers
     assert desk.last_error() == "NotSupported"
 
 
+@pytest.mark.req("OCPP-J 1.6 §4.2.3")
 @both
 def test_a_request_that_is_not_valid_is_answered_with_the_rule_that_it_breaks(version: str) -> None:
     desk = booted(version)
@@ -260,6 +266,7 @@ def test_a_request_that_is_not_valid_is_answered_with_the_rule_that_it_breaks(ve
     assert desk.last_error() == "PropertyConstraintViolation"
 
 
+@pytest.mark.req("OCPP-J 1.6 §4.1.3, §4.2")
 @both
 def test_garbage_is_answered_only_as_the_version_says(version: str) -> None:
     desk = booted(version)
@@ -275,6 +282,7 @@ def test_garbage_is_answered_only_as_the_version_says(version: str) -> None:
     assert desk.session.online
 
 
+@pytest.mark.req("quirk T30")
 @both
 @pytest.mark.req("OCPP-J 1.6 §4.1.3")
 def test_a_request_that_the_core_does_not_answer_is_answered_after_twenty_seconds(version: str) -> None:
@@ -313,6 +321,7 @@ def test_an_outcome_for_a_connection_that_is_gone_is_forgotten(version: str) -> 
     assert not desk.answers
 
 
+@pytest.mark.req("OCPP-J 1.6 §4.1.1; quirk T5")
 @both
 def test_requests_are_served_while_our_own_call_waits(version: str) -> None:
     desk = booted(version)

@@ -139,6 +139,7 @@ class Chaos:
         assert len(set(answered)) == len(answered)
 
 
+@pytest.mark.req("OCPP-J 1.6 §4.1.1; quirk T4")
 @pytest.mark.parametrize("seed", range(12))
 @pytest.mark.parametrize("version", VERSIONS)
 def test_whatever_happens_order_single_answers_and_single_calls_hold(version: str, seed: int) -> None:

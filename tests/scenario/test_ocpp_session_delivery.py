@@ -109,6 +109,7 @@ def test_a_refused_fact_waits_longer_each_time_gets_new_ids_and_goes_to_the_dead
     assert number_of(update.payload) == (-1 if version == "1.6" else TRANSACTION)
 
 
+@pytest.mark.req("OCPP 1.6 §3.7.1")
 @both
 @pytest.mark.parametrize("attempts", ["0", "1"])
 def test_no_attempts_and_one_attempt_both_mean_one_transmission(version: str, attempts: str) -> None:
@@ -118,6 +119,7 @@ def test_no_attempts_and_one_attempt_both_mean_one_transmission(version: str, at
     assert desk.dead == [1]
 
 
+@pytest.mark.req("OCPP-J 1.6 errata 3.1, 3.7; quirk T28")
 @both
 @pytest.mark.req("OCPP-J 1.6 §4.1.1")
 def test_a_time_out_closes_the_link_and_the_retry_keeps_id_and_bytes(version: str) -> None:
@@ -187,6 +189,7 @@ def test_a_frame_that_breaks_off_in_the_answer_is_a_failed_attempt() -> None:
     assert len(desk.out(Failed)) == 1
 
 
+@pytest.mark.req("quirk T7")
 @pytest.mark.req("OCPP 1.6 errata 3.54")
 @pytest.mark.parametrize("number", [0, -5, 1_795_176_000, 2**40])
 def test_any_number_of_the_csms_is_a_name(number: int) -> None:
@@ -196,6 +199,7 @@ def test_any_number_of_the_csms_is_a_name(number: int) -> None:
     assert number_of(desk.expect("StopTransaction").payload) == number
 
 
+@pytest.mark.req("quirk T6")
 def test_a_repeated_start_that_comes_back_refused_without_a_number_gives_no_name() -> None:
     desk = booted("1.6")
     desk.record(started(desk.stamp()), ended(desk.stamp()))
@@ -261,6 +265,7 @@ def test_a_row_that_comes_too_late_for_its_moment_is_not_sent(version: str) -> N
     desk.expect("Authorize")
 
 
+@pytest.mark.req("OCPP 1.6 §3.7")
 @both
 def test_two_hundred_facts_drain_one_after_the_other(version: str) -> None:
     desk = booted(version)

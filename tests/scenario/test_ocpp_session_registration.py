@@ -30,6 +30,7 @@ def test_after_power_up_boot_comes_first_then_the_statuses_then_facts(version: s
     assert desk.out(ClockHeard) == [ClockHeard(utc_s=1_795_176_000.0)]
 
 
+@pytest.mark.req("OCPP 1.6 §4.9")
 @pytest.mark.req("OCPP-J 1.6 §5.4; OCPP 2.0.1 part 4 §5.3")
 def test_a_mere_reconnect_boots_not_again_and_tells_only_what_changed(version: str) -> None:
     desk = Desk(version=version)
@@ -107,6 +108,7 @@ def test_while_rejected_nothing_is_sent_and_requests_are_refused_in_the_versions
         assert desk.last_error() == "SecurityError"
 
 
+@pytest.mark.req("quirk T5")
 @pytest.mark.req("OCPP 1.6 §4.2, TC_002; OCPP 2.0.1 B02")
 def test_while_pending_requests_are_served_but_nothing_is_started(version: str) -> None:
     desk = Desk(version=version)
@@ -135,6 +137,7 @@ def test_a_triggered_boot_is_refused_while_accepted(version: str) -> None:
     assert not desk.calls
 
 
+@pytest.mark.req("OCPP 1.6 errata 3.35, 3.40")
 @pytest.mark.req("OCPP 1.6 errata 3.40; OCPP 2.0.1 F06.FR.17")
 def test_a_triggered_boot_after_a_reconnect_is_granted_where_the_version_allows_it(version: str) -> None:
     desk = Desk(version=version)
@@ -163,6 +166,7 @@ def test_a_boot_that_is_answered_with_an_error_is_tried_again_after_our_own_wait
     desk.expect("BootNotification")
 
 
+@pytest.mark.req("quirk T28")
 def test_a_boot_without_an_answer_ends_the_connection_and_comes_first_on_the_next(version: str) -> None:
     desk = Desk(version=version)
     desk.open()
@@ -174,6 +178,7 @@ def test_a_boot_without_an_answer_ends_the_connection_and_comes_first_on_the_nex
     desk.expect("BootNotification")
 
 
+@pytest.mark.req("quirk T21")
 @pytest.mark.req("OCPP 1.6 §4.6; OCPP 2.0.1 G02")
 def test_heartbeats_come_after_the_interval_without_other_messages(version: str) -> None:
     desk = Desk(version=version)

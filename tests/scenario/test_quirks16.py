@@ -62,6 +62,7 @@ def test_what_a_start_is_answered_is_used_as_far_as_it_can_be(
     assert desk.journal == []
 
 
+@pytest.mark.req("OCPP 1.6 §4.6; OCPP-J 1.6 §5.3")
 @pytest.mark.req("quirk T10: intervals of 0, 1, 10, 3600, missing or huge")
 @pytest.mark.parametrize(
     ("interval", "least_s", "most_s"), [(0, 60, 86400), (1, 1, 1), (10, 10, 10), (3600, 3600, 3600), (10**9, 60, 86400)]
@@ -198,6 +199,7 @@ def test_a_change_is_answered_in_the_same_turn_in_which_it_is_durable() -> None:
     assert command.assignments[0][2] == "10"
 
 
+@pytest.mark.req("OCPP 1.6 errata 3.16")
 @pytest.mark.req("OCPP 1.6 §3.7, §4.7: a sample of no transaction has none")
 def test_values_of_no_transaction_are_delivered_without_a_number_and_hold_nobody_up() -> None:
     from agent.model.facts import MetersSampled

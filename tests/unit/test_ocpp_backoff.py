@@ -29,6 +29,7 @@ def test_chance_adds_up_to_the_range() -> None:
     assert back_off(span=10, chance=0.5).wait_s() == 8.0
 
 
+@pytest.mark.req("quirk T23")
 def test_a_station_never_comes_back_at_once() -> None:
     assert back_off(minimum=1, doublings=0).wait_s() >= 1.0
 

@@ -74,6 +74,7 @@ async def test_messages_go_both_ways_and_the_path_names_the_station() -> None:
     assert seen == ["/ocpp/CS%201"]
 
 
+@pytest.mark.req("quirk T3")
 @pytest.mark.parametrize(
     ("url", "identity", "slash", "address"),
     [
@@ -89,12 +90,14 @@ def test_the_path_is_kept_and_the_identity_encoded(url: str, identity: str, slas
     assert target.address == address
 
 
+@pytest.mark.req("quirk T1")
 @pytest.mark.req("OCPP-J 1.6 §3.1.2")
 async def test_a_server_that_names_no_subprotocol_is_taken_at_its_word() -> None:
     async with csms(subprotocols=None) as port, await Link.connect(endpoint(port), ping_s=0) as link:
         assert link.subprotocol is None
 
 
+@pytest.mark.req("OCPP-J 1.6 §3.1.2, §3.2")
 async def test_a_server_that_chooses_something_else_is_refused() -> None:
     def choose(_connection: ServerConnection, _offers: Any) -> Subprotocol:
         return Subprotocol("ocpp2.0.1")
@@ -103,6 +106,7 @@ async def test_a_server_that_chooses_something_else_is_refused() -> None:
         assert (await refusal(endpoint(port))).failure is LinkFailure.SUBPROTOCOL
 
 
+@pytest.mark.req("OCPP-J 1.6 §3.2, errata 3.4")
 @pytest.mark.parametrize(
     ("status", "word"), [(404, "unknown"), (401, "password"), (302, "redirects"), (500, "500"), (503, "503")]
 )
@@ -120,6 +124,7 @@ async def test_a_refused_upgrade_tells_its_status_and_no_redirect_is_followed(st
     assert visits == ["/ocpp/CS%201"]
 
 
+@pytest.mark.req("quirk T31")
 @pytest.mark.parametrize(("text", "hexadecimal"), [("Pässword", False), ("00ff41", True)])
 async def test_basic_authentication_sends_identity_and_password(text: str, hexadecimal: bool) -> None:
     headers: list[str] = []

@@ -74,6 +74,7 @@ def test_a_code_of_either_version_is_an_open_string(code: str) -> None:
     assert frame.code == code
 
 
+@pytest.mark.req("OCPP-J 1.6 §4.1.2, §4.2.1")
 @pytest.mark.parametrize("payload", ["null", "[]", "[ ]", "{}"])
 def test_an_empty_payload_may_be_written_in_several_ways(payload: str) -> None:
     assert payload_of(f'[2,"1","Heartbeat",{payload}]') == payload.encode()
@@ -154,6 +155,7 @@ def test_a_message_type_that_is_no_sensible_integer_is_refused(number: str) -> N
     assert refused(f'[{number},"1","A",{{}}]').violation in (Violation.FRAME, Violation.MESSAGE_TYPE)
 
 
+@pytest.mark.req("OCPP-J 1.6 §4.1.2, §4.2.1")
 def test_invalid_utf_8_is_refused() -> None:
     error = refused(b'[2,"1","A",{"a":"\xff"}]')
     assert (error.violation, error.message_id) == (Violation.FRAME, "1")

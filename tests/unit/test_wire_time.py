@@ -11,6 +11,7 @@ from agent.ocpp.wire_time import check_times, format_utc, utc_s
 AT = 1_795_182_482.125  # 2026-11-20T13:48:02.125Z
 
 
+@pytest.mark.req("OCPP 1.6 §3.15; quirk T11")
 @pytest.mark.parametrize(
     "text",
     [
@@ -71,6 +72,7 @@ def test_what_is_no_moment_is_refused(text: str) -> None:
         check_times(text)
 
 
+@pytest.mark.req("OCPP 1.6 §3.15; quirk T12")
 def test_our_own_form_is_strict() -> None:
     assert format_utc(AT) == "2026-11-20T13:48:02.125Z"
     assert format_utc(0) == "1970-01-01T00:00:00.000Z"
