@@ -9,13 +9,13 @@ Source: security whitepaper A00.FR.306-322, A00.FR.402-429.
 
 from __future__ import annotations
 
-import ipaddress
 import ssl
 from collections.abc import Mapping
-from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
 from typing import Any, Final
+
+import msgspec
 
 CIPHERS: Final = ":".join(
     (
@@ -71,8 +71,7 @@ class TlsFilesUnusable(Exception):
     """A root, certificate or key cannot be used; the text names the file."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Dates:
+class Dates(msgspec.Struct, frozen=True, kw_only=True):
     """How the server's certificate is dated where nobody vouches for the machine's clock.
 
     A board without a battery counts from 1970: by that clock no certificate is valid yet, and the CSMS, which could
@@ -87,8 +86,7 @@ class Dates:
     floor_utc_s: float
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TlsOptions:
+class TlsOptions(msgspec.Struct, frozen=True, kw_only=True):
     """Whom to believe and who to be.
 
     Attributes:
@@ -109,8 +107,7 @@ class TlsOptions:
     dates: Dates | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TlsFacts:
+class TlsFacts(msgspec.Struct, frozen=True, kw_only=True):
     """A connection's TLS: version and cipher suite as OpenSSL names them, and when the server's certificate ends."""
 
     version: str
@@ -233,8 +230,4 @@ def _dns_names(certificate: Mapping[str, Any]) -> list[str]:
 
 
 def _is_address(host: str) -> bool:
-    try:
-        ipaddress.ip_address(host)
-    except ValueError:
-        return False
-    return True
+    return ":" in host or host.replace(".", "").isdecimal()

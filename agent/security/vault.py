@@ -6,19 +6,20 @@ Opening it reads two small files; certificates are looked at when they are neede
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import msgspec
 
 from agent.model.security import RootPurpose
-from agent.security.event_log import SecurityLog
 from agent.security.passwords import PasswordSlots
 from agent.security.profile import ProfileRecord
 from agent.security.roots import RootStore
 from agent.security.secrets import CLIENT_CERTIFICATE, CLIENT_KEY, CSMS_PASSWORD, FOLDER, SecretStore
 
 if TYPE_CHECKING:
+    from agent.security.event_log import SecurityLog
     from agent.security.keystore import FileKeyStore, TlsIdentity
 
 SECURITY_FOLDER: Final = "security"
@@ -66,8 +67,14 @@ class Vault:
         self.secrets = SecretStore(provision.state_dir, credentials)
         self.passwords = PasswordSlots(provision.state_dir / FOLDER, self.provisioned_password)
         self.roots = RootStore(folder, provision.root_certificates, additional_check=provision.additional_root_check)
-        self.log = SecurityLog(folder)
         self.profile = ProfileRecord(folder, self._file_profile())
+
+    @cached_property
+    def log(self) -> SecurityLog:
+        """Return the station's security log."""
+        from agent.security.event_log import SecurityLog
+
+        return SecurityLog(self._folder)
 
     def provisioned_password(self) -> str | None:
         """Return the password that was set on the station: secret, credential, password file, identity file.
