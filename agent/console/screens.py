@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, Final
 
 from agent.model.evse import amperes
 
 Answer = Mapping[str, Any]
+TROUBLED: Final = 0.02  # share of a meter's requests from which its line is worth a word
 
 _ENDS_SOON_DAYS = 60
 _CSMS = {
@@ -43,6 +44,7 @@ def status_screen(status: Answer) -> str:
     for evse in status["evses"]:
         lines.append("")
         lines += _evse_lines(evse)
+        lines += _meter_lines(evse["id"], status.get("meters", ()))
     changed = [each for each in status["variables"] if each["source"] == "csms"]
     if changed:
         lines += ["", "Set by the CSMS (wins until the station file's own value changes):"]
@@ -111,6 +113,19 @@ def _protection_lines(told: Answer | None) -> list[str]:
         why = f" ({told['rcd_test_why']})" if told["rcd_test_why"] else ""
         parts.append(f"RCD test {told['rcd_test']}{ago}{why}")
     return [f"  sensors   {'   '.join(parts)}"] if parts else []
+
+
+def _meter_lines(evse_id: int, meters: Iterable[Answer]) -> list[str]:
+    """Return a line for a meter whose line is not what it should be."""
+    for each in meters:
+        counters = each["counters"]
+        if each["evse"] != evse_id or counters is None:
+            continue
+        failed = sum(counters[name] for name in ("timeouts", "checksums", "short", "foreign"))
+        if failed and failed >= counters["requests"] * TROUBLED:
+            text = f"{failed} of {counters['requests']} requests without a right answer"
+            return [f"  line      {text}: charge-agent meter doctor --evse {evse_id}"]
+    return []
 
 
 def why_screen(why: Answer) -> str:

@@ -111,6 +111,14 @@ def test_an_evse_tells_its_session_its_fault_and_that_it_is_out_of_service() -> 
     assert "FAULT     rcd" in text
 
 
+@pytest.mark.parametrize(("checksums", "shown"), [(0, False), (1, False), (3, True)])
+def test_a_meter_with_a_bad_line_says_so(checksums: int, shown: bool) -> None:
+    counters = {"requests": 100, "timeouts": 0, "checksums": checksums, "short": 0, "foreign": 0}
+    rows = [{"evse": 1, "counters": counters}, {"evse": 2, "counters": None}]
+    told = status_screen(status(evse()) | {"meters": rows})
+    assert ("line      3 of 100 requests without a right answer: charge-agent meter doctor --evse 1" in told) is shown
+
+
 def test_a_current_is_told_as_people_read_it() -> None:
     assert [amperes(each) for each in (15.9996, 16.0, 10.6667, 6.05)] == ["16 A", "16 A", "10.7 A", "6 A"]
 
