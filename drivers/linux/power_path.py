@@ -8,7 +8,6 @@ ADC is opened again on the same thread, with growing pauses; until then every ca
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
 from typing import Any, Final
 
 from drivers.api import (
@@ -21,16 +20,14 @@ from drivers.api import (
     PilotSignal,
     PowerPathReading,
 )
-from drivers.linux.adc import Adc, Burst, IioAdc, McpAdc
 from drivers.linux.machine import LinuxMachine, Machine, reason
-from drivers.linux.measuring import PilotScale, ProximityDivider, extremes, levels, median
+from drivers.linux.measurement import Measurement
 from drivers.linux.options import LinuxOptions
 from drivers.linux.pwm import PERIOD_NS, PwmChannel
 
 FIRST_RETRY_S: Final = 0.5  # then twice as long each time; house rule
 LONGEST_RETRY_S: Final = 8.0
 _AT_MOST_AGAIN: Final = 3  # bursts that a change of the signal fell into are taken again
-_PROXIMITY_SAMPLES: Final = 3
 
 
 class LinuxPowerPath:
@@ -46,7 +43,7 @@ class LinuxPowerPath:
         self._machine = machine
         self._generator = threading.Lock()  # held for the length of a write
         self._pwm: PwmChannel | None = None
-        self._measurement: _Measurement | None = None
+        self._measurement: Measurement | None = None
         self._signal: PilotSignal | None = None
         self._signals = 0
         self._pwm_problem = self._adc_problem = ""
@@ -55,7 +52,7 @@ class LinuxPowerPath:
         self._closed = False
         try:
             self._pwm = self._open_pwm()
-            self._measurement = _Measurement(options, machine)
+            self._measurement = Measurement(options, machine)
             self._newest = self._measurement.take()
         except DriverError:
             self._let_go()
@@ -139,11 +136,12 @@ class LinuxPowerPath:
             elif self._adc_retry.due:
                 self._open_adc_again()
 
-    def _measure(self, measurement: _Measurement) -> None:
+    def _measure(self, measurement: Measurement) -> None:
         try:
             for _ in range(_AT_MOST_AGAIN):
-                signals = self._signals
-                reading = measurement.take()
+                signals, signal = self._signals, self._signal
+                steady = signal is not None and signal.mode is not PilotMode.PWM
+                reading = measurement.take(steady=steady)
                 if signals == self._signals:
                     self._newest = reading
                     return
@@ -173,7 +171,7 @@ class LinuxPowerPath:
 
     def _open_adc_again(self) -> None:
         try:
-            measurement = _Measurement(self._options, self._machine)
+            measurement = Measurement(self._options, self._machine)
         except DriverError as problem:
             self._adc_problem = str(problem)
             self._adc_retry.wait()
@@ -197,73 +195,6 @@ class LinuxPowerPath:
         for device in (pwm, measurement):
             if device is not None:
                 device.close()
-
-
-class _Measurement:
-    """An open ADC with its prepared burst."""
-
-    def __init__(self, options: LinuxOptions, machine: Machine) -> None:
-        self._machine = machine
-        self._pilot = options.pilot_channels
-        self._proximity = options.proximity_channel
-        self._split = options.samples if len(self._pilot) == 1 else 2
-        self._scale = PilotScale(plus_12_v=options.adc_at_plus_12_v, minus_12_v=options.adc_at_minus_12_v)
-        self._divider = ProximityDivider(
-            supply_v=options.proximity_supply_v,
-            series_ohm=options.proximity_series_ohm,
-            parallel_ohm=options.proximity_parallel_ohm,
-            divider=options.proximity_divider,
-        )
-        self._adc = _open_adc(options, machine)
-        self.name = self._adc.name
-        pilot = self._pilot * (options.samples if len(self._pilot) == 1 else 1)
-        proximity = () if self._proximity is None else (self._proximity,) * _PROXIMITY_SAMPLES
-        try:
-            self._burst: Burst = self._adc.burst((*pilot, *proximity))
-        except OSError as problem:
-            self._adc.close()
-            raise DriverUnavailable(f"{self.name}: {problem.filename or ''} {reason(problem)}") from problem
-        except DriverError:
-            self._adc.close()
-            raise
-
-    def shown(self) -> str:
-        """Take a burst and return what it says, the voltages at the ADC included: what a calibration needs."""
-        one, other, proximity = self._counts()
-        seen = sorted(
-            (self._pilot_v(which, raw), self._adc.volts(self._pilot[which], raw))
-            for which, raw in ((0, one), (-1, other))
-        )
-        (low_v, low_adc_v), (high_v, high_adc_v) = seen
-        text = f"{self.name} sees {low_adc_v:.3f} V to {high_adc_v:.3f} V: a pilot of {low_v:.2f} V to {high_v:.2f} V"
-        if self._proximity is None:
-            return text
-        volts = self._adc.volts(self._proximity, median(proximity))
-        return f"{text}; proximity {volts:.3f} V, {self._divider.resistance_ohm(volts):.0f} ohm"
-
-    def take(self) -> PowerPathReading:
-        """Take a burst. Raises ``OSError``, ``DriverError``."""
-        taken_s = self._machine.now_s()
-        one, other, proximity = self._counts()
-        high_v = low_v = None
-        if not self._adc.clipped(one) and not self._adc.clipped(other):
-            high_v, low_v = levels(self._pilot_v(0, one), self._pilot_v(-1, other))
-        ohm = None
-        if self._proximity is not None:
-            ohm = self._divider.resistance_ohm(self._adc.volts(self._proximity, median(proximity)))
-        return PowerPathReading(high_v=high_v, low_v=low_v, proximity_ohm=ohm, taken_s=taken_s)
-
-    def close(self) -> None:
-        self._adc.close()
-
-    def _counts(self) -> tuple[int, int, Sequence[int]]:
-        counts = self._burst.take()
-        pilot = counts[: self._split]
-        one, other = pilot if len(self._pilot) == 2 else extremes(pilot)
-        return one, other, counts[self._split :]
-
-    def _pilot_v(self, which: int, raw: int) -> float:
-        return self._scale.pilot_v(self._adc.volts(self._pilot[which], raw))
 
 
 class _Retry:
@@ -316,7 +247,7 @@ def look(machine: Machine | None = None, **options: Any) -> Look:
     except DriverError as problem:
         problems.append(OptionProblem(option="pwm", problem=str(problem)))
     try:
-        measurement = _Measurement(checked, real)
+        measurement = Measurement(checked, real)
         try:
             seen.append(measurement.shown())
         finally:
@@ -324,9 +255,3 @@ def look(machine: Machine | None = None, **options: Any) -> Look:
     except (DriverError, OSError) as problem:
         problems.append(OptionProblem(option="adc_device", problem=str(problem)))
     return Look(problems=tuple(problems), seen=tuple(seen))
-
-
-def _open_adc(options: LinuxOptions, machine: Machine) -> Adc:
-    if options.adc == "iio":
-        return IioAdc(machine, options.adc_device)
-    return McpAdc(machine, options.adc, options.adc_device, reference_v=options.adc_reference_v, spi_hz=options.spi_hz)

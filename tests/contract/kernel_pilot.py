@@ -69,6 +69,7 @@ class PilotKernel:
         self.state, self.proximity_ohm, self.short = "A", math.inf, False
         self.opened: dict[int, str] = {}
         self.ahead_s = 0.0  # the world's way to let time pass
+        self.conversions = 0  # of the last SPI message
         self._next_fd = 1000
         self._sample_s = 0.0
         self._lock = threading.RLock()
@@ -251,6 +252,7 @@ class PilotKernel:
         transfers = list(struct.iter_unpack("=QQIIHBBBBBB", argument.tobytes()))
         if not transfers or sum(each[2] for each in transfers) > 4096:  # spidev's bufsiz
             raise refusal(errno.EMSGSIZE)
+        self.conversions = len(transfers)
         for number, (tx, rx, count, hertz, pause_us, bits, cs_change, *_) in enumerate(transfers):
             assert (count, bits) == (3, 8)
             assert bool(cs_change) == (number < len(transfers) - 1), "the chip is deselected between conversions"

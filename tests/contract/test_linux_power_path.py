@@ -244,6 +244,19 @@ def test_both_peaks_of_the_shortest_pulses_are_seen(adc: str, duty_pct: float) -
     path.close()
 
 
+def test_a_steady_pilot_takes_a_fifth_of_the_conversions(
+    kernel: PilotKernel, opened: Callable[..., LinuxPowerPath]
+) -> None:
+    path = opened()
+    counted = {}
+    for signal in (HIGH, PWM_16_A, LOW):
+        path.set_pilot(signal)
+        until(path, partial(is_newer, time.monotonic()))
+        until(path, partial(is_newer, time.monotonic()))
+        counted[signal.mode] = kernel.conversions
+    assert counted == {PilotMode.STEADY_HIGH: 43, PilotMode.PWM: 203, PilotMode.STEADY_LOW: 43}
+
+
 @pytest.mark.parametrize("cable_a", PROXIMITY_OHM)
 def test_every_cable_is_read(kernel: PilotKernel, opened: Callable[..., LinuxPowerPath], cable_a: int) -> None:
     kernel.plug(cable_a)
