@@ -113,9 +113,45 @@ async def test_a_wrong_password_is_refused_and_a_corrected_file_is_used_without_
         assert "not the one" not in house.house.child("agent").log_text()
 
 
+def in_the_open(pid: int, folder: Path) -> list[bytes]:
+    """Return what others can see of a process, and every file of the station but its secrets and the CSMS's own."""
+    seen = [Path(f"/proc/{pid}/{name}").read_bytes() for name in ("cmdline", "environ")]
+    files = [path for path in folder.rglob("*") if path.is_file() and path.parent.name != "secrets"]
+    return seen + [path.read_bytes() for path in files if not path.name.startswith("csms")]
+
+
 def server_tls(authority: trustme.CA, folder: Path) -> ssl.SSLContext:
     """Return a server's TLS context for localhost."""
     authority.issue_cert("localhost").private_key_and_cert_chain_pem.write_to_path(folder / "other.pem")
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(folder / "other.pem")
     return context
+
+
+@pytest.mark.req("security whitepaper A01, A05; OCPP 1.6 §5.3")
+@pytest.mark.octt("TC_073_CS")
+@pytest.mark.octt("TC_084_CS")
+async def test_a_password_that_the_csms_changed_holds_over_a_restart_and_can_be_read_nowhere(tmp_path: Path) -> None:
+    old, new = "correct horse battery", "staple battery horse 7"
+    (tmp_path / "password").write_text(old + "\n")
+    section = f'password_file = "{tmp_path / "password"}"\n'
+    async with world(tls_house(tmp_path, section=section, csms=("--password", old))) as house:
+        await house.house.start_station()
+        await house.online()
+        lower = await house.csms.call("ChangeConfiguration", {"key": "SecurityProfile", "value": "1"})
+        assert lower["payload"] == {"status": "Rejected"}
+        changed = await house.csms.call("ChangeConfiguration", {"key": "AuthorizationKey", "value": new})
+        assert changed["payload"] == {"status": "Accepted"}
+        await house.csms.ask("password", text=new)
+        await house.house.stop_station()
+        assert (await house.csms.ask("stations"))[0]["registration"]
+        await house.house.start_station()
+        await house.online()
+        configuration = await house.csms.call("GetConfiguration", {})
+        status = await house.status()
+        assert status["security"]["profile"] == 2
+        agent = house.house.child("agent")
+        told = [str(configuration), str(status), agent.log_text(), await house.screen("status")]
+        readable = [*(text.encode() for text in told), *in_the_open(agent.pid, house.house.directory)]
+    for secret in (old, new):
+        assert not [content for content in readable if secret.encode() in content]
