@@ -1,7 +1,8 @@
 """A contactor as commanded and as confirmed by its feedback. Pure: levels in, verdicts and wear out.
 
 The feedback is a mirror contact, or a sense of the voltage behind the contactor; without one the coil's word is taken.
-A level counts when it has stood for ``DEBOUNCE_S``, and must follow the coil within ``FEEDBACK_S``.
+A level counts when it has stood for ``DEBOUNCE_S`` (the first one at once), and must follow the coil within
+``FEEDBACK_S``.
 """
 
 from __future__ import annotations
@@ -43,6 +44,7 @@ class Contactor:
 
     __slots__ = (
         "_has_feedback",
+        "_known",
         "_last_closing_s",
         "_level",
         "_level_since_s",
@@ -63,6 +65,7 @@ class Contactor:
         """Start with the coil off, written at ``now_s``; ``welded``, ``stuck_open``, ``wear``: of an earlier run."""
         self._has_feedback = has_feedback
         self._last_closing_s: float | None = None
+        self._known = False
         self._level: bool | None = None
         self._level_since_s = now_s
         self.coil = False
@@ -94,6 +97,7 @@ class Contactor:
             self._level_since_s = now_s
         state = _STATE[closed]
         if state is not self.state and self._stands(closed, now_s):
+            self._known = True
             self.state = state
             self.since_s = self._level_since_s
             self._time_move()
@@ -156,7 +160,7 @@ class Contactor:
         )
 
     def _stands(self, closed: bool | None, now_s: float) -> bool:
-        if closed is None or not self._has_feedback:
+        if closed is None or not self._known or not self._has_feedback:
             return True
         return now_s - self._level_since_s >= DEBOUNCE_S - CLOCK_STEP_S
 

@@ -313,7 +313,7 @@ class Cycle:
                 wanted=None if self.permit is None or not self._running else self.permit.phases,
                 main_open=self.contactor.confirmed_open,
                 vehicle_there=self.vehicle.there is not False,
-                charged=self._charged,
+                charged=self._charged or self.vehicle.there is None,  # an earlier run may have charged it
                 closed=inputs.phases_closed,
                 now_s=now_s,
             )
