@@ -8,78 +8,45 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from importlib import import_module
-from typing import Any, Final
+from typing import Final
 
 from agent.guard.cable_lock import HELD, LockSettings
-from agent.guard.checks import Check, flag, number, one_of, shown, text, whole
-from agent.guard.inputs import InputRole
-from agent.guard.rcd_test import RcdTestSettings
-from agent.guard.temperature import SensorSettings
+from agent.guard.checks import flag, number, one_of, text, whole
+from agent.guard.plan_place import (
+    LinePlan,
+    Place,
+    PlanError,
+    Target,
+    parse_line,
+    parse_optional_line,
+    parse_target,
+)
+from agent.guard.plan_protection import (
+    EVSE_ROLES,
+    STATION_ROLES,
+    RcdTestPlan,
+    TemperaturePlan,
+    WatchedPlan,
+    parse_lock,
+    parse_rcd_test,
+    parse_temperature,
+    parse_watched,
+)
 from agent.guard.timings import PHASE_INTERVAL_S, PHASE_PILOT_OFF_S, PHASE_WAIT_S, RECLOSE_S, STOP_GRACE_S
 
+__all__ = [
+    "ControlledPlan",
+    "EvsePlan",
+    "LinePlan",
+    "Plan",
+    "PlanError",
+    "RcdTestPlan",
+    "Target",
+    "TemperaturePlan",
+    "load_plan",
+    "parse_plan",
+]
 PLAN_VERSION: Final = 1
-
-
-class PlanError(Exception):
-    """The plan cannot be obeyed; the text says which place, which value, and what was expected."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Target:
-    """A driver's callable, ``module:callable``, and the options it is called with as keyword arguments."""
-
-    target: str
-    options: Mapping[str, Any]
-
-    def open(self) -> Any:
-        """Import the driver and return what it opens.
-
-        Raises:
-            PlanError: there is no such module or callable. DriverError: the device cannot be opened.
-        """
-        module, _, name = self.target.partition(":")
-        try:
-            opener = getattr(import_module(module), name)
-        except (ImportError, AttributeError) as problem:
-            raise PlanError(f"target {self.target!r} cannot be imported: {problem}") from problem
-        return opener(**self.options)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LinePlan:
-    """One on/off line by its name on the board.
-
-    Attributes:
-        pull: of an input: ``none``, ``up`` or ``down``.
-        debounce_s: of an input: its level counts when it has lasted so long.
-        latched: of a watched input: it stays tripped until the vehicle has left.
-    """
-
-    line: str
-    active_high: bool = True
-    pull: str = "none"
-    debounce_s: float = 0.0
-    latched: bool = False
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RcdTestPlan:
-    """The test line of a residual current sensor."""
-
-    line: LinePlan
-    settings: RcdTestSettings
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TemperaturePlan:
-    """A temperature sensor: its driver and its thresholds."""
-
-    sensor: Target
-    settings: SensorSettings
-
-
-WatchedPlan = tuple[InputRole, LinePlan]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -228,7 +195,7 @@ def load_plan(path: str) -> Plan:
 
 def parse_plan(content: object) -> Plan:
     """Return the plan in ``content`` (decoded JSON). Raises ``PlanError``."""
-    top = _Place("plan", content)
+    top = Place("plan", content)
     top.take("version", one_of(PLAN_VERSION))
     evses = tuple(_parse_evse(place) for place in top.places("evses"))
     controlled = (
@@ -250,106 +217,46 @@ def parse_plan(content: object) -> Plan:
         min_reclose_s=top.take("min_reclose_s", number(0.0, 3600.0), default=RECLOSE_S),
         stop_grace_s=top.take("stop_grace_s", number(0.0, STOP_GRACE_S), default=STOP_GRACE_S),
         realtime=top.take("realtime", flag, default=False),
-        lines=_parse_target(top.place("lines")),
+        lines=parse_target(top.place("lines")),
         evses=evses,
         controlled=controlled,
-        inputs=_parse_watched(top.place("inputs"), STATION_ROLES) if top.content.get("inputs") else (),
-        heartbeat=_parse_optional_line(top, "heartbeat"),
+        inputs=parse_watched(top.place("inputs"), STATION_ROLES) if top.content.get("inputs") else (),
+        heartbeat=parse_optional_line(top, "heartbeat"),
         heartbeat_s=(top.place("heartbeat") if top.content.get("heartbeat") else top).take(
             "period_s", number(0.004, 2.0), default=0.1
         ),
-        buses={name: _parse_target(_Place(f"plan.buses.{name}", bus)) for name, bus in buses.items()},
+        buses={name: parse_target(Place(f"plan.buses.{name}", bus)) for name, bus in buses.items()},
     )
 
 
-class _Place:
-    """An object somewhere in the plan, with the way to it for error texts."""
-
-    def __init__(self, where: str, content: object) -> None:
-        if not isinstance(content, dict):
-            raise PlanError(f"{where} is {shown(content)}, expected an object")
-        self.where = where
-        self.content: dict[str, Any] = content
-
-    def take(self, key: str, check: Check, default: Any = None) -> Any:
-        if key not in self.content:
-            if default is not None:
-                return default
-            raise PlanError(f"{self.where}.{key} is missing")
-        try:
-            return check(self.content[key])
-        except ValueError as problem:
-            raise PlanError(f"{self.where}.{key} {problem}") from None
-
-    def take_list(self, key: str, check: Check) -> list[Any]:
-        entries = self.content.get(key, [])
-        if not isinstance(entries, list):
-            raise PlanError(f"{self.where}.{key} is {shown(entries)}, expected a list")
-        try:
-            return [check(entry) for entry in entries]
-        except ValueError as problem:
-            raise PlanError(f"{self.where}.{key} {problem}") from None
-
-    def place(self, key: str) -> _Place:
-        return _Place(f"{self.where}.{key}", self.content.get(key))
-
-    def places(self, key: str) -> list[_Place]:
-        entries = self.content.get(key)
-        if not isinstance(entries, list):
-            raise PlanError(f"{self.where}.{key} is {shown(entries)}, expected a list")
-        return [_Place(f"{self.where}.{key}[{index}]", entry) for index, entry in enumerate(entries)]
-
-
-def _parse_target(place: _Place) -> Target:
-    target = place.take("target", text(200))
-    module, colon, name = target.partition(":")
-    if not (module and colon and name):
-        raise PlanError(f"{place.where}.target {target!r} is not of the form module:callable")
-    return Target(target=target, options=_Place(f"{place.where}.options", place.content.get("options", {})).content)
-
-
-def _parse_line(place: _Place, *, latched: bool = False) -> LinePlan:
-    return LinePlan(
-        line=place.take("line", text(100)),
-        active_high=place.take("active_high", flag, default=True),
-        pull=place.take("pull", one_of("none", "up", "down"), default="none"),
-        debounce_s=place.take("debounce_s", number(0.0, 60.0), default=0.0),
-        latched=place.take("latched", flag, default=latched),
-    )
-
-
-def _parse_optional_line(place: _Place, key: str, *, latched: bool = False) -> LinePlan | None:
-    return None if place.content.get(key) is None else _parse_line(place.place(key), latched=latched)
-
-
-def _parse_mirror(place: _Place, key: str) -> tuple[LinePlan | None, bool]:
+def _parse_mirror(place: Place, key: str) -> tuple[LinePlan | None, bool]:
     """Return the line of a contactor's feedback, and whether it is active while the contactor is open."""
-    mirror = _parse_optional_line(place, key)
+    mirror = parse_optional_line(place, key)
     if mirror is None:
         return None, True
     return mirror, place.place(key).take("kind", one_of("nc", "no", "sense"), default="nc") == "nc"
 
 
-def _parse_evse(place: _Place) -> EvsePlan:
+def _parse_evse(place: Place) -> EvsePlan:
     mirror, normally_closed = _parse_mirror(place, "mirror")
     phase_mirror, phase_normally_closed = _parse_mirror(place, "phase_mirror")
-    lock = _parse_optional_line(place, "lock")
+    lock = parse_optional_line(place, "lock")
     return EvsePlan(
         evse_id=place.take("id", whole(1, 2**31)),
         phases=place.take("phases", one_of(1, 3)),
         max_current_a=place.take("max_current_a", number(6.0, 80.0)),
         ventilation=place.take("ventilation", flag, default=False),
         tethered=place.take("tethered", flag, default=False),
-        power_path=_parse_target(place.place("power_path")),
-        contactor=_parse_line(place.place("contactor")),
+        power_path=parse_target(place.place("power_path")),
+        contactor=parse_line(place.place("contactor")),
         mirror=mirror,
         mirror_normally_closed=normally_closed,
         lock=lock,
-        lock_feedback=_parse_optional_line(place.place("lock"), "feedback") if lock else None,
-        rcd=_parse_optional_line(place, "rcd", latched=True),
-        emergency_stop=_parse_optional_line(place, "emergency_stop"),
-        led=_parse_optional_line(place, "led"),
-        phase_contactor=_parse_optional_line(place, "phase_contactor"),
+        lock_feedback=parse_optional_line(place.place("lock"), "feedback") if lock else None,
+        rcd=parse_optional_line(place, "rcd", latched=True),
+        emergency_stop=parse_optional_line(place, "emergency_stop"),
+        led=parse_optional_line(place, "led"),
+        phase_contactor=parse_optional_line(place, "phase_contactor"),
         phase_mirror=phase_mirror,
         phase_mirror_normally_closed=phase_normally_closed,
         phase_switching=place.take("phase_switching", flag, default=False),
@@ -358,60 +265,17 @@ def _parse_evse(place: _Place) -> EvsePlan:
         simplified=place.take("simplified", flag, default=True),
         reject_13a=place.take("reject_13a", flag, default=False),
         wake_up=place.take("wake_up", flag, default=True),
-        lock_settings=_parse_lock(place.place("lock")) if lock else HELD,
-        unlock=_parse_optional_line(place.place("lock"), "unlock") if lock else None,
-        watched=_parse_watched(place, EVSE_ROLES),
-        rcd_test=_parse_rcd_test(place.place("rcd_test")) if place.content.get("rcd_test") else None,
-        temperatures=tuple(_parse_temperature(each) for each in place.places("temperatures"))
+        lock_settings=parse_lock(place.place("lock")) if lock else HELD,
+        unlock=parse_optional_line(place.place("lock"), "unlock") if lock else None,
+        watched=parse_watched(place, EVSE_ROLES),
+        rcd_test=parse_rcd_test(place.place("rcd_test")) if place.content.get("rcd_test") else None,
+        temperatures=tuple(parse_temperature(each) for each in place.places("temperatures"))
         if place.content.get("temperatures")
         else (),
     )
 
 
-EVSE_ROLES: Final = (InputRole.RCM, InputRole.GROUND, InputRole.DOOR, InputRole.TILT)
-STATION_ROLES: Final = (InputRole.EMERGENCY_STOP, InputRole.GROUND, InputRole.DOOR, InputRole.TILT)
-
-
-def _parse_watched(place: _Place, roles: tuple[InputRole, ...]) -> tuple[WatchedPlan, ...]:
-    found = ((role, _parse_optional_line(place, role.value, latched=role is InputRole.RCM)) for role in roles)
-    return tuple((role, line) for role, line in found if line is not None)
-
-
-def _parse_lock(place: _Place) -> LockSettings:
-    return LockSettings(
-        pulsed=place.take("kind", one_of("held", "pulsed"), default="held") == "pulsed",
-        pulse_s=place.take("pulse_s", number(0.05, 5.0), default=HELD.pulse_s),
-        break_s=place.take("break_s", number(0.1, 60.0), default=HELD.break_s),
-        failed_s=place.take("failed_s", number(0.5, 60.0), default=HELD.failed_s),
-    )
-
-
-def _parse_rcd_test(place: _Place) -> RcdTestPlan:
-    usual = RcdTestSettings()
-    settings = RcdTestSettings(
-        pulse_s=place.take("pulse_s", number(0.01, 30.0), default=usual.pulse_s),
-        trip_s=place.take("trip_s", number(0.01, 30.0), default=usual.trip_s),
-        second_trip_s=place.take("second_trip_s", number(0.01, 30.0), default=usual.second_trip_s),
-        release_s=place.take("release_s", number(0.01, 60.0), default=usual.release_s),
-        every_s=place.take("every_s", number(60.0, 90000.0), default=usual.every_s),
-        before_session=place.take("before_session", flag, default=True),
-    )
-    return RcdTestPlan(line=_parse_line(place), settings=settings)
-
-
-def _parse_temperature(place: _Place) -> TemperaturePlan:
-    settings = SensorSettings(
-        name=place.take("name", text(40)),
-        reduce_c=place.take("reduce_c", number(-40.0, 200.0)),
-        stop_c=place.take("stop_c", number(-40.0, 200.0)),
-        hysteresis_k=place.take("hysteresis_k", number(0.0, 50.0), default=3.0),
-    )
-    if not settings.reduce_c < settings.stop_c:
-        raise PlanError(f"{place.where}.reduce_c {settings.reduce_c:g} is not below stop_c {settings.stop_c:g}")
-    return TemperaturePlan(sensor=_parse_target(place), settings=settings)
-
-
-def _parse_controlled(place: _Place) -> ControlledPlan:
+def _parse_controlled(place: Place) -> ControlledPlan:
     mirror, normally_closed = _parse_mirror(place, "mirror")
     bus = place.content.get("bus")
     return ControlledPlan(
@@ -419,12 +283,12 @@ def _parse_controlled(place: _Place) -> ControlledPlan:
         phases=place.take("phases", one_of(1, 3)),
         max_current_a=place.take("max_current_a", number(6.0, 80.0)),
         ventilation=place.take("ventilation", flag, default=False),
-        controller=_parse_target(place.place("controller")),
+        controller=parse_target(place.place("controller")),
         bus=None if bus is None else place.take("bus", text(100)),
         locks=place.take("locks", flag, default=False),
         mirror=mirror,
         mirror_normally_closed=normally_closed,
-        rcd=_parse_optional_line(place, "rcd", latched=True),
-        emergency_stop=_parse_optional_line(place, "emergency_stop"),
-        led=_parse_optional_line(place, "led"),
+        rcd=parse_optional_line(place, "rcd", latched=True),
+        emergency_stop=parse_optional_line(place, "emergency_stop"),
+        led=parse_optional_line(place, "led"),
     )
