@@ -233,9 +233,15 @@ class Secured:
         """Return the variables that mirror the vault, by ``key_of``."""
         return {
             "securityctrlr.securityprofile": str(self.vault.profile_in_use()),
-            "securityctrlr.certificateentries": str(self.vault.roots.count()),
+            "securityctrlr.certificateentries": self._root_count(),
             "securityctrlr.additionalrootcertificatecheck": str(self._settings.csms.additional_root_check).lower(),
         }
+
+    def _root_count(self) -> str:
+        try:
+            return str(self.vault.roots.count())
+        except OSError:
+            return ""
 
     def status(self, csms: CsmsLink) -> Mapping[str, Any]:
         """Return the security of the link for people; no secrets."""

@@ -100,7 +100,7 @@ class Renewal:
             self._log.warning("certificate.without_operator", hint="the CSMS sets CpoName before it asks")
         try:
             self._request = await asyncio.to_thread(self._vault.keys().request, subject, self._key_kind)
-        except OSError as error:
+        except (OSError, ImportError) as error:
             self._log.error("certificate.request_failed", error=str(error))
             return
         self._sent, self._next_at_s = 0, None

@@ -39,7 +39,7 @@ from agent.model.standard_variables import LONGEST_CHAIN_B
 from agent.model.variables import Access, VariableBook, key_of
 from agent.security.certificates import Rejected, Subject
 from agent.security.passwords import problem_of
-from agent.security.roots import ALREADY
+from agent.security.roots import ALREADY, NO_ROOM
 from agent.security.secrets import SecretError
 from agent.security.vault import CLIENT_PROFILE, TLS_PROFILE, Vault
 
@@ -193,7 +193,6 @@ class SecurityDesk:
 
     async def _install(self, command: InstallRoot) -> CertificateOutcome:
         roots, purpose = self._vault.roots, command.purpose
-        full = roots.is_full()
         outcome = await asyncio.to_thread(roots.install, purpose, command.pem, self._clock.utc_s())
         if outcome.answer is RootAnswer.ACCEPTED:
             if outcome.why == ALREADY:
@@ -202,7 +201,7 @@ class SecurityDesk:
             self._note(SecurityEventKind.PARAMETERS_CHANGED, f"a root for the {purpose.value} was installed")
             return outcome
         self._log.warning("root.refused", purpose=purpose.value, why=outcome.why)
-        if outcome.answer is RootAnswer.REJECTED and purpose is RootPurpose.CSMS and not full:
+        if outcome.answer is RootAnswer.REJECTED and purpose is RootPurpose.CSMS and outcome.why != NO_ROOM:
             self._note(SecurityEventKind.INVALID_CSMS_CERTIFICATE, f"not installed: {outcome.why}", asked=True)
         return outcome
 
@@ -219,7 +218,7 @@ class SecurityDesk:
     async def _list(self, command: ListRoots) -> RootsOutcome:
         try:
             names = await asyncio.to_thread(self._vault.roots.names, command.purpose)
-        except (OSError, ValueError, Rejected) as error:
+        except (OSError, ValueError, ImportError, Rejected) as error:
             self._log.error("roots.unreadable", error=str(error))
             names = ()
         return RootsOutcome(names=names)
@@ -236,7 +235,7 @@ class SecurityDesk:
                 self._vault.trusted_for_csms(),
                 self._clock.utc_s(),
             )
-        except (Rejected, OSError, ValueError) as error:
+        except (Rejected, OSError, ValueError, ImportError) as error:
             self._log.warning("certificate.refused", why=str(error))
             self._certified(False)
             if isinstance(error, Rejected):

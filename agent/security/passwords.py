@@ -68,7 +68,10 @@ class PasswordSlots:
 
     def has_any(self) -> bool:
         """Return whether the CSMS ever set one."""
-        return self._path.exists()
+        try:
+            return self._path.exists()
+        except OSError:  # it cannot be looked at: reading it says why
+            return True
 
     def change(self, new: str) -> None:
         """Take over a password of the CSMS, durably when this returns. Raises ``OSError``."""

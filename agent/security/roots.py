@@ -25,6 +25,7 @@ from agent.security.private_files import sync_folder, write_private
 FOLDER: Final = "roots"
 MOST_INSTALLED: Final = MOST_ROOTS
 ALREADY: Final = "it is there already"
+NO_ROOM: Final = f"{MOST_INSTALLED} roots are installed, there is no room"
 _TENTATIVE: Final = "tentative"
 
 
@@ -82,15 +83,13 @@ class RootStore:
             if (self._folder / name).exists():
                 return CertificateOutcome(answer=RootAnswer.ACCEPTED, why=ALREADY)
             if self.is_full():
-                return CertificateOutcome(
-                    answer=RootAnswer.REJECTED, why=f"{MOST_INSTALLED} roots are installed, there is no room"
-                )
+                return CertificateOutcome(answer=RootAnswer.REJECTED, why=NO_ROOM)
             write_private(self._folder / name, pem.encode("ascii"))
             if signers:
                 write_private(self._folder / _TENTATIVE, name.encode("ascii"))
         except certificates.Rejected as rejected:
             return CertificateOutcome(answer=RootAnswer.REJECTED, why=str(rejected))
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, ImportError) as error:
             return CertificateOutcome(answer=RootAnswer.FAILED, why=str(error))
         return CertificateOutcome(answer=RootAnswer.ACCEPTED)
 
@@ -135,7 +134,7 @@ class RootStore:
                 return CertificateOutcome(answer=RootAnswer.FAILED, why="the station file names it")
         except certificates.Rejected as rejected:
             return CertificateOutcome(answer=RootAnswer.FAILED, why=str(rejected))
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, ImportError) as error:
             return CertificateOutcome(answer=RootAnswer.FAILED, why=str(error))
         return CertificateOutcome(answer=RootAnswer.NOT_FOUND)
 

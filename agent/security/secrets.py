@@ -83,7 +83,7 @@ class SecretStore:
 
     def path(self, name: str) -> Path | None:
         """Return the file that holds a secret now, ``None`` without one."""
-        return next((path for _, path in self._places(name) if path.is_file()), None)
+        return next((path for _, path in self._places(name) if _is_there(path)), None)
 
     def set(self, name: str, text: str) -> Path:
         """Keep a secret on the station, durably; return its file. Raises ``SecretError``."""
@@ -112,7 +112,7 @@ class SecretStore:
         """Return which secrets there are and where; never their values."""
         found = {}
         for name in NAMES:
-            place = next((source for source, path in self._places(name) if path.is_file()), None)
+            place = next((source for source, path in self._places(name) if _is_there(path)), None)
             if place is not None:
                 found[name] = place
         return found
@@ -122,6 +122,14 @@ class SecretStore:
         if self._credentials is not None:
             places.append((Source.CREDENTIAL, self._credentials / name))
         return places
+
+
+def _is_there(path: Path) -> bool:
+    """Return whether there is such a file, also one that we may not look at: reading it then says why not."""
+    try:
+        return path.is_file()
+    except OSError:
+        return True
 
 
 def _check_name(name: str) -> None:

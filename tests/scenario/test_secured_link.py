@@ -471,6 +471,7 @@ async def test_a_certificate_that_ends_soon_is_told_and_renewed(tmp_path: Path, 
         station(tmp_path, secure(port, pem_file(tmp_path, authority)) + section) as living,
     ):
         await csms.heard("SignCertificate")
+        await living.until(lambda: bool(living.secured.status(living.link)["certificates"]))
         status = living.secured.status(living.link)
     found = {each["what"]: each["days_left"] for each in status["certificates"]}
     assert found["certificate of the station"] == 20

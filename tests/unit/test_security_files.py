@@ -242,6 +242,14 @@ def test_the_profile_is_what_address_and_credentials_amount_to(
     assert Vault(provision).profile_in_use() == profile
 
 
+def test_a_secret_that_cannot_be_read_is_no_reason_to_go_without_one(tmp_path: Path) -> None:
+    (tmp_path / "secrets").mkdir()
+    (tmp_path / "secrets" / "csms-password").symlink_to("csms-password")  # a loop: root itself cannot read it
+    vault = Vault(Provision(state_dir=tmp_path), credentials=tmp_path / "nowhere")
+    with pytest.raises(SecretError, match="cannot be read"):
+        vault.provisioned_password()
+
+
 def test_the_password_comes_from_the_nearest_place(tmp_path: Path) -> None:
     file = tmp_path / "password"
     file.write_text("of the file\n")
