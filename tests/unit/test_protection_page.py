@@ -37,7 +37,7 @@ def test_every_station_file_of_the_page_is_good_and_reaches_the_guard(block: str
 def test_the_table_of_inputs_says_what_the_software_does() -> None:
     rows = re.findall(r"^\| `(\w+)` \|(.*)\|$", PAGE.read_text(encoding="utf-8"), re.MULTILINE)
     table = {name: [cell.strip() for cell in rest.split("|")] for name, rest in rows}
-    lines = "".join(f'{role.value} = {{ line = "{role.value}" }}\n' for role in InputRole)
+    lines = "".join(f'{role.value} = {{ line = "GPIO{pin}" }}\n' for pin, role in enumerate(InputRole, 4))
     (evse,) = station_of(f"[[evse]]\n{lines}").evses
     for role in InputRole:
         _, debounce, latched, fault, error, ends = table[role.value]

@@ -108,7 +108,8 @@ def test_without_them_nothing_of_it_is_in_the_plan() -> None:
 
 
 def test_a_trip_latches_and_a_button_does_not_unless_the_file_says_so() -> None:
-    lines = 'rcd = { line = "A" }\nemergency_stop = { line = "B" }\nrcm = { line = "C" }\ntilt = { line = "D" }\n'
+    named = {"rcd": "GPIO4", "emergency_stop": "GPIO5", "rcm": "GPIO6", "tilt": "GPIO7"}
+    lines = "".join(f'{role} = {{ line = "{line}" }}\n' for role, line in named.items())
     (evse,) = parse_plan(plan_of(settings_of(lines))).evses
     assert evse.rcd is not None
     assert evse.emergency_stop is not None
@@ -132,7 +133,7 @@ MANY = "temperature = [" + '{ path = "/x" }, ' * 17 + "]\n"
 @pytest.mark.parametrize(
     ("evse", "head", "problem"),
     [
-        ('rcd_test = { line = "X" }\n', "", "evse[1].rcd_test is given without rcd or rcm"),
+        ('rcd_test = { line = "GPIO4" }\n', "", "evse[1].rcd_test is given without rcd or rcm"),
         (
             'temperature = [{ path = "/x", reduce_c = 80, stop_c = 60 }]\n',
             "",
@@ -152,15 +153,15 @@ MANY = "temperature = [" + '{ path = "/x" }, ' * 17 + "]\n"
             "evse[1].temperature[1].path '/x' does not end in _raw",
         ),
         ('door = { line = "GPIO17" }\n', "", "evse[1].door.line 'GPIO17' is used by evse[1].contactor already"),
-        ('door = { line = "D" }\n', '[inputs]\ntilt = { line = "D" }\n', "inputs.tilt.line 'D' is used by"),
+        ('door = { line = "GPIO4" }\n', '[inputs]\ntilt = { line = "GPIO4" }\n', "inputs.tilt.line 'GPIO4' is used by"),
         ("", '[guard]\nheartbeat = { line = "GPIO17" }\n', "guard.heartbeat.line 'GPIO17' is used by"),
         (
             "",
-            '[guard]\nscan_ms = 20\nheartbeat = { line = "H", period_ms = 30 }\n',
+            '[guard]\nscan_ms = 20\nheartbeat = { line = "GPIO4", period_ms = 30 }\n',
             "guard.heartbeat.period_ms 30 ms is shorter than two scans of 20 ms",
         ),
-        ('door = { line = "D", debounce_ms = 99999 }\n', "", "evse[1].door.debounce_ms 99999 is outside 0-60000 ms"),
-        ("", '[inputs]\nrcd = { line = "D" }\n', "inputs.rcd is unknown"),
+        ('door = { line = "GPIO4", debounce_ms = 99999 }\n', "", "evse[1].door.debounce_ms 99999 is outside 0-60000"),
+        ("", '[inputs]\nrcd = { line = "GPIO4" }\n', "inputs.rcd is unknown"),
         (MANY, "", "evse[1].temperature has 17 sensors, at most 16"),
     ],
 )  # fmt: skip
@@ -174,7 +175,7 @@ port = "x"
 [[evse]]
 id = 1
 controller = {{ driver = "evse-din", bus = "b" }}
-door = {{ line = "D" }}
+door = {{ line = "GPIO4" }}
 temperature = [{{ path = "/x" }}]
 """
     with pytest.raises(SettingsError) as raised:
