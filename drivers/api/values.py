@@ -31,8 +31,8 @@ class PowerPathReading(NamedTuple):
         low_v: negative peak, V; equals ``high_v`` without PWM; ``None`` unknown.
         proximity_ohm: cable coding resistor, ohm; ``inf`` for open (no cable); ``None`` for unknown or no such contact.
         taken_s: monotonic time of the measurement (``time.monotonic()``). A driver that reads sets it to the moment of
-            the read; a driver that is pushed to sets it to the moment the value arrived, so that the caller can see
-            its age.
+            the read; a driver that is pushed to sets it to the moment the value arrived, one that measures on a thread
+            of its own to the moment at which it began to, so that the caller can see its age.
     """
 
     high_v: float | None

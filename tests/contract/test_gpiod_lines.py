@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import dataclasses
 import gc
 import importlib.metadata
+import inspect
 import subprocess
 import sys
 import threading
@@ -18,6 +20,7 @@ from drivers.api import DriverUnavailable
 from drivers.gpio.chips import Chips, chip_paths, load_gpiod
 from drivers.gpio.gpiod_factory import GpiodFactory
 from drivers.gpio.gpiod_lines import FIRST_RETRY_S, GpiodLines, look, open_lines
+from tests.contract import kernel_gpio
 from tests.contract.kernel_gpio import Bias, Edge, GpioKernel
 
 PI_5 = {
@@ -265,6 +268,26 @@ def test_a_chip_that_goes_ends_no_thread_and_costs_no_spin(kernel: GpioKernel, f
         _ = gone.value
     gone.close()
     stays.close()
+
+
+# ---- the real package ------------------------------------------------------------------------------------------------
+
+
+def test_the_played_kernel_has_the_api_of_the_real_package() -> None:
+    real: Any = load_gpiod()
+    for kind, fake_kind in ((real.Chip, kernel_gpio.Chip), (real.LineRequest, kernel_gpio.LineRequest)):
+        for name in (each for each in vars(fake_kind) if not each.startswith("_")):
+            wanted = inspect.signature(getattr(fake_kind, name)).parameters
+            found = inspect.signature(getattr(kind, name)).parameters
+            assert len(found) >= len(wanted), name
+            assert {each for each in wanted if wanted[each].kind is inspect.Parameter.KEYWORD_ONLY} <= set(found)
+    settings = {each.name for each in dataclasses.fields(real.LineSettings)}
+    assert {each.name for each in dataclasses.fields(kernel_gpio.LineSettings)} <= settings
+    for name in ("Value", "Direction", "Bias", "Edge", "Clock"):
+        assert {each.name for each in getattr(kernel_gpio, name)} <= {each.name for each in getattr(real.line, name)}
+    assert {each.name for each in kernel_gpio.EdgeEvent.Type} == {each.name for each in real.EdgeEvent.Type}
+    names = inspect.signature(real.LineInfo.__init__).parameters
+    assert {"name", "used", "consumer", "offset"} <= set(names)
 
 
 # ---- a real kernel ---------------------------------------------------------------------------------------------------
