@@ -137,10 +137,10 @@ class PhaseSwitch:
             self._move(wanted is not None, now_s)
 
     def _begin(self, wanted: int, *, main_open: bool, charged: bool, now_s: float) -> None:
-        if not charged:
-            if main_open:
-                self._move(wanted == ALL_PHASES, now_s)
-        elif self._switched_s is None or now_s - self._switched_s >= self._interval_s - CLOCK_STEP_S:
+        waited = self._switched_s is None or now_s - self._switched_s >= self._interval_s - CLOCK_STEP_S
+        if not charged and main_open:
+            self._move(wanted == ALL_PHASES, now_s)
+        elif charged and waited:
             self.stage, self._opened_s, self._since_s = Stage.ENDING, None, None
 
     def _go_on(self, wanted: int | None, *, main_open: bool, now_s: float) -> None:
@@ -151,7 +151,7 @@ class PhaseSwitch:
                 self.stage, self._since_s = Stage.PILOT_OFF, now_s
         elif self.stage is Stage.PILOT_OFF and _over(self._since_s, PHASE_SETTLE_S, now_s):
             self.stage = Stage.MOVED
-            if wanted is not None and wanted != self.connected:
+            if main_open and wanted is not None and wanted != self.connected:
                 self._move(wanted == ALL_PHASES, now_s)
                 self._switched_s = now_s
         elif self.stage is Stage.MOVED and _over(self._since_s, PHASE_PILOT_OFF_S, now_s):

@@ -326,6 +326,21 @@ def test_a_vehicle_that_drives_off_under_load_leaves_the_second_contactor_for_la
     assert rig.report.openings_under_load == 1
 
 
+def test_a_main_contactor_that_is_not_seen_open_keeps_the_second_one_where_it_is(switching: Rig) -> None:
+    rig = switching
+    rig.charge()
+    rig.permit(phases=1)
+    rig.world.open_s2()
+    rig.run_until(lambda: rig.world.signals[-1] is STEADY_LOW, at_most_s=7.0)
+    rig.world.mirror.broken = True
+    rig.run(timings.PHASE_PILOT_OFF_S)
+    assert rig.world.phase_coil.active
+    rig.world.mirror.broken = False
+    keep_permitted(rig, 30.0, 1)
+    assert not rig.world.phase_coil.active
+    assert rig.world.moved_under_load == 0
+
+
 @pytest.mark.parametrize(
     ("breaks", "fault"),
     [("phases_stuck_open", GuardFault.CONTACTOR_STUCK_OPEN), ("phases_welded", GuardFault.CONTACTOR_WELDED)],
