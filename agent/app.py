@@ -34,6 +34,7 @@ from agent.model.standard_variables import STANDARD_VARIABLES
 from agent.model.variables import StoredValue, VariableBook
 from agent.ocpp.backoff import BackOff
 from agent.ocpp.dialect import Dialect, StationIdentity
+from agent.ocpp.light_websockets import complete
 from agent.ocpp.session import Session
 from agent.presets import presets_of
 from agent.runtime.csms_link import CsmsLink
@@ -347,6 +348,7 @@ class Application:
         """Put the house together around the link that is already opening."""
         await self._wait_for_boot(CORE_WAIT_S)
         load_all()
+        complete()
         replies, headline = self._open_door()
         store, state = await self._open_store()
         self._store = store

@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Mapping
 from functools import cache
 from typing import Final
@@ -61,6 +60,8 @@ def _problem(name: str, text: str) -> str | None:
 
         known = [keys.name_of(ref) for ref in keys.all_refs()]
         known += [f"{each.component}.{each.variable}" for each in _definitions().values()]
+        import difflib  # only needed when something is wrong already
+
         close = difflib.get_close_matches(name, known, n=1)
         return "is no variable of OCPP 1.6 or 2.0.1" + (f"; did you mean {close[0]!r}?" if close else "")
     definition = _definitions()[key]

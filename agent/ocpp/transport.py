@@ -22,6 +22,9 @@ from types import TracebackType
 from typing import Any, Final
 from urllib.parse import quote, urlsplit
 
+import agent.ocpp.light_websockets  # noqa: F401  # first: what follows loads less then
+
+# isort: split
 from websockets.asyncio.client import ClientConnection
 from websockets.asyncio.client import connect as websocket_connect
 from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus, InvalidURI, NegotiationError

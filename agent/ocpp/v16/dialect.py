@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
 import msgspec
 
+from agent.lazy import lazily
 from agent.model.commands import AnyOutcome, Command, TokenVerdict
 from agent.model.evse import EvseView
 from agent.model.ids import IdToken
@@ -18,10 +20,18 @@ from agent.model.variables import Variable, VariableEntry
 from agent.ocpp.dialect import FactAnswer, Message, Registration, Resolve, StationIdentity
 from agent.ocpp.errors import Violation
 from agent.ocpp.lenient import whole_of
-from agent.ocpp.v16 import answers, incoming, keys, messages, outgoing, security, smart_charging, status
+from agent.ocpp.v16 import boot, keys
 from agent.ocpp.v16.codes import CODE_OF
 from agent.ocpp.v16.places import STATION, Connectors, Place
 from agent.ocpp.wire_time import format_utc
+
+if TYPE_CHECKING:
+    from agent.ocpp.v16 import answers, incoming, messages, outgoing, security, smart_charging, status
+else:
+    answers, incoming, messages, outgoing, security, smart_charging, status = (
+        lazily(f"agent.ocpp.v16.{name}")
+        for name in ("answers", "incoming", "messages", "outgoing", "security", "smart_charging", "status")
+    )
 
 
 class Dialect16:
@@ -52,11 +62,13 @@ class Dialect16:
 
     def encode(self, message: Message) -> msgspec.Raw:
         """Return the payload's proven JSON."""
+        if type(message.payload) is boot.BootNotificationRequest:
+            return boot.CODEC.encode(message.payload)
         return messages.CODEC.encode(message.payload)
 
     def boot(self, identity: StationIdentity, reason: str) -> Message:
         """Return a BootNotification; 1.6 has no place for the reason."""
-        payload = messages.BootNotificationRequest(
+        payload = boot.BootNotificationRequest(
             charge_point_vendor=identity.vendor,
             charge_point_model=identity.model,
             charge_point_serial_number=identity.serial_number,

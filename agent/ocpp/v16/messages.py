@@ -14,8 +14,9 @@ from types import MappingProxyType
 from typing import Final
 
 from agent.ocpp.codec import Codec, Direction, MessagePair, Payload
-from agent.ocpp.fields import Integer, String20, String25, String50, String255, String500
+from agent.ocpp.fields import Integer, String20, String50, String255, String500
 from agent.ocpp.v16 import enums, types
+from agent.ocpp.v16.boot import BootNotificationRequest
 from agent.ocpp.v16.list_messages import LIST_ACTIONS
 from agent.ocpp.v16.reservation_messages import RESERVATION_ACTIONS
 from agent.ocpp.v16.security_messages import SECURITY_ACTIONS
@@ -23,20 +24,6 @@ from agent.ocpp.v16.smart_charging_messages import SMART_CHARGING_ACTIONS
 from agent.ocpp.wire_time import WireTime, check_times
 
 # From the station to the CSMS
-
-
-class BootNotificationRequest(Payload, frozen=True, kw_only=True):
-    """Register after a start."""
-
-    charge_point_vendor: String20
-    charge_point_model: String20
-    charge_point_serial_number: String25 | None = None
-    charge_box_serial_number: String25 | None = None
-    firmware_version: String50 | None = None
-    iccid: String20 | None = None
-    imsi: String20 | None = None
-    meter_type: String25 | None = None
-    meter_serial_number: String25 | None = None
 
 
 class BootNotificationResponse(Payload, frozen=True, kw_only=True):

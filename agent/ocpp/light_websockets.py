@@ -1,0 +1,36 @@
+"""Import ``websockets`` without what it imports and never uses for us; to be imported before any other part of it.
+
+``websockets.version`` imports ``importlib.metadata`` for development builds, ``websockets.proxy`` ``urllib.request``
+for proxies, which we switch off: with email, http and zipfile a tenth of the agent's start. While the two are imported,
+empty modules stand in; ``complete`` gives ``websockets.proxy`` what it asked for, once there is time.
+"""
+
+from __future__ import annotations
+
+import sys
+from importlib import import_module
+from types import ModuleType
+from typing import Final
+
+_UNUSED: Final = ("importlib.metadata", "urllib.request")
+
+
+def _import_lightly() -> None:
+    stand_ins = [name for name in _UNUSED if name not in sys.modules]
+    for name in stand_ins:
+        sys.modules[name] = ModuleType(name)
+    try:
+        import websockets.proxy
+        import websockets.version  # noqa: F401
+    finally:
+        for name in stand_ins:
+            del sys.modules[name]
+
+
+def complete() -> None:
+    """Import the real modules; nothing differs from a plain import of ``websockets`` afterwards."""
+    for name in _UNUSED:
+        import_module(name)
+
+
+_import_lightly()
