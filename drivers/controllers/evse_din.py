@@ -8,6 +8,7 @@ The controller has no communication watchdog that anybody knows of: what was wri
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from time import monotonic
 from typing import Any, Final
 
@@ -22,7 +23,7 @@ from drivers.api.controllers import (
     VehicleState,
 )
 from drivers.api.safe import SafeAction
-from drivers.controllers.modbus_frames import READ_HOLDING
+from drivers.controllers.modbus_frames import READ_HOLDING, NotThere
 from drivers.controllers.polled import Polled, whole_steps
 
 SET_CURRENT: Final = 1000  # A, or 0.01 A with bit 7 of CONFIG; 0 is off. Volatile
@@ -61,55 +62,66 @@ class EvseDin(Polled[RegisterLine]):
         self._unit = unit
         self._boot_current_a = boot_current_a
         self._step_a: float | None = None
-        self._has_status = True
+        self._missing: set[int] = set()  # registers that this firmware refuses
+        self._several = True
+        self._turned_off = False
         self._wake = bus.attach(self.turn)
 
     def close(self) -> None:
         """The bus goes on; what is ordered stays."""
 
     def _greet(self, line: RegisterLine) -> None:
-        config = line.read_registers(self._unit, READ_HOLDING, CONFIG, 1)[0]
-        step_a = 0.01 if config & _FINE_STEPS else 1.0
+        self._missing.clear()
+        config = self._one(line, CONFIG)
+        step_a = 0.01 if config is not None and config & _FINE_STEPS else 1.0
         if self._step_a not in (None, step_a):
             self._disobeyed()  # it was written in another unit
         self._step_a = step_a
-        self._has_status = True
-        if self._boot_current_a < 0:
+        if self._boot_current_a < 0 or self._one(line, BOOT_CURRENT) in (None, self._boot_current_a):
             return
-        try:
-            if line.read_registers(self._unit, READ_HOLDING, BOOT_CURRENT, 1)[0] != self._boot_current_a:
-                line.write_register(self._unit, BOOT_CURRENT, self._boot_current_a, several=True)
-        except DriverRejected:
-            return  # firmware that has no such setting, or not this value; the page says how to see it
+        with suppress(DriverRejected):  # not every firmware takes every value; it is read again at the next start
+            self._write(line, BOOT_CURRENT, self._boot_current_a)
 
     def _obey(self, line: RegisterLine, order: ControllerOrder) -> None:
         if order.current_a is None:
-            line.write_register(self._unit, SET_CURRENT, 0, several=True)
+            self._write(line, SET_CURRENT, 0)
             if order.at_once:
-                line.write_register(self._unit, COMMAND, _TURN_OFF, several=True)
+                with suppress(DriverRejected):  # the current is 0 already
+                    self._write(line, COMMAND, _TURN_OFF)
+                    self._turned_off = True
             return
         if self._step_a is None:
             self._greet(line)
-        line.write_register(self._unit, SET_CURRENT, self._steps(order), several=True)
-        line.write_register(self._unit, COMMAND, 0, several=True)
+        if self._turned_off:
+            self._write(line, COMMAND, 0)
+            self._turned_off = False
+        self._write(line, SET_CURRENT, self._steps(order))
 
     def _look(self, line: RegisterLine) -> ControllerReading:
         block = line.read_registers(self._unit, READ_HOLDING, SET_CURRENT, _BLOCK)
         taken_s = monotonic()
-        status = self._status(line)
-        held = block[SET_CURRENT - SET_CURRENT]
-        if self._held is not None and held != self._steps(self._held):
+        status = self._one(line, STATUS)
+        self._turned_off = self._turned_off or bool(block[COMMAND - SET_CURRENT] & _TURN_OFF)
+        if self._held is not None and block[0] != self._steps(self._held):
             self._disobeyed()
         return reading_of(block, status, step_a=self._step_a or 1.0, taken_s=taken_s)
 
-    def _status(self, line: RegisterLine) -> int | None:
-        if not self._has_status:
+    def _one(self, line: RegisterLine, address: int) -> int | None:
+        """Return a register, ``None`` where this firmware has none."""
+        if address in self._missing:
             return None
         try:
-            return line.read_registers(self._unit, READ_HOLDING, STATUS, 1)[0]
-        except DriverRejected:
-            self._has_status = False
+            return line.read_registers(self._unit, READ_HOLDING, address, 1)[0]
+        except NotThere:
+            self._missing.add(address)
             return None
+
+    def _write(self, line: RegisterLine, address: int, value: int) -> None:
+        try:
+            line.write_register(self._unit, address, value, several=self._several)
+        except NotThere:  # or its firmware knows the other function only
+            line.write_register(self._unit, address, value, several=not self._several)
+            self._several = not self._several
 
     def _steps(self, order: ControllerOrder) -> int:
         if order.current_a is None:

@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final, NamedTuple
 
+from drivers.api import DriverRejected, DriverTimeout
 from drivers.meter.answers import crc16
 
 READ_COILS, READ_DISCRETE, READ_HOLDING, READ_INPUT = 1, 2, 3, 4
@@ -26,6 +27,10 @@ EXCEPTIONS: Final = {
     10: "gateway path unavailable",
     11: "gateway target did not respond",
 }
+
+
+class NotThere(DriverRejected):
+    """The device has no such function, register or value: asking again brings the same answer."""
 
 
 class Request(NamedTuple):
@@ -83,11 +88,22 @@ def bits_of(answer: bytes, count: int) -> Sequence[bool]:
     return tuple(bool(answer[2 + index // 8] >> index % 8 & 1) for index in range(count))
 
 
-def refused(answer: bytes) -> str | None:
-    """Return why the device refused, ``None`` when it did not."""
+def check_accepted(answer: bytes, what: str) -> None:
+    """Raise what an exception answer to ``what`` means; nothing for another answer.
+
+    Raises:
+        NotThere: exceptions 1-3. DriverTimeout: the device is busy, or a gateway did not reach it. DriverRejected:
+        another refusal.
+    """
     if not answer[0] & 0x80:
-        return None
-    return f"exception {answer[1]} ({EXCEPTIONS.get(answer[1], 'unknown')})"
+        return
+    code = answer[1]
+    text = f"{what} refused with exception {code} ({EXCEPTIONS.get(code, 'unknown')})"
+    if code in (1, 2, 3):
+        raise NotThere(text)
+    if code in (5, 6, 10, 11):
+        raise DriverTimeout(text)
+    raise DriverRejected(text)
 
 
 def to_rtu(unit: int, request: Request) -> bytes:

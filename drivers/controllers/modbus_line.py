@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from time import monotonic, sleep
 from typing import Final
 
-from drivers.api import DriverProtocolError, DriverRejected, DriverTimeout, DriverUnavailable
+from drivers.api import DriverProtocolError, DriverTimeout, DriverUnavailable
 from drivers.controllers import modbus_frames as frames
 from drivers.controllers.serial_port import SerialPort
 
@@ -71,9 +71,7 @@ class ModbusLine(ABC):
             raise
         finally:
             self._heard_s = monotonic()
-        why = frames.refused(answer)
-        if why is not None:
-            raise DriverRejected(f"{self.place}: {_told(unit, request)} refused with {why}")
+        frames.check_accepted(answer, f"{self.place}: {_told(unit, request)}")
         return answer
 
     def _make_ready(self) -> None:

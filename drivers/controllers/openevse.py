@@ -80,7 +80,8 @@ class OpenEvse(Polled[Reopening]):
             return
         amps = whole_steps(min(order.current_a, _MOST_A), 1.0)
         answer = self._ask(line, f"$SC {amps} V", refusable=True)
-        if not answer.words or not answer.words[0].isdigit() or int(answer.words[0]) > amps:
+        held = answer.words[0] if answer.words else ""
+        if int(held) > amps if held.isdigit() else not answer.accepted:
             raise DriverRejected(f"{line.path}: {amps} A was refused: {' '.join(answer.words)}")
         self._ask(line, "$FE")  # clipped to what its own limits allow, it holds less, and the order is obeyed
 
@@ -89,10 +90,7 @@ class OpenEvse(Polled[Reopening]):
         if state is None:
             raise DriverProtocolError(f"{line.path}: the answer to $GS has no state")
         taken_s = monotonic()
-        capacity = self._ask(line, "$GC").words
-        if len(capacity) < 3 or not capacity[2].isdigit():
-            raise DriverProtocolError(f"{line.path}: the answer to $GC is {' '.join(capacity)!r}")
-        amps = float(capacity[2])
+        amps = self._capacity_a(line)
         held = self._held
         if held is not None and not self._holds(held, state, amps):
             self._disobeyed()
@@ -102,6 +100,13 @@ class OpenEvse(Polled[Reopening]):
             self._temperature_c = self._temperature(line)
         self._looks += 1
         return self._reading_of(state, amps, taken_s)
+
+    def _capacity_a(self, line: Reopening) -> float:
+        """Return what the pilot signals, A; before firmware 5 what is set."""
+        words = self._ask(line, "$GC").words[2:3] or self._ask(line, "$GE").words[:1]
+        if not words or not words[0].isdigit():
+            raise DriverProtocolError(f"{line.path}: the answer to $GC has no current")
+        return float(words[0])
 
     def _holds(self, order: ControllerOrder, state: rapi.State, amps: float) -> bool:
         asleep = state.evse in (rapi.STATE_SLEEPING, rapi.STATE_DISABLED)
@@ -114,7 +119,7 @@ class OpenEvse(Polled[Reopening]):
             taken_s=taken_s,
             vehicle=state.vehicle,
             offer_a=amps if state.offers else 0.0,
-            contactor_closed=bool(state.flags & rapi.CHARGING_ON),
+            contactor_closed=None if state.flags is None else bool(state.flags & rapi.CHARGING_ON),
             faults=state.faults,
             temperature_c=self._temperature_c,
             firmware=self._firmware,

@@ -21,7 +21,7 @@ from drivers.api.controllers import (
     VehicleState,
 )
 from drivers.api.safe import SafeAction
-from drivers.controllers.modbus_frames import READ_COILS, READ_HOLDING, READ_INPUT
+from drivers.controllers.modbus_frames import READ_COILS, READ_HOLDING, READ_INPUT, NotThere
 from drivers.controllers.phoenix_models import MODELS, Model
 from drivers.controllers.polled import Polled, whole_steps
 
@@ -40,15 +40,20 @@ class Phoenix(Polled[RegisterLine]):
         self._offset = model.stride * connector
         self._step_a = 0.1 if tenths else 1.0
         self._function = model.function
+        self._missing: set[int] = set()
         self._wake = bus.attach(self.turn)
 
     def close(self) -> None:
         """The bus goes on; what is ordered stays."""
 
     def _greet(self, line: RegisterLine) -> None:
+        self._missing.clear()
         for must in self._model.must:
             address = must.address + self._offset
-            held = line.read_registers(self._unit, READ_HOLDING, address, 1)[0]
+            try:
+                held = line.read_registers(self._unit, READ_HOLDING, address, 1)[0]
+            except NotThere:
+                continue  # firmware without this setting obeys without it
             if held != must.value:
                 raise DriverRejected(
                     f"register {address} holds {held}, expected {must.value} ({must.means}): set it on the controller"
@@ -57,7 +62,8 @@ class Phoenix(Polled[RegisterLine]):
     def _obey(self, line: RegisterLine, order: ControllerOrder) -> None:
         if order.current_a is not None:
             current = self._steps(order.current_a)
-            line.write_register(self._unit, self._model.current + self._offset, current)
+            several = self._model.enable_is_register
+            line.write_register(self._unit, self._model.current + self._offset, current, several=several)
         self._enable(line, order.current_a is not None)
 
     def _enable(self, line: RegisterLine, on: bool) -> None:
@@ -71,7 +77,7 @@ class Phoenix(Polled[RegisterLine]):
         model = self._model
         try:
             status = self._one(line, model.status)
-        except DriverRejected:  # the serial manual and evcc differ in the table of these registers
+        except NotThere:  # the serial manual and evcc differ in the table of these registers
             self._function = READ_INPUT if self._function == READ_HOLDING else READ_HOLDING
             status = self._one(line, model.status)
         taken_s = monotonic()
@@ -104,21 +110,28 @@ class Phoenix(Polled[RegisterLine]):
         model = self._model
         if model.duty is None or model.duty_current is None:
             return current_a if enabled else 0.0
-        duty_pct = self._one(line, model.duty)
-        return float(self._one(line, model.duty_current)) if 0 < duty_pct < 100 else 0.0
+        duty_pct, signalled_a = self._optional(line, model.duty), self._optional(line, model.duty_current)
+        if duty_pct is None or signalled_a is None:
+            return current_a if enabled else 0.0
+        return float(signalled_a) if 0 < duty_pct < 100 else 0.0
 
     def _cable_a(self, line: RegisterLine) -> float | None:
-        if self._model.cable is None:
-            return None
-        cable = self._one(line, self._model.cable)
-        return None if cable in _NO_CABLE else float(cable)
+        cable = self._optional(line, self._model.cable)
+        return None if cable is None or cable in _NO_CABLE else float(cable)
 
     def _faults(self, line: RegisterLine) -> tuple[ControllerFault, ...]:
-        model = self._model
-        if model.errors is None:
-            return ()
-        bits = self._one(line, model.errors)
-        return tuple(dict.fromkeys(fault for bit, fault in model.faults if bits >> bit & 1))
+        bits = self._optional(line, self._model.errors) or 0
+        return tuple(dict.fromkeys(fault for bit, fault in self._model.faults if bits >> bit & 1))
+
+    def _optional(self, line: RegisterLine, address: int | None) -> int | None:
+        """Return a register that not every firmware has; ``None`` where it is refused, or the family has none."""
+        if address is None or address in self._missing:
+            return None
+        try:
+            return self._one(line, address)
+        except NotThere:
+            self._missing.add(address)
+            return None
 
     def _one(self, line: RegisterLine, address: int) -> int:
         return line.read_registers(self._unit, self._function, address + self._offset, 1)[0]

@@ -46,11 +46,11 @@ class Answer(NamedTuple):
 
 
 class State(NamedTuple):
-    """What ``$GS`` or ``$AT`` says."""
+    """What ``$GS`` or ``$AT`` says; ``flags`` is ``None`` from firmware that does not tell them."""
 
     evse: int
     pilot: int
-    flags: int
+    flags: int | None
 
     @property
     def vehicle(self) -> VehicleState | None:
@@ -58,7 +58,7 @@ class State(NamedTuple):
         for state in (self.evse, self.pilot):
             if state in _VEHICLES:
                 return _VEHICLES[state]
-        if self.evse == STATE_SLEEPING:
+        if self.evse == STATE_SLEEPING and self.flags is not None:
             return VehicleState.B if self.flags & EV_CONNECTED else VehicleState.A
         return None
 
@@ -122,8 +122,13 @@ def answer_of(line: str) -> Answer | None:
 
 
 def state_of(words: Sequence[str]) -> State | None:
-    """Return the state in the parameters of an answer to ``$GS``, ``None`` when it is not one."""
+    """Return the state in the parameters of an answer to ``$GS``, ``None`` when it is not one.
+
+    Firmware before 4 answers with state and elapsed time alone, the state in decimal.
+    """
     try:
+        if len(words) == 2:
+            return State(int(words[0]), int(words[0]), None)
         return State(int(words[0], 16), int(words[2], 16), int(words[3], 16))
     except (ValueError, IndexError):
         return None

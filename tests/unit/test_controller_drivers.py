@@ -12,8 +12,16 @@ from pathlib import Path
 import pytest
 
 from drivers.api import DriverProtocolError, DriverRejected, DriverTimeout, DriverUnavailable
-from drivers.api.controllers import NO_OFFER, ControllerFault, ControllerOrder, RegisterLine, VehicleState
+from drivers.api.controllers import (
+    NO_OFFER,
+    STOP_AT_ONCE,
+    ControllerFault,
+    ControllerOrder,
+    RegisterLine,
+    VehicleState,
+)
 from drivers.controllers import evse_din, phoenix
+from drivers.controllers.modbus_frames import NotThere
 from drivers.controllers.modbus_line import RtuLine, open_tcp_line
 from hil.modbus_slave import crc16
 
@@ -30,7 +38,7 @@ class TableLine:
         self.units.add(unit)
         table = self.holding if function == 3 else self.inputs
         if not table.keys() >= set(range(address, address + count)):
-            raise DriverRejected(f"registers {address} refused with exception 2")
+            raise NotThere(f"registers {address} refused with exception 2")
         return tuple(table[each] for each in range(address, address + count))
 
     def read_bits(self, unit: int, function: int, address: int, count: int) -> Sequence[bool]:
@@ -141,6 +149,38 @@ def test_old_firmware_without_a_status_register_leaves_the_contactor_unknown() -
     assert reading is not None
     assert reading.contactor_closed is None
     assert controller.trouble is None
+
+
+def test_firmware_with_the_eight_documented_registers_and_function_6_alone_is_served() -> None:
+    class Plain(TableLine):
+        def write_register(self, unit: int, address: int, value: int, *, several: bool = False) -> None:
+            if several or address not in (1000, 1004):
+                raise NotThere(f"write of {address} refused with exception 1")
+            super().write_register(unit, address, value)
+
+    table = din_table(r1002=2, r1001=10, r1006=2)
+    del table[2000], table[2005]
+    line = Plain(table)
+    controller, seat = din(line)
+    seat.go()
+    controller.command(ControllerOrder(current_a=10.0))
+    seat.go()
+    assert line.written == [(1000, 0), (1000, 10)]
+    assert controller.trouble is None
+    controller.command(STOP_AT_ONCE)
+    seat.go()
+    assert line.written[-2:] == [(1000, 0), (1004, 1)]
+    controller.command(ControllerOrder(current_a=10.0))
+    seat.go()
+    assert line.written[-2:] == [(1004, 0), (1000, 10)]
+
+
+def test_a_phoenix_without_cable_and_error_registers_is_served_without_them() -> None:
+    controller, seat = phx(TableLine({300: 6}, {100: ord("B")}), "em-cp-pp-eth")
+    seat.go()
+    reading = controller.read()
+    assert reading is not None
+    assert (reading.vehicle, reading.cable_a, reading.faults) == (VehicleState.B, None, ())
 
 
 def phx(line: TableLine, model: str, *, connector: int = 1, tenths: bool = False) -> tuple[phoenix.Phoenix, Seat]:

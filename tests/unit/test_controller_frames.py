@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from drivers.api import DriverRejected, DriverTimeout
 from drivers.api.controllers import ControllerFault, VehicleState
 from drivers.controllers import mcu_frames, modbus_frames, rapi
 from drivers.controllers.everest_mcu import duty_for
@@ -40,7 +41,13 @@ def test_an_answer_is_found_in_noise_and_what_only_looks_like_one_is_not() -> No
     assert modbus_frames.find_rtu(1, modbus_frames.read_registers(4, 1000, 2), answer) == b""  # another function's
     assert modbus_frames.find_rtu(1, modbus_frames.read_registers(3, 1000, 1), answer) == b""  # another length
     refusal = modbus_frames.find_rtu(1, READ, rtu(bytes.fromhex("018302")))
-    assert modbus_frames.refused(refusal) == "exception 2 (illegal data address)"
+    with pytest.raises(modbus_frames.NotThere, match=r"it refused with exception 2 \(illegal data address\)"):
+        modbus_frames.check_accepted(refusal, "it")
+    with pytest.raises(DriverTimeout, match="device busy"):
+        modbus_frames.check_accepted(b"\x83\x06", "it")
+    with pytest.raises(DriverRejected, match="device failure"):
+        modbus_frames.check_accepted(b"\x83\x04", "it")
+    modbus_frames.check_accepted(answer[1:-2], "it")
 
 
 def test_a_writes_answer_says_what_was_written_so_a_late_one_is_not_taken_for_another() -> None:
@@ -128,6 +135,13 @@ def test_states_of_an_openevse(
     assert state.vehicle is vehicle
     assert not state.offers
     assert state.faults == (() if fault is None else (fault,))
+
+
+def test_an_old_openevse_tells_its_state_in_decimal_and_no_flags() -> None:
+    state = rapi.state_of(("254", "0"))
+    assert state == (0xFE, 0xFE, None)
+    assert state is not None
+    assert state.vehicle is None
 
 
 def test_the_checksum_of_the_mcu_frames_is_jamcrc() -> None:
