@@ -24,13 +24,27 @@ def settle(log: Log, *, realtime: bool) -> None:
     threading.stack_size(STACK_B)
     if realtime:
         _lock_memory(log)
-        try:
-            os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(FIFO_PRIORITY))
-        except OSError as problem:
-            log.warning("priority.refused", priority=FIFO_PRIORITY, problem=problem.strerror)
+        _raise_priority(log)
     gc.collect()
     gc.freeze()
     gc.disable()
+
+
+def _raise_priority(log: Log) -> None:
+    """Ask for real-time priority for the scan, and one below it for the drivers' threads that run already.
+
+    A driver's thread left at ordinary priority would be starved by a busy machine, and with it the pilot's readings; and
+    while it is starved it may hold the interpreter's lock, for which the scan then waits.
+    """
+    try:
+        os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(FIFO_PRIORITY))
+    except OSError as problem:
+        log.warning("priority.refused", priority=FIFO_PRIORITY, problem=problem.strerror)
+        return
+    for thread in threading.enumerate():
+        if thread is not threading.current_thread() and thread.native_id is not None:
+            with contextlib.suppress(OSError):  # it has just ended
+                os.sched_setscheduler(thread.native_id, os.SCHED_FIFO, os.sched_param(FIFO_PRIORITY - 1))
 
 
 def _lock_memory(log: Log) -> None:
