@@ -5,13 +5,16 @@ from __future__ import annotations
 import re
 import tomllib
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from agent.settings.build import parse_station
 from drivers.api import DriverKind
+from drivers.api.controllers import ControllerOrder, VehicleState
 from drivers.controllers.phoenix_models import MODELS
 from drivers.registry import find
+from tests.unit.test_controller_drivers import Seat, TableLine
 from tests.unit.test_docs import REPOSITORY, blocks
 
 HEAD = '[station]\nid = "X"\nvendor = "a"\nmodel = "b"\n[csms]\nurl = "wss://x/y"\n'
@@ -44,6 +47,24 @@ def test_the_options_of_a_page_are_the_drivers_options_with_their_defaults(drive
         elif option.default is not None:
             assert default == str(option.default).lower()
     assert shown == {}
+
+
+def test_the_driver_that_is_shown_to_others_obeys_and_reports() -> None:
+    (source,) = blocks(page_of("own-controller"), "python")
+    shown: dict[str, Any] = {}
+    exec(compile(source, "acme_controller.py", "exec"), shown)
+    line = TableLine({10: 32}, {20: ord("C"), 21: 13})
+    seat = Seat(line)
+    controller = shown["Acme"](bus=seat, unit=1)
+    seat.go(1)
+    assert line.holding[10] == 0
+    controller.command(ControllerOrder(current_a=13.9))
+    seat.go(1)
+    assert line.holding[10] == 13
+    reading = controller.read()
+    assert (reading.vehicle, reading.offer_a) == (VehicleState.C, 13.0)
+    assert controller.settle(0.0)
+    assert shown["SPEC"].kind is DriverKind.CONTROLLER
 
 
 @pytest.mark.parametrize("model", list(MODELS.values()), ids=list(MODELS))
