@@ -268,4 +268,6 @@ def _texts(report: wire.Report) -> tuple[tuple[FaultCode, str], ...]:
         texts.append((FaultCode.POWER_PATH_LOST, report.lost_why))
     if wire.GuardFault.OVER_TEMPERATURE in report.faults:
         texts.append((FaultCode.OVER_TEMPERATURE, report.reduced_why.partition(" at ")[0]))
+    if wire.GuardFault.INPUT_UNKNOWN in report.faults and None in report.temperature_c:
+        texts.append((FaultCode.INPUT_UNKNOWN, report.reduced_why))
     return tuple(texts)

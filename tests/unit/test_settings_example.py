@@ -26,7 +26,6 @@ from drivers.api import DriverKind
 from drivers.config_dir import config_dir
 from tests.unit.station_files import SMALL, TWO_EVSES
 
-
 _EXAMPLES = {
     *("serial_number", "root_certificates", "password_file", "allowed_uids", "identity_file", "fallback_urls"),
     *("security_profile", "client_certificate", "client_key", "heartbeat"),
