@@ -33,8 +33,8 @@ def settle(log: Log, *, realtime: bool) -> None:
 def _raise_priority(log: Log) -> None:
     """Ask for real-time priority for the scan, and one below it for the drivers' threads that run already.
 
-    A driver's thread left at ordinary priority would be starved by a busy machine, and with it the pilot's readings; and
-    while it is starved it may hold the interpreter's lock, for which the scan then waits.
+    A driver's thread left at ordinary priority would be starved by a busy machine, and with it the pilot's readings;
+    and while it is starved it may hold the interpreter's lock, for which the scan then waits.
     """
     try:
         os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(FIFO_PRIORITY))
