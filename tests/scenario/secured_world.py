@@ -40,7 +40,7 @@ from agent.settings.build import parse_station
 from agent.store import StoreThread
 from tests.conformance.oracle import V16
 
-PATIENCE_S = 5.0
+PATIENCE_S = 20.0
 STATION = """\
 [station]
 id = "CP-0001"

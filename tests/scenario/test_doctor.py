@@ -48,9 +48,10 @@ async def examine(
     root: Path | None = None,
     utc: Callable[[], float | None] = lambda: NOW.timestamp(),
     password: bytes | None = None,
+    patience_s: float = 10.0,
     **more: Any,
 ) -> Examination:
-    """Examine an address with little patience."""
+    """Examine an address; ``patience_s`` is short where silence is the point."""
     endpoint = CsmsEndpoint(
         url=url,
         identity="CP-0001",
@@ -58,7 +59,7 @@ async def examine(
         tls=TlsOptions(root_files=() if root is None else (root,)),
         allow_insecure=True,
         password=password,
-        open_timeout_s=0.5,
+        open_timeout_s=patience_s,
     )
     said: list[Finding] = []
     doctor = Doctor(
@@ -68,7 +69,7 @@ async def examine(
         identity=StationIdentity(vendor="Example", model="Wallbox"),
         utc=utc,
         say=said.append,
-        boot_within_s=0.5,
+        boot_within_s=patience_s,
         **more,
     )
     examination = await doctor.examine()
@@ -241,7 +242,8 @@ async def test_a_csms_that_speaks_another_version() -> None:
 
 async def test_a_server_that_takes_the_connection_and_says_nothing() -> None:
     with socket.create_server(("127.0.0.1", 0)) as mute:
-        failed_at(await examine(f"ws://127.0.0.1:{mute.getsockname()[1]}/"), Step.UPGRADE, "did not answer")
+        url = f"ws://127.0.0.1:{mute.getsockname()[1]}/"
+        failed_at(await examine(url, patience_s=0.3), Step.UPGRADE, "did not answer")
 
 
 @pytest.mark.parametrize(
@@ -256,7 +258,8 @@ async def test_a_server_that_takes_the_connection_and_says_nothing() -> None:
 )
 async def test_a_csms_that_does_not_register_the_station(reply: Any, step: Step, word: str) -> None:
     async with answering(reply) as port:
-        failed_at(await examine(f"ws://127.0.0.1:{port}/"), step, word)
+        patience_s = 0.5 if reply is None else 10.0
+        failed_at(await examine(f"ws://127.0.0.1:{port}/", patience_s=patience_s), step, word)
 
 
 async def test_a_csms_that_closes_on_a_stranger() -> None:
