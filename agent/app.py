@@ -36,10 +36,11 @@ from agent.ocpp.backoff import BackOff
 from agent.ocpp.dialect import Dialect, StationIdentity
 from agent.ocpp.light_websockets import complete
 from agent.ocpp.session import Session
+from agent.ocpp.transport import Link
 from agent.presets import presets_of
 from agent.runtime.csms_link import CsmsLink
 from agent.runtime.supervisor import Kind, Supervisor, notify
-from agent.secured import Secured
+from agent.secured import Dial, Secured
 from agent.settings.loaded import Loaded
 from agent.settings.station import (
     BusSettings,
@@ -104,6 +105,23 @@ def identity_of(settings: Settings) -> StationIdentity:
     )
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Surroundings:
+    """What an agent takes from its process; a whole agent within another process gets other ones.
+
+    Attributes:
+        monotonic: seconds that never go back, the same that the event loop counts.
+        chance: 0 <= x < 1, for back-off.
+        dial: opens a connection to the CSMS.
+        own_process: the process is the agent's: signals end it, and its garbage collector is settled after the start.
+    """
+
+    monotonic: Callable[[], float] = time.monotonic
+    chance: Callable[[], float] = random.random
+    dial: Dial = Link.connect
+    own_process: bool = True
+
+
 @dataclass(slots=True, kw_only=True)
 class _Ending:
     code: int = EXIT_OK
@@ -113,7 +131,8 @@ class _Ending:
 class Application:
     """One running agent, built from a loaded station file."""
 
-    def __init__(self, loaded: Loaded) -> None:
+    def __init__(self, loaded: Loaded, around: Surroundings | None = None) -> None:
+        self._around = around or Surroundings()
         self._loaded = loaded
         self._settings = loaded.settings
         self._log = get_logger("app")
@@ -123,7 +142,7 @@ class Application:
         self._core: CoreLoop | None = None
         self._poll_of: dict[int, MeterPoll] = {}
         self._cards_seen: CardLog
-        self._supervisor = Supervisor(time.monotonic)
+        self._supervisor = Supervisor(self._around.monotonic)
         self._store: StoreThread | None = None
         self._store_trouble = ""
         self._stored_values: tuple[StoredValue, ...] = ()
@@ -134,7 +153,11 @@ class Application:
         """Run until told to stop; return the exit code."""
         settings = self._settings
         source: ClockSource = open_driver(settings.clock.target, settings.clock.options)
-        self._clock = Clock(source, on_set=lambda utc_s, step_s: self._secured.time_set(utc_s, step_s))
+        self._clock = Clock(
+            source,
+            monotonic=self._around.monotonic,
+            on_set=lambda utc_s, step_s: self._secured.time_set(utc_s, step_s),
+        )
         self._note = read_note(settings.station.state_dir)
         self._open_csms(boot_reason(self._note, self._clock.boot_id))
         try:
@@ -163,6 +186,7 @@ class Application:
                 store, report = await StoreThread.open(
                     path,
                     boot_id=self._clock.boot_id,
+                    mono_s=self._around.monotonic,
                     on_waiting=lambda text: self._log.warning("store.waiting", why=text),
                     on_recovered=lambda report: self._log.error("store.recovered", report=str(report)),
                     on_failure=lambda failure: self._log.warning("store.lazy_write_failed", error=str(failure)),
@@ -215,7 +239,7 @@ class Application:
             stored=self._note.values,
             live=self._live_variables,
         )
-        self._secured = Secured(settings, self._dialect, self._book, self._clock)
+        self._secured = Secured(settings, self._dialect, self._book, self._clock, self._around.dial)
         session = Session(
             self._dialect,
             identity_of(settings),
@@ -227,7 +251,7 @@ class Application:
         )
         self._csms = CsmsLink(
             session=session,
-            back_off=BackOff(self._book, random.random),
+            back_off=BackOff(self._book, self._around.chance),
             connect=self._secured.connect,
             clock=self._clock,
             views=self._views,
@@ -328,7 +352,7 @@ class Application:
     async def _serve(self) -> None:
         supervisor = self._supervisor
         loop = asyncio.get_running_loop()
-        for number in (signal.SIGTERM, signal.SIGINT):
+        for number in (signal.SIGTERM, signal.SIGINT) if self._around.own_process else ():
             loop.add_signal_handler(number, supervisor.stop)
         self._settings.station.run_dir.mkdir(parents=True, exist_ok=True)
         supervisor.add("csms", self._csms.run)
@@ -373,8 +397,9 @@ class Application:
         self._leave_note("")
         await self._wait_for_boot(DRIVERS_WAIT_S)
         self._start_devices()
-        gc.enable()
-        gc.freeze()
+        if self._around.own_process:
+            gc.enable()
+            gc.freeze()
 
     async def _wait_for_boot(self, at_most_s: float) -> None:
         try:
@@ -436,7 +461,7 @@ class Application:
     def _meter_reports(self) -> MeterReports:
         from agent.runtime.meter_reports import MeterReports
 
-        return MeterReports(self._settings, self._poll_of, time.monotonic)
+        return MeterReports(self._settings, self._poll_of, self._around.monotonic)
 
     def _token_replies(self) -> Mapping[str, Reply]:
         from agent.runtime.token_reports import TokenReports
@@ -459,7 +484,7 @@ class Application:
                 bus or "",
                 self._meters_of(bus, evses),
                 self._settings.charging.meter_poll_s,
-                time.monotonic,
+                self._around.monotonic,
                 self._deliver,
             )
             for evse in evses:

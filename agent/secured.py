@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from agent.clock import Clock, TimeQuality
 from agent.log import get_logger
@@ -17,7 +17,7 @@ from agent.model.faults import FaultCode
 from agent.model.security import SecurityEventKind
 from agent.model.variables import StoredValue, VariableBook
 from agent.ocpp.dialect import Dialect
-from agent.ocpp.transport import Link, LinkClosed
+from agent.ocpp.transport import CsmsEndpoint, Link, LinkClosed
 from agent.runtime.dialler import Dialler
 from agent.security.vault import Provision, Vault
 from agent.settings.station import PasswordEncoding, Settings
@@ -51,14 +51,24 @@ def vault_of(settings: Settings) -> Vault:
     return Vault(provision, identity_password=lambda: _identity_password(settings))
 
 
+class Dial(Protocol):
+    """Opens a connection to a CSMS; ``Link.connect``."""
+
+    async def __call__(self, endpoint: CsmsEndpoint, *, ping_s: float) -> Link:
+        """See ``Link.connect``. Raises ``LinkClosed``."""
+
+
 class Secured:
     """See the module's text.
 
     Args:
-        book: the station's variables. clock: the station's time.
+        book: the station's variables. clock: the station's time. dial: opens a connection.
     """
 
-    def __init__(self, settings: Settings, dialect: Dialect, book: VariableBook, clock: Clock) -> None:
+    def __init__(
+        self, settings: Settings, dialect: Dialect, book: VariableBook, clock: Clock, dial: Dial = Link.connect
+    ) -> None:
+        self._dial = dial
         self._settings = settings
         self._dialect = dialect
         self._book = book
@@ -93,7 +103,7 @@ class Secured:
         """Open the next connection. Raises ``LinkClosed``."""
         try:
             endpoint = self.dialler.next()
-            return await Link.connect(endpoint, ping_s=self._book.integer("OCPPCommCtrlr", "WebSocketPingInterval"))
+            return await self._dial(endpoint, ping_s=self._book.integer("OCPPCommCtrlr", "WebSocketPingInterval"))
         except LinkClosed as error:
             self.dialler.failed(error)
             raise

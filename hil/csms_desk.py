@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Final
@@ -39,9 +39,20 @@ class StationCard:
 
 
 class Desk:
-    """The CSMS's shared state. One event loop only."""
+    """The CSMS's shared state. One event loop only.
 
-    def __init__(self) -> None:
+    Args:
+        mono_s: its monotonic clock. utc: its time of day.
+    """
+
+    def __init__(
+        self,
+        *,
+        mono_s: Callable[[], float] = time.monotonic,
+        utc: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
+        self._mono_s = mono_s
+        self._utc = utc
         self.ledger = Ledger()
         self.script = Script()
         self.frames = FrameLog()
@@ -50,7 +61,7 @@ class Desk:
 
     def current_time(self) -> str:
         """Return the CSMS's clock as the script has it."""
-        return self.script.clock(datetime.now(UTC))
+        return self.script.clock(self._utc())
 
     def station(self, identity: str) -> StationCard:
         """Return a station's card, a new one at its first appearance."""
@@ -70,6 +81,20 @@ class Desk:
             "status": self.script.boot_status,
         }
 
+    def arrival(self, identity: str, action: str, message_id: str, payload: Any) -> Arrival:
+        """Describe a CALL that arrives now, for the book."""
+        return Arrival(
+            identity=identity,
+            message_id=message_id,
+            action=action,
+            at_s=self._mono_s(),
+            at_utc=self._utc(),
+            content=json.dumps(payload, sort_keys=True),
+            times=tuple(_times(payload)),
+            lane_utc=_lane_time(action, payload),
+            lane=_lane(action, payload),
+        )
+
     def remember(self, arrival: Arrival, answer: str) -> None:
         """Keep the answer to a transaction message for its retries."""
         self._answers[(arrival.identity, arrival.message_id)] = (arrival.content, answer)
@@ -81,7 +106,7 @@ class Desk:
 
     def note(self, identity: str, kind: ProblemKind, text: str) -> None:
         """Hold something against a station."""
-        self.ledger.note(Problem(kind=kind, identity=identity, text=text, at_s=time.monotonic()))
+        self.ledger.note(Problem(kind=kind, identity=identity, text=text, at_s=self._mono_s()))
         self.frames.changed()
 
     def record(
@@ -100,8 +125,8 @@ class Desk:
         self.frames.append(
             Frame(
                 seq=self.frames.last_seq + 1,
-                at_s=time.monotonic(),
-                at_utc=datetime.now(UTC),
+                at_s=self._mono_s(),
+                at_utc=self._utc(),
                 identity=identity,
                 connection=connection,
                 direction=direction,
@@ -119,21 +144,6 @@ class Desk:
         self.script = Script()
         self._answers.clear()
         self.frames.changed()
-
-
-def arrival_of(identity: str, action: str, message_id: str, payload: Any) -> Arrival:
-    """Describe a CALL that arrives now, for the book."""
-    return Arrival(
-        identity=identity,
-        message_id=message_id,
-        action=action,
-        at_s=time.monotonic(),
-        at_utc=datetime.now(UTC),
-        content=json.dumps(payload, sort_keys=True),
-        times=tuple(_times(payload)),
-        lane_utc=_lane_time(action, payload),
-        lane=_lane(action, payload),
-    )
 
 
 def _lane(action: str, payload: Any) -> str:

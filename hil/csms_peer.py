@@ -21,7 +21,7 @@ from ocpp.messages import Call, CallError, CallResult, validate_payload
 from websockets.asyncio.server import ServerConnection
 from websockets.exceptions import ConnectionClosed
 
-from hil.csms_desk import Desk, arrival_of
+from hil.csms_desk import Desk
 from hil.csms_frames import Direction, FrameKind
 from hil.csms_script import Manner, Rule, merge_patch
 from hil.ledger_rows import Arrival, ProblemKind
@@ -177,7 +177,7 @@ class Peer:
         if isinstance(message, Call) and isinstance(action, str) and isinstance(message_id, str):
             self._record(Direction.IN, kind, raw, action=action, message_id=message_id, payload=payload)
             self._asked[message_id] = action
-            arrival = arrival_of(self.identity, action, message_id, payload)
+            arrival = self._desk.arrival(self.identity, action, message_id, payload)
             await self._treat(arrival, message, raw, self._desk.script.take(action))
             self._desk.frames.changed()
         elif isinstance(message, Call):
