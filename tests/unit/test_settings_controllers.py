@@ -56,13 +56,15 @@ def test_a_controllers_bus_belongs_to_the_guard_and_its_meter_is_read_through_it
 
 
 def test_own_inputs_beside_a_controller_claim_lines() -> None:
-    plan = parse_plan(plan_of(settings_of(DIN + 'mirror = { line = "M", kind = "no" }\nrcd = { line = "R" }\n')))  # type: ignore[arg-type]
+    plan = parse_plan(
+        plan_of(settings_of(DIN + 'mirror = { line = "GPIO27", kind = "no" }\nrcd = { line = "GPIO24" }\n'))
+    )  # type: ignore[arg-type]
     assert plan.uses_lines
     assert plan.controlled[0].mirror_normally_closed is False
 
 
 def test_a_station_without_controllers_has_no_buses_of_the_guard() -> None:
-    own = 'pilot = { driver = "bench", socket = "s", evse = 1 }\ncontactor = { line = "L" }\n'
+    own = 'pilot = { driver = "bench", socket = "s", evse = 1 }\ncontactor = { line = "GPIO17" }\n'
     plan = plan_of(settings_of(own + METER))  # type: ignore[arg-type]
     assert "buses" not in plan
     assert "controlled" not in plan
