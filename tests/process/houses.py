@@ -201,7 +201,8 @@ class Stay:
             assert row["doubled"] == {}
             told += len(own)
         assert told == len(energisings), "energy that no transaction tells"
-        assert await self.csms.problems(without=tuple(without)) == []
+        found = await self.csms.problems(without=tuple(without))
+        assert found == [], found
         return rows
 
     async def boots(self, *, since: int = 0, timeout_s: float = PATIENCE_S) -> list[dict[str, Any]]:
