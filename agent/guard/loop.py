@@ -38,6 +38,7 @@ def scan_until_stopped(
 ) -> None:
     """Scan every ``scan_s`` until ``stop`` was asked and every contactor is open (or it was asked twice)."""
     due_s = monotonic()
+    owns_buses = station.owns_buses
     while True:
         now_s = monotonic()
         late_s = now_s - due_s
@@ -53,7 +54,7 @@ def scan_until_stopped(
             stats.worst_scan_s = took_s
         stats.scans += 1
         station.beat(now_s, healthy=late_s < scan_s and took_s < scan_s)
-        if station.owns_buses:
+        if owns_buses:
             for client_id, answer in station.take_answers():
                 link.send(client_id, answer)
         notifier.pet(now_s)
