@@ -7,6 +7,7 @@ its outputs are brought into line. The effects come back in order; the caller co
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from math import inf
 from typing import assert_never
 
 from agent.charging import metering, stop_values
@@ -87,6 +88,7 @@ class Station:
         self._admission = Admission(self._around, self._evses, self._known)
         self._orders = Orders(self._around, self._evses, self._known, self._admission)
         self._shown: dict[int | None, object] = {}
+        self._rests_until_s = 0.0  # until then a reading that says nothing new changes nothing
         self._now = Stamp(boot_id=boot_id, mono_s=0.0)
 
     def restore(
@@ -138,14 +140,42 @@ class Station:
         """
         turn = Turn(now=now)
         self._now = now
+        if isinstance(given, ReadingTaken) and self._changes_nothing(given, turn):
+            return ()
+        self._rests_until_s = 0.0
         self._take(given, turn)
         self._advance(turn)
         self._orders.step(turn)
         self._announce(turn)
+        if not turn.effects and self.quiet():
+            due_s = self._due_s()
+            self._rests_until_s = inf if due_s is None else due_s
         return tuple(turn.effects)
 
     def next_deadline_s(self) -> float | None:
         """Return when ``TimePassed`` is due, monotonic; ``None``: nothing waits for time alone."""
+        if self._now.mono_s < self._rests_until_s < inf:
+            return self._rests_until_s
+        return self._due_s()
+
+    def _changes_nothing(self, given: ReadingTaken, turn: Turn) -> bool:
+        """Take a reading that says what the one before said, while nothing runs and nothing is due: most of a life."""
+        if turn.now_s >= self._rests_until_s or given.evse_id not in self._evses:
+            return False
+        evse = self._evses[given.evse_id]
+        before, reading = evse.meter.newest, given.reading
+        if (
+            before is None
+            or reading.energy_import_wh != before.energy_import_wh
+            or reading.current_a != before.current_a
+            or reading.power_w != before.power_w
+        ):
+            return False
+        evse.take_reading(reading, turn)
+        believed = evse.meter.newest
+        return not turn.effects and believed is not None and believed.taken_s == reading.taken_s
+
+    def _due_s(self) -> float | None:
         due = [evse.deadline_s(self._now) for evse in self._evses.values()]
         due += [self._admission.deadline_s(), self._orders.deadline_s(), self._supply.deadline_s(self._now.mono_s)]
         due.append(self._reservation_orders.deadline_s())

@@ -179,3 +179,17 @@ def test_what_a_reading_does_not_say_stays_unknown() -> None:
     assert meter.newest is not None
     assert meter.newest.power_factor is None
     assert meter.newest.energy_phase_wh == (1.0, None, None)
+
+
+def test_a_station_at_rest_keeps_every_reading_and_still_notices_a_silent_meter() -> None:
+    world = World()
+    world.run(20)
+    before_s = world.station.view(1).reading_at_s
+    world.run(5)
+    after_s = world.station.view(1).reading_at_s
+    assert before_s is not None
+    assert after_s is not None
+    assert after_s - before_s >= 4.0
+    world.bays[1].meter_silent = True
+    world.run(30)
+    assert [fault.code for fault in world.station.view(1).faults] == [FaultCode.METER_SILENT]
