@@ -16,6 +16,7 @@ from agent.model.local_list import (
     RemoveCard,
     SendLocalList,
 )
+from agent.model.maintenance import MaintenanceCommand, MaintenanceOutcome
 from agent.model.profiles import ClearProfiles, CompositeOutcome, GetComposite, Profile, ProfilesCleared, SetProfile
 from agent.model.reservations import CancelReservation, Reserve, ReserveOutcome
 from agent.model.security import SecurityCommand, SecurityOutcome
@@ -84,7 +85,9 @@ class TriggerKind(Enum):
     METER_VALUES = "meter_values"
     TRANSACTION_EVENT = "transaction_event"
     LOG_STATUS = "log_status"
+    DIAGNOSTICS_STATUS = "diagnostics_status"  # of an upload without a number (1.6)
     FIRMWARE_STATUS = "firmware_status"
+    SIGNED_FIRMWARE_STATUS = "signed_firmware_status"  # where a version tells signed updates apart (1.6)
     SIGN_CERTIFICATE = "sign_certificate"  # ask for a certificate of the station's own
 
 
@@ -181,6 +184,7 @@ Command = (
     | RemoveCard
     | LearnCards
     | SecurityCommand
+    | MaintenanceCommand
 )
 
 
@@ -278,4 +282,5 @@ AnyOutcome = (
     | LocalListOutcome
     | LocalListVersionOutcome
     | SecurityOutcome
+    | MaintenanceOutcome
 )

@@ -11,6 +11,7 @@ from enum import Enum
 import msgspec
 
 from agent.model.ids import IdToken
+from agent.model.maintenance import FirmwareProgressed, UploadProgressed
 from agent.model.moment import Stamp
 from agent.model.sample import Sample
 from agent.model.security import SecurityEventKind
@@ -159,7 +160,15 @@ class MetersSampled(msgspec.Struct, frozen=True, kw_only=True, tag=True):
         return ""
 
 
-Fact = TransactionStarted | TransactionUpdated | TransactionEnded | SecurityEvent | MetersSampled
+Fact = (
+    TransactionStarted
+    | TransactionUpdated
+    | TransactionEnded
+    | SecurityEvent
+    | MetersSampled
+    | FirmwareProgressed
+    | UploadProgressed
+)
 TransactionFact = TransactionStarted | TransactionUpdated | TransactionEnded
 
 

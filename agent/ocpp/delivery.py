@@ -56,9 +56,10 @@ class Delivery:
         return Failed(seq=row.seq, error=error, new_message_id=new_message_id)
 
     def event_refused(self, row: JournalRow, error: str) -> Acknowledged | GiveUp:
-        """Decide what becomes of a security event that was answered with a CALLERROR: it never holds up transactions.
+        """Decide what becomes of a fact of no transaction that was answered with a CALLERROR: it holds up none.
 
-        A CSMS without the security extension has nothing to lose by it; any other refusal is kept as a dead letter.
+        That is a security event, or how an update or an upload goes on. A CSMS without the security extension has
+        nothing to lose by it; any other refusal is kept as a dead letter.
         """
         self._not_before_s = None
         if error.partition(":")[0] in _UNKNOWN_THERE:

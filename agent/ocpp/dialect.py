@@ -10,10 +10,11 @@ from typing import Any, Protocol
 
 import msgspec
 
-from agent.model.commands import AnyOutcome, Command, TokenVerdict
+from agent.model.commands import AnyOutcome, Command, TokenVerdict, TriggerKind
 from agent.model.evse import EvseView
 from agent.model.ids import IdToken
 from agent.model.journal import JournalRow
+from agent.model.maintenance import FirmwareProgressed, UploadProgressed
 from agent.model.moment import Stamp
 from agent.model.sample import Sample
 from agent.model.security import SecurityEventKind
@@ -127,6 +128,15 @@ class Dialect(Protocol):
     def sign_certificate(self, csr_pem: str) -> Message | None:
         """Return the request to sign a certificate; ``None`` where this version of ours has none."""
 
+    def maintenance_status(
+        self, kind: TriggerKind, firmware: FirmwareProgressed | None, upload: UploadProgressed | None
+    ) -> Message | None:
+        """Return the status of an update or upload that a trigger asks for; ``None`` where this version has no such.
+
+        Args:
+            firmware: the state to tell; ``None``: there is nothing to tell (idle). upload: the same.
+        """
+
     def report(self, request_id: int, entries: Sequence[VariableEntry], generated_utc_s: float) -> Sequence[Message]:
         """Return the parts of a variable report; empty where the version has none."""
 
@@ -138,7 +148,11 @@ class Dialect(Protocol):
         """
 
     def answer(self, action: str, command: Command, outcome: AnyOutcome) -> Message:
-        """Return the CALLRESULT payload for a command's outcome."""
+        """Return the CALLRESULT payload for a command's outcome.
+
+        Raises:
+            RemoteProtocolError: this version says the outcome with a CALLERROR.
+        """
 
     def variables(self) -> Sequence[Variable]:
         """Return variables that only this version knows; the standard ones are in ``agent.model``."""

@@ -104,6 +104,9 @@ class Inbox:
             self._log("answer.failed", "error", action=call.action, error=str(error))
             self._refuse(call, Violation.INTERNAL, "the answer could not be made", now_s)
             return
+        except RemoteProtocolError as error:  # the version has no response for this outcome
+            self._refuse(call, error.violation, error.description, now_s)
+            return
         self._send(call, rpc.encode(rpc.CallResult(message_id=call.message_id, payload=payload)), now_s)
 
     def refuse_frame(self, error: RemoteProtocolError, standing: Standing) -> None:

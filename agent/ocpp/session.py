@@ -25,7 +25,7 @@ from msgspec.structs import replace
 
 from agent.model.commands import AnyOutcome
 from agent.model.evse import EvseView
-from agent.model.facts import MetersSampled, SecurityEvent
+from agent.model.facts import FirmwareProgressed, SecurityEvent, TransactionFact, UploadProgressed
 from agent.model.ids import IdToken
 from agent.model.inputs import AuthorizationAnswered, FactAnswered, LinkChanged
 from agent.model.journal import JournalRow
@@ -310,7 +310,7 @@ class Session:
                 self._board.told(report)
             case JournalRow() as row if delivered:  # its content never blocks the queue. OCPP 1.6 §4.10
                 self._fact_done(row, FactAnswer())
-            case JournalRow(fact=SecurityEvent()) as row:
+            case JournalRow(fact=SecurityEvent() | FirmwareProgressed() | UploadProgressed()) as row:
                 self._emit(self._delivery.event_refused(row, error))
             case JournalRow() as row:
                 self._emit(self._delivery.failed(row, error, now_s, new_message_id=True))
@@ -333,7 +333,7 @@ class Session:
     def _fact_done(self, row: JournalRow, answer: FactAnswer) -> None:
         self._delivery.delivered()
         self._emit(Acknowledged(seq=row.seq, csms_id=answer.csms_id))
-        if isinstance(row.fact, SecurityEvent | MetersSampled):
+        if not isinstance(row.fact, TransactionFact):
             return
         if answer.csms_id is not None or answer.verdict is not None:
             answered = FactAnswered(

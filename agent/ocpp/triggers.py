@@ -50,9 +50,15 @@ def answer_trigger(command: TriggerMessage, places: Sequence[Place], *, may_boot
             if evse_id is not None and all(evse_id != place[0] for place in places):
                 return Grant(outcome=_unknown(command))
             return Grant(outcome=accepted, triggered=Triggered(kind=command.kind, evse_id=evse_id))
-        case TriggerKind.SIGN_CERTIFICATE:
+        case (
+            TriggerKind.SIGN_CERTIFICATE
+            | TriggerKind.LOG_STATUS
+            | TriggerKind.DIAGNOSTICS_STATUS
+            | TriggerKind.FIRMWARE_STATUS
+            | TriggerKind.SIGNED_FIRMWARE_STATUS
+        ):
             return Grant(outcome=accepted, triggered=Triggered(kind=command.kind, evse_id=None))
-        case TriggerKind.LOG_STATUS | TriggerKind.FIRMWARE_STATUS | None:
+        case None:
             return Grant(outcome=Outcome(answered=Answered.NOT_IMPLEMENTED, why="no such message here"))
 
 

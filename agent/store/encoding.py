@@ -18,6 +18,7 @@ from agent.model.facts import (
     Trigger,
 )
 from agent.model.ids import IdToken
+from agent.model.maintenance import FirmwareProgressed, UploadProgressed
 
 STARTED: Final = "started"
 PERIODIC: Final = "periodic"
@@ -45,8 +46,8 @@ def kind_of(fact: Fact) -> str:
             return PERIODIC
         case TransactionEnded():
             return ENDED
-        case SecurityEvent():
-            return UPDATED  # one more of those that are kept and change nothing else
+        case SecurityEvent() | FirmwareProgressed() | UploadProgressed():
+            return UPDATED  # those that are kept and change nothing else
 
 
 def encode(value: Fact | TransactionRecord | IdToken) -> bytes:

@@ -230,12 +230,31 @@ def test_triggered_meter_values_are_the_runtimes_to_make(version: str) -> None:
     assert desk.out(Triggered) == [Triggered(kind=TriggerKind.METER_VALUES, evse_id=2)]
 
 
-@pytest.mark.req("OCPP 1.6 §5.17")
-@both
-def test_a_trigger_for_a_message_that_we_do_not_have_is_not_implemented(version: str) -> None:
-    desk = booted(version)
+@pytest.mark.req("OCPP 2.0.1 F06.FR.08")
+def test_a_trigger_for_a_message_that_we_do_not_have_is_not_implemented() -> None:
+    desk = booted("2.0.1")
     desk.ask("TriggerMessage", {"requestedMessage": "FirmwareStatusNotification"})
     assert desk.last_answer()["status"] == "NotImplemented"
+
+
+@pytest.mark.req("OCPP 1.6 §5.17; security whitepaper L01.FR.25, N01")
+@pytest.mark.octt("TC_054_CS")
+@pytest.mark.parametrize(
+    ("action", "message", "kind"),
+    [
+        ("TriggerMessage", "DiagnosticsStatusNotification", TriggerKind.DIAGNOSTICS_STATUS),
+        ("TriggerMessage", "FirmwareStatusNotification", TriggerKind.FIRMWARE_STATUS),
+        ("ExtendedTriggerMessage", "FirmwareStatusNotification", TriggerKind.SIGNED_FIRMWARE_STATUS),
+        ("ExtendedTriggerMessage", "LogStatusNotification", TriggerKind.LOG_STATUS),
+    ],
+)
+def test_triggered_states_of_updates_and_uploads_are_the_runtimes_to_tell(
+    action: str, message: str, kind: TriggerKind
+) -> None:
+    desk = booted("1.6")
+    desk.ask(action, {"requestedMessage": message, "connectorId": 1})
+    assert desk.last_answer()["status"] == "Accepted"
+    assert desk.out(Triggered) == [Triggered(kind=kind, evse_id=None)]
 
 
 # ---- requests --------------------------------------------------------------------------------------------------------

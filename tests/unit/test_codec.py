@@ -130,7 +130,6 @@ def test_a_huge_wrong_value_is_not_echoed_whole() -> None:
 @pytest.mark.parametrize(
     ("codec", "action", "violation"),
     [
-        (v16.CODEC, "SignedUpdateFirmware", Violation.NOT_SUPPORTED),
         (v16.CODEC, "TransactionEvent", Violation.NOT_IMPLEMENTED),
         (v201.CODEC, "SetChargingProfile", Violation.NOT_SUPPORTED),
         (v201.CODEC, "RemoteStartTransaction", Violation.NOT_IMPLEMENTED),

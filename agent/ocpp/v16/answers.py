@@ -17,12 +17,13 @@ from agent.model.commands import (
     VendorOutcome,
 )
 from agent.model.local_list import LocalListOutcome, LocalListVersionOutcome
+from agent.model.maintenance import UpdateOutcome, UploadOutcome
 from agent.model.profiles import ProfilesCleared
 from agent.model.reservations import ReserveOutcome
 from agent.model.security import CertificateOutcome, RootsOutcome
 from agent.ocpp.codec import Payload
 from agent.ocpp.errors import LocalProtocolError
-from agent.ocpp.v16 import enums, keys, local_list, messages, reservation, security, smart_charging, types
+from agent.ocpp.v16 import enums, keys, local_list, maintenance, messages, reservation, security, smart_charging, types
 
 _CONFIGURATION_OF: Final[Mapping[VariableStatus, enums.ConfigurationStatus]] = MappingProxyType(
     {
@@ -61,6 +62,7 @@ def response(action: str, outcome: AnyOutcome) -> Payload:
 
     Raises:
         LocalProtocolError: this outcome does not belong to that action.
+        RemoteProtocolError: 1.6 says this outcome with a CALLERROR.
     """
     match action, outcome:
         case "RemoteStartTransaction", Outcome():
@@ -97,6 +99,8 @@ def response(action: str, outcome: AnyOutcome) -> Payload:
             return reservation.reserve_response(outcome)
         case "CancelReservation", Outcome():
             return reservation.cancel_response(outcome)
+        case _, (UpdateOutcome() | UploadOutcome()):
+            return maintenance.response(action, outcome)
         case _, (CertificateOutcome() | RootsOutcome() | Outcome()):
             return security.response(action, outcome)
     raise LocalProtocolError(f"{type(outcome).__name__} is no outcome of {action}")

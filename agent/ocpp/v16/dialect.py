@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from agent.lazy import lazily
-from agent.model.commands import AnyOutcome, Command, TokenVerdict
+from agent.model.commands import AnyOutcome, Command, TokenVerdict, TriggerKind
 from agent.model.evse import EvseView
 from agent.model.ids import IdToken
 from agent.model.journal import JournalRow
+from agent.model.maintenance import FirmwareProgressed, UploadProgressed
 from agent.model.profiles import CompositeOutcome, GetComposite
 from agent.model.sample import Sample
 from agent.model.security import SecurityEventKind
@@ -26,11 +27,13 @@ from agent.ocpp.v16.places import STATION, Connectors, Place
 from agent.ocpp.wire_time import format_utc
 
 if TYPE_CHECKING:
-    from agent.ocpp.v16 import answers, incoming, messages, outgoing, security, smart_charging, status
+    from agent.ocpp.v16 import answers, incoming, maintenance, messages, outgoing, security, smart_charging, status
 else:
-    answers, incoming, messages, outgoing, security, smart_charging, status = (
+    answers, incoming, maintenance, messages, outgoing, security, smart_charging, status = (
         lazily(f"agent.ocpp.v16.{name}")
-        for name in ("answers", "incoming", "messages", "outgoing", "security", "smart_charging", "status")
+        for name in (
+            *("answers", "incoming", "maintenance", "messages", "outgoing", "security", "smart_charging", "status"),
+        )
     )
 
 
@@ -153,6 +156,12 @@ class Dialect16:
     def sign_certificate(self, csr_pem: str) -> Message | None:
         """Return a SignCertificate."""
         return security.sign_certificate(csr_pem)
+
+    def maintenance_status(
+        self, kind: TriggerKind, firmware: FirmwareProgressed | None, upload: UploadProgressed | None
+    ) -> Message | None:
+        """Return a notification of how an update or an upload goes on, for a trigger."""
+        return maintenance.triggered_status(kind, firmware, upload)
 
     def report(self, request_id: int, entries: Sequence[VariableEntry], generated_utc_s: float) -> Sequence[Message]:
         """1.6 has no reports."""

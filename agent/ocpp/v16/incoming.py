@@ -36,7 +36,17 @@ from agent.ocpp.codec import Direction, members_of
 from agent.ocpp.dialect import FactAnswer, Registration
 from agent.ocpp.errors import RemoteProtocolError, Violation
 from agent.ocpp.lenient import text_of, utc_of, whole_of
-from agent.ocpp.v16 import enums, keys, list_messages, local_list, messages, reservation, security, smart_charging
+from agent.ocpp.v16 import (
+    enums,
+    keys,
+    list_messages,
+    local_list,
+    maintenance,
+    messages,
+    reservation,
+    security,
+    smart_charging,
+)
 from agent.ocpp.v16.places import STATION, Connectors
 
 _VERDICT_OF: Final[Mapping[str, Verdict]] = MappingProxyType(
@@ -58,8 +68,8 @@ _TRIGGER_OF: Final[Mapping[enums.MessageTrigger, TriggerKind | None]] = MappingP
         enums.MessageTrigger.HEARTBEAT: TriggerKind.HEARTBEAT,
         enums.MessageTrigger.STATUS_NOTIFICATION: TriggerKind.STATUS,
         enums.MessageTrigger.METER_VALUES: TriggerKind.METER_VALUES,
-        enums.MessageTrigger.DIAGNOSTICS_STATUS_NOTIFICATION: None,
-        enums.MessageTrigger.FIRMWARE_STATUS_NOTIFICATION: None,
+        enums.MessageTrigger.DIAGNOSTICS_STATUS_NOTIFICATION: TriggerKind.DIAGNOSTICS_STATUS,
+        enums.MessageTrigger.FIRMWARE_STATUS_NOTIFICATION: TriggerKind.FIRMWARE_STATUS,
     }
 )
 _HAS_PLACE: Final = (TriggerKind.STATUS, TriggerKind.METER_VALUES)
@@ -165,6 +175,8 @@ def command(action: str, payload: bytes, connectors: Connectors) -> Command:
         return smart_charging.command(request, connectors)
     if isinstance(request, reservation.Request):
         return reservation.command(request, connectors)
+    if isinstance(request, maintenance.Request):
+        return maintenance.command(request)
     secured = security.command(request, connectors)
     if secured is not None:
         return secured

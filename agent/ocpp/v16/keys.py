@@ -21,7 +21,14 @@ from agent.model.station import EvseLayout
 from agent.model.variables import Access, Variable, VariableType, key_of
 
 OWN: Final = "Ocpp16"  # component of what only 1.6 knows
-PROFILES: Final = ("Core", "LocalAuthListManagement", "Reservation", "SmartCharging", "RemoteTrigger")
+PROFILES: Final = (
+    "Core",
+    "FirmwareManagement",
+    "LocalAuthListManagement",
+    "Reservation",
+    "SmartCharging",
+    "RemoteTrigger",
+)
 _ROTATIONS: Final = ("NotApplicable", "Unknown", "RST", "RTS", "SRT", "STR", "TRS", "TSR")
 
 _KEYS: Final[Mapping[str, tuple[str, str, str | None]]] = MappingProxyType(
@@ -72,6 +79,7 @@ _KEYS: Final[Mapping[str, tuple[str, str, str | None]]] = MappingProxyType(
         "StopTxnSampledData": ("SampledDataCtrlr", "TxEndedMeasurands", None),
         "StopTxnSampledDataMaxLength": (OWN, "StopTxnSampledDataMaxLength", None),
         "SupportedFeatureProfiles": (OWN, "SupportedFeatureProfiles", None),
+        "SupportedFileTransferProtocols": ("OCPPCommCtrlr", "FileTransferProtocols", None),
         "TransactionMessageAttempts": ("OCPPCommCtrlr", "MessageAttempts", "TransactionEvent"),
         "TransactionMessageRetryInterval": ("OCPPCommCtrlr", "MessageAttemptInterval", "TransactionEvent"),
         "UnlockConnectorOnEVSideDisconnect": ("OCPPCommCtrlr", "UnlockOnEVSideDisconnect", None),
@@ -125,6 +133,7 @@ def own_variables(evses: Sequence[EvseLayout]) -> Sequence[Variable]:
         replace(_standard("SampledDataCtrlr", "TxEndedInterval"), follows="SampledDataCtrlr.TxUpdatedInterval"),
         replace(_standard("AlignedDataCtrlr", "TxEndedInterval"), follows="AlignedDataCtrlr.Interval"),
         replace(standard[key_of(_REFS["MessageTimeout"])], access=Access.READ_WRITE),
+        replace(_standard("OCPPCommCtrlr", "FileTransferProtocols"), default="FTP,FTPS,HTTP,HTTPS"),
         *_unlocking(standard[key_of(_REFS["UnlockConnectorOnEVSideDisconnect"])], evses),
         Variable(
             component=OWN,

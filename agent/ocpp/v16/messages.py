@@ -18,6 +18,7 @@ from agent.ocpp.fields import Integer, String20, String50, String255, String500
 from agent.ocpp.v16 import enums, types
 from agent.ocpp.v16.boot import BootNotificationRequest
 from agent.ocpp.v16.list_messages import LIST_ACTIONS
+from agent.ocpp.v16.maintenance_messages import MAINTENANCE_ACTIONS
 from agent.ocpp.v16.reservation_messages import RESERVATION_ACTIONS
 from agent.ocpp.v16.security_messages import SECURITY_ACTIONS
 from agent.ocpp.v16.smart_charging_messages import SMART_CHARGING_ACTIONS
@@ -304,19 +305,11 @@ ACTIONS: Final[Mapping[str, MessagePair]] = MappingProxyType(
         **LIST_ACTIONS,
         **SMART_CHARGING_ACTIONS,
         **RESERVATION_ACTIONS,
+        **MAINTENANCE_ACTIONS,
     }
 )
 
-_NOT_SPOKEN: Final = frozenset(
-    {
-        # Firmware management
-        "GetDiagnostics", "DiagnosticsStatusNotification", "UpdateFirmware", "FirmwareStatusNotification",
-        # Security whitepaper
-        "GetLog", "LogStatusNotification", "SignedFirmwareStatusNotification", "SignedUpdateFirmware",
-    }
-)  # fmt: skip
-
-KNOWN_ACTIONS: Final = frozenset(ACTIONS) | _NOT_SPOKEN
+KNOWN_ACTIONS: Final = frozenset(ACTIONS)
 """Every action of OCPP 1.6 edition 2 and of the security whitepaper edition 3."""
 
 CODEC: Final = Codec(ACTIONS, KNOWN_ACTIONS)

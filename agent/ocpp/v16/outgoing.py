@@ -23,12 +23,13 @@ from agent.model.facts import (
 )
 from agent.model.ids import IdToken, IdTokenKind
 from agent.model.journal import JournalRow
+from agent.model.maintenance import FirmwareProgressed, UploadProgressed
 from agent.model.sample import Measurand, Phase, Sample, SampleContext, SampledValue
 from agent.ocpp.dialect import Message, Resolve
 from agent.ocpp.errors import LocalProtocolError
 from agent.ocpp.fact_time import fact_time, sample_time
 from agent.ocpp.numbers import decimal_text
-from agent.ocpp.v16 import enums, messages, security, types
+from agent.ocpp.v16 import enums, maintenance, messages, security, types
 from agent.ocpp.v16.places import Connectors
 from agent.ocpp.wire_time import WireTime, format_utc
 
@@ -126,6 +127,10 @@ def render(row: JournalRow, connectors: Connectors, resolve: Resolve) -> Message
             return Message(action="StopTransaction", payload=stop)
         case SecurityEvent() as fact:
             return security.security_event(row, fact, resolve)
+        case FirmwareProgressed() as fact:
+            return maintenance.firmware_progress(fact)
+        case UploadProgressed() as fact:
+            return maintenance.upload_progress(fact)
 
 
 def id_tag(token: IdToken) -> str:

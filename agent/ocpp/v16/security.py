@@ -70,7 +70,7 @@ _TRIGGER_OF: Final[Mapping[wire.ExtendedTrigger, TriggerKind]] = MappingProxyTyp
     {
         wire.ExtendedTrigger.BOOT_NOTIFICATION: TriggerKind.BOOT,
         wire.ExtendedTrigger.LOG_STATUS_NOTIFICATION: TriggerKind.LOG_STATUS,
-        wire.ExtendedTrigger.FIRMWARE_STATUS_NOTIFICATION: TriggerKind.FIRMWARE_STATUS,
+        wire.ExtendedTrigger.FIRMWARE_STATUS_NOTIFICATION: TriggerKind.SIGNED_FIRMWARE_STATUS,
         wire.ExtendedTrigger.HEARTBEAT: TriggerKind.HEARTBEAT,
         wire.ExtendedTrigger.METER_VALUES: TriggerKind.METER_VALUES,
         wire.ExtendedTrigger.SIGN_CHARGE_POINT_CERTIFICATE: TriggerKind.SIGN_CERTIFICATE,

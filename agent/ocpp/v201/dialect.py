@@ -8,10 +8,11 @@ from typing import Final
 
 import msgspec
 
-from agent.model.commands import AnyOutcome, Command, TokenVerdict
+from agent.model.commands import AnyOutcome, Command, TokenVerdict, TriggerKind
 from agent.model.evse import EvseView
 from agent.model.ids import IdToken
 from agent.model.journal import JournalRow
+from agent.model.maintenance import FirmwareProgressed, UploadProgressed
 from agent.model.sample import Sample
 from agent.model.security import SecurityEventKind
 from agent.model.station import EvseLayout
@@ -134,6 +135,12 @@ class Dialect201:
 
     def sign_certificate(self, csr_pem: str) -> Message | None:
         """Return nothing: certificates of 2.0.1 are not asked for."""
+        return None
+
+    def maintenance_status(
+        self, kind: TriggerKind, firmware: FirmwareProgressed | None, upload: UploadProgressed | None
+    ) -> Message | None:
+        """Return nothing: updates and uploads of 2.0.1 are not taken."""
         return None
 
     def report(self, request_id: int, entries: Sequence[VariableEntry], generated_utc_s: float) -> Sequence[Message]:

@@ -23,6 +23,7 @@ from agent.model.facts import (
 )
 from agent.model.ids import IdToken
 from agent.model.journal import JournalRow
+from agent.model.maintenance import FirmwareProgressed, UploadProgressed
 from agent.model.moment import Stamp
 from agent.model.sample import Measurand, Phase, Sample, SampleContext, SampledValue, SignedText
 from agent.ocpp.dialect import Message, Resolve
@@ -126,6 +127,8 @@ def render(row: JournalRow, resolve: Resolve) -> Message | None:
             return Message(action="MeterValues", payload=alone)
         case SecurityEvent() as fact:
             return security.security_event(row, fact, resolve)
+        case FirmwareProgressed() | UploadProgressed():
+            return None  # left over from a time under 1.6: this version of ours takes no such requests
     return Message(action="TransactionEvent", payload=event)
 
 
@@ -179,7 +182,9 @@ def _updated(row: JournalRow, fact: TransactionUpdated, resolve: Resolve) -> mes
 
 def _ended(row: JournalRow, fact: TransactionEnded, resolve: Resolve) -> messages.TransactionEventRequest:
     taken_at = fact.meter_stop_at or fact.at
-    samples = _with_register(fact.samples, fact.meter_stop_wh, taken_at, SampleContext.TRANSACTION_END)
+    # The first sample was told with the start.
+    own = [each for each in fact.samples if each.context is not SampleContext.TRANSACTION_BEGIN]
+    samples = _with_register(own, fact.meter_stop_wh, taken_at, SampleContext.TRANSACTION_END)
     return messages.TransactionEventRequest(
         event_type=enums.TransactionEventKind.ENDED,
         timestamp=fact_time(row, resolve),
