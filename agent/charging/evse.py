@@ -363,7 +363,10 @@ class Evse(EvseState):
         seen = Seen(
             permitted=None if away else permitted,
             plugged=self.plugged,
-            offered=None if condition is None else condition.offer_a is not None,
+            # A pilot that is held to wake the vehicle is still an offer to it.
+            offered=None
+            if condition is None or "pilot_held" in condition.waiting_for
+            else condition.offer_a is not None,
             ready=None if condition is None else condition.vehicle_ready,
             closed=None if condition is None else condition.contactor_closed,
             draws_a=draws_a(self.meter.fresh(turn.now_s, self.around.layout.meter_stale_s)),

@@ -103,6 +103,7 @@ class Bay:
     meter_other_wh: float = 0.0  # how much higher the register of the meter stands that replaced the first
     reported: EvseCondition | None = None
     permits: int = 0
+    waking: bool = False
 
     @property
     def current_a(self) -> float:
@@ -385,16 +386,16 @@ class World:
         condition = EvseCondition(
             evse_id=bay.evse_id,
             at_s=0.0,
-            pilot=("C" if bay.ready else "B") if bay.plugged else "A",
+            pilot="F" if bay.waking else ("C" if bay.ready else "B") if bay.plugged else "A",
             plugged=bay.plugged if known else None,
             vehicle_ready=bay.plugged and bay.ready if known else None,
             contactor_closed=bay.closed,
             contactor_since_s=bay.since_s,
-            offer_a=bay.permit[1] if bay.permit else None,
+            offer_a=bay.permit[1] if bay.permit and not bay.waking else None,
             cable_a=bay.cable_a if bay.plugged else None,
             cable_locked=bay.locked,
             faults=tuple(sorted(bay.faults, key=lambda each: each.value)),
-            waiting_for=() if bay.permit else ("no_permit",),
+            waiting_for=("pilot_held", "no_pilot") if bay.waking else () if bay.permit else ("no_permit",),
             permit_id=bay.permit[0] if bay.permit else None,
         )
         if condition != bay.reported:

@@ -1,4 +1,4 @@
-"""A charging profile asks for one phase, and the permit follows: where the EVSE can switch, and nowhere else."""
+"""What the guard does to a vehicle by itself, seen from the core: phases that a profile asks for, and the wake-up."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import pytest
 
 from agent.model.commands import Answered, Outcome
 from agent.model.effects import GrantPermit
+from agent.model.facts import ChargingState
 from agent.model.profiles import Period, Profile, ProfileKind, ProfilePurpose, RateUnit, Schedule, SetProfile
 from agent.model.station import EvseLayout, StationLayout
 from tests.scenario.charging_world import ALICE, World
@@ -50,3 +51,18 @@ def test_a_profile_for_one_phase_permits_one_where_the_evse_can_switch(switching
     assert permitted_phases(world) == 3
     world.run(60.0)
     assert permitted_phases(world) == phases, "two phases cannot be switched: one is not more than was asked for"
+
+
+@pytest.mark.req("IEC 61851-1:2017 Annex A.5.3")
+def test_a_vehicle_that_is_being_woken_is_still_suspended_by_itself() -> None:
+    world = World()
+    world.plug(1, ready=False)
+    world.tap(ALICE)
+    world.run(30.0)
+    states = [each.charging_state for each in world.updated]
+    world.bays[1].waking = True
+    world.run(4.0)
+    world.bays[1].waking = False
+    world.run(5.0)
+    assert [each.charging_state for each in world.updated] == states, "neither the status nor the transaction changed"
+    assert states[-1] is ChargingState.SUSPENDED_EV
