@@ -9,7 +9,8 @@ from collections.abc import Mapping
 from typing import Final
 
 from agent.guard.bus import Bus
-from agent.guard.controlled_cycle import ControlledCycle, ControlledInputs, ControlledSettings
+from agent.guard.controlled_cycle import ControlledCycle
+from agent.guard.controlled_values import ControlledInputs, ControlledSettings
 from agent.guard.cycle_values import Kept
 from agent.guard.log import Log
 from agent.guard.plan import ControlledPlan, Plan, PlanError, Target
@@ -162,6 +163,9 @@ class ControlledEvse:
                 self._log.warning("led.lost", evse_id=self.evse_id, problem=str(problem))
 
 
+_EXPLAINED: Final = (GuardFault.POWER_PATH_LOST, GuardFault.CONTROLLER_DISOBEYS)
+
+
 class _Told:
     """Says in the log what changed, once per change."""
 
@@ -192,7 +196,7 @@ class _Told:
             log.info("controller.found", evse_id=evse_id, firmware=reading.firmware)
         for fault in cycle.faults:
             if fault not in self._faults:
-                why = controller.trouble if fault is GuardFault.POWER_PATH_LOST else None
+                why = cycle.why(controller.trouble) if fault in _EXPLAINED else None
                 log.warning("fault.raised", evse_id=evse_id, fault=fault.value, problem=why)
         for fault in self._faults:
             if fault not in cycle.faults:

@@ -8,10 +8,9 @@ time is a fault; a contactor that stays closed is one, too, and outlives the gua
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from types import MappingProxyType
 from typing import Final
 
+from agent.guard.controlled_values import FAULT_OF, ControlledInputs, ControlledSettings, latched
 from agent.guard.interlock import Reason
 from agent.guard.pilot import MIN_OFFER_A, VEHICLE_STATES
 from agent.guard.timings import OFFER_CHANGE_S
@@ -31,51 +30,9 @@ LEFT_S: Final = (
     0.25  # a contactor that nobody reports is open so long after the vehicle left C. everest-chargebyte: 250 ms
 )
 
-FAULT_OF: Final = MappingProxyType(
-    {
-        ControllerFault.PILOT: GuardFault.PILOT_ERROR,
-        ControllerFault.DIODE: GuardFault.DIODE_MISSING,
-        ControllerFault.PROXIMITY: GuardFault.PROXIMITY_ERROR,
-        ControllerFault.VENTILATION: GuardFault.VENTILATION_MISSING,
-        ControllerFault.LOCK: GuardFault.LOCK_FAILED,
-        ControllerFault.CONTACTOR_WELDED: GuardFault.CONTACTOR_WELDED,
-        ControllerFault.CONTACTOR_STUCK_OPEN: GuardFault.CONTACTOR_STUCK_OPEN,
-        ControllerFault.RCD: GuardFault.RCD_TRIPPED,
-        ControllerFault.RCD_TEST: GuardFault.RCD_TEST_FAILED,
-        ControllerFault.GROUND: GuardFault.GROUND_MISSING,
-        ControllerFault.OVER_TEMPERATURE: GuardFault.OVER_TEMPERATURE,
-        ControllerFault.OVER_CURRENT: GuardFault.CONTROLLER_FAULT,
-        ControllerFault.OTHER: GuardFault.CONTROLLER_FAULT,
-    }
-)
 _AT_ONCE: Final = frozenset({GuardFault.RCD_TRIPPED, GuardFault.EMERGENCY_STOP, GuardFault.CONTACTOR_WELDED})
 _READY: Final = frozenset({PilotState.C, PilotState.D})
 _PILOT_OF: Final = {state: PilotState(state.value) for state in VehicleState}
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ControlledSettings:
-    """What a cycle knows of its EVSE; see ``plan.ControlledPlan`` and ``plan.Plan`` for the units."""
-
-    evse_id: int
-    phases: int
-    max_current_a: float
-    ventilation: bool
-    has_mirror: bool
-    min_reclose_s: float
-    permit_max_s: float
-    rcd_latches: bool = True
-    emergency_stop_latches: bool = False
-
-
-@dataclass(slots=True, kw_only=True)
-class ControlledInputs:
-    """One scan's inputs; refilled in place. ``None`` is unknown; what the EVSE does not have is ``False``."""
-
-    reading: ControllerReading | None = None
-    main_closed: bool | None = False
-    rcd_tripped: bool | None = False
-    emergency_stop: bool | None = False
 
 
 class ControlledCycle:
@@ -112,6 +69,7 @@ class ControlledCycle:
         self._closed_s: float | None = None
         self._vehicle_there: bool | None = None
         self._disobeyed = False
+        self._disobeyed_why = ""
         self._rcd_latched = False
         self._stop_latched = False
         self._seen: tuple[object, ...] = ()
@@ -254,7 +212,8 @@ class ControlledCycle:
             if self.pilot is PilotState.A and not exceeds:
                 self._disobeyed = False
         if age_s >= self.traits.obey_s and (view.offer_a or 0.0) > (ordered_a or 0.0) + (SPARE_A if ordered_a else 0.0):
-            self._disobeyed = True
+            ordered = "nothing" if ordered_a is None else f"{ordered_a:g} A"
+            self._disobey(f"it offers {view.offer_a:g} A, ordered is {ordered}")
         if ordered_a is not None or age_s < self.traits.open_s:
             return
         if self.settings.has_mirror:
@@ -263,7 +222,11 @@ class ControlledCycle:
             if self.traits.contactor_sensed:
                 self.welded = True
             else:
-                self._disobeyed = True
+                self._disobey(f"its contactor is closed {self.traits.open_s:g} s after the order to offer nothing")
+
+    def _disobey(self, why: str) -> None:
+        if not self._disobeyed:
+            self._disobeyed, self._disobeyed_why = True, why
 
     def _judge_faults(self, view: ControllerReading | None, inputs: ControlledInputs, now_s: float) -> None:
         told = set() if view is None else {FAULT_OF[fault] for fault in view.faults}
@@ -274,10 +237,8 @@ class ControlledCycle:
         elif view.taken_s - self._weld_told_s >= WELD_TOLD_S:
             self.welded = True
         gone = self.pilot is PilotState.A
-        self._rcd_latched = _latched(
-            self._rcd_latched, inputs.rcd_tripped, gone=gone, latches=self.settings.rcd_latches
-        )
-        self._stop_latched = _latched(
+        self._rcd_latched = latched(self._rcd_latched, inputs.rcd_tripped, gone=gone, latches=self.settings.rcd_latches)
+        self._stop_latched = latched(
             self._stop_latched, inputs.emergency_stop, gone=gone, latches=self.settings.emergency_stop_latches
         )
         if self.welded:
@@ -435,8 +396,14 @@ class ControlledCycle:
             temperature_c=() if temperature_c is None else (round(temperature_c, 1),),
             phases=self.settings.phases,
             closings_total=closings_total,
-            lost_why=(trouble or "")[:300] if GuardFault.POWER_PATH_LOST in self.faults else "",
+            controller_why=self.why(trouble)[:300],
         )
+
+    def why(self, trouble: str | None) -> str:
+        """Return why the controller counts as lost (``trouble``), or what it does against its order; else nothing."""
+        if GuardFault.POWER_PATH_LOST in self.faults:
+            return trouble or "no answer"
+        return self._disobeyed_why if self._disobeyed else ""
 
     def _reading_part(self) -> tuple[float | None, bool | None, float | None]:
         """Return cable, lock and temperature of a fresh snapshot."""
@@ -444,10 +411,3 @@ class ControlledCycle:
         if not isinstance(reading, ControllerReading):
             return None, None, None
         return reading.cable_a, reading.locked, reading.temperature_c
-
-
-def _latched(before: bool, level: bool | None, *, gone: bool, latches: bool) -> bool:
-    """Return whether an input counts as tripped: while active, and if it latches until the vehicle has left."""
-    if level:
-        return True
-    return before and (level is None or (latches and not gone))

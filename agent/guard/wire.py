@@ -237,7 +237,7 @@ class Report:
         reduced_a: most that the temperatures allow, A; ``None``: no reduction. reduced_why: which sensor.
         temperature_c: of every sensor, in the station file's order; ``None`` unknown.
         rcd_test: result of the last self-test; ``rcd_tested_s`` when it ended; ``rcd_test_why`` what failed.
-        lost_why: why a bought controller cannot be reached, while it cannot.
+        controller_why: why a bought controller cannot be reached, or what it does against its order, while it does.
         phases: that a closed contactor connects now. simplified: a vehicle without a variable S2 was recognised.
         closings_total, openings_under_load, slowest_close_ms, slowest_open_ms: wear of the main contactor over its
             life; phase_closings_total: of the second one, ``None`` without one.
@@ -270,7 +270,7 @@ class Report:
     rcd_test: SelfTest = SelfTest.NONE
     rcd_tested_s: float | None = None
     rcd_test_why: str = ""
-    lost_why: str = ""
+    controller_why: str = ""
     phases: int | None = None
     simplified: bool = False
     closings_total: int = 0
@@ -425,7 +425,7 @@ _CHECKS: Final[dict[str, dict[str, Check]]] = {
         "rcd_test": member(SelfTest),
         "rcd_tested_s": optional(_TIME_S),
         "rcd_test_why": text(100),
-        "lost_why": _REASON,
+        "controller_why": _REASON,
         "phases": optional(one_of(1, 3)),
         "simplified": flag,
         "closings_total": _COUNT,

@@ -264,8 +264,10 @@ def _texts(report: wire.Report) -> tuple[tuple[FaultCode, str], ...]:
     texts = []
     if wire.GuardFault.RCD_TEST_FAILED in report.faults:
         texts.append((FaultCode.RCD_TEST_FAILED, report.rcd_test_why))
-    if wire.GuardFault.POWER_PATH_LOST in report.faults and report.lost_why:
-        texts.append((FaultCode.POWER_PATH_LOST, report.lost_why))
+    for fault in (wire.GuardFault.POWER_PATH_LOST, wire.GuardFault.CONTROLLER_DISOBEYS):
+        if fault in report.faults and report.controller_why:
+            texts.append((FaultCode(fault.value), report.controller_why))
+            break
     if wire.GuardFault.OVER_TEMPERATURE in report.faults:
         texts.append((FaultCode.OVER_TEMPERATURE, report.reduced_why.partition(" at ")[0]))
     if wire.GuardFault.INPUT_UNKNOWN in report.faults and None in report.temperature_c:
