@@ -43,12 +43,15 @@ def every_situation() -> Iterator[tuple[Permissions, bool, bool]]:
     always = [dict.fromkeys(held_all, True), *(dict.fromkeys(held_all, True) | {name: False} for name in held_all)]
     free = ["closed", "ventilation", *FOR_CLOSING, *WITH_GRACE]
     assert sorted([*held_all, *free]) == sorted(FLAGS)
-    rest = list(itertools.product(PilotState, (None, 5.9, 16.0), (False, True), (False, True)))
+    rest = list(itertools.product(PilotState, (None, 5.9, 16.0)))
+    pilot_and_time = list(itertools.product((False, True), (False, True)))
     for held in always:
         for values in itertools.product((False, True), repeat=len(free)):
             flags = held | dict(zip(free, values, strict=True))
-            for pilot, permit_a, offer_on, grace in rest:
-                yield Permissions(pilot=pilot, permit_a=permit_a, **flags), offer_on, grace
+            for pilot, permit_a in rest:
+                given = Permissions(pilot=pilot, permit_a=permit_a, **flags)
+                for offer_on, grace in pilot_and_time:
+                    yield given, offer_on, grace
 
 
 def test_a_contactor_closes_only_with_every_permission_there_is() -> None:

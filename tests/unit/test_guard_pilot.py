@@ -190,7 +190,7 @@ def test_every_duty_cycle_has_its_range() -> None:
 
 def test_a_sample_that_is_known_by_its_window_is_what_a_judgement_would_have_made_of_it() -> None:
     """Every believed view, and from it every tenth of a volt on both half waves, with and without PWM."""
-    levels = [tenth / 10 for tenth in range(-135, 136, 3)]
+    levels = [tenth / 10 for tenth in range(-135, 136, 5)]
     believed = {
         step(step(UNKNOWN_VIEW, high_v=high_v, low_v=low_v, pwm=pwm), high_v=high_v, low_v=low_v, pwm=pwm)
         for high_v, low_v, pwm in itertools.product((12.0, 9.0, 6.0, 3.0, 0.0, -12.0), (-12.0, -9.0, None), (0, 1))
