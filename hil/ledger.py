@@ -223,7 +223,8 @@ def _conclusions(row: Transaction) -> list[Problem]:
         found.append(problem(ProblemKind.NEGATIVE_ENERGY, f"start {row.start_wh} Wh, stop {row.stop_wh} Wh"))
     if row.ended and row.gaps:
         found.append(problem(ProblemKind.GAP, f"sequence numbers {row.gaps} never arrived"))
-    readings = [row.start_wh, *(sample.register_wh for sample in row.samples), row.stop_wh]
+    in_time = sorted(row.samples, key=lambda sample: sample.at_utc)  # the data of a stop repeats what was told before
+    readings = [row.start_wh, *(sample.register_wh for sample in in_time), row.stop_wh]
     known = [reading for reading in readings if reading is not None]
     for before, after in itertools.pairwise(known):
         if after < before:
