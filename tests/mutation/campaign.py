@@ -80,11 +80,11 @@ def source_of(module: str) -> str:
 
 
 def begin(module: str, mutant: Mutant | None, tests: Sequence[str]) -> int:
-    """Start a process that runs ``tests`` against ``mutant``; return its id. It ends with 0 if no test notices."""
+    """Start a process that runs ``tests`` against ``mutant``; return its id. It ends as pytest does, 0 if no test notices."""
     pid = os.fork()
     if pid:
         return pid
-    code = 2
+    code = int(pytest.ExitCode.INTERNAL_ERROR)  # the mutant broke more than a test
     try:
         quiet = os.open(os.devnull, os.O_WRONLY)
         os.dup2(quiet, 1)
@@ -95,7 +95,7 @@ def begin(module: str, mutant: Mutant | None, tests: Sequence[str]) -> int:
             sys.meta_path.insert(0, _Mutated(module, mutant.tree()))
         quick = ("-x", "-q", "-p", "no:cacheprovider", "-p", "no:xdist", "--assert=plain", "--no-header")
         found = pytest.main([*quick, *tests])
-        code = 0 if found == 0 else 1
+        code = int(found)
     finally:
         os._exit(code)
 
@@ -112,7 +112,10 @@ def judge(module: str, mutants: Sequence[Mutant | None], *, tests: Sequence[str]
         ended, status = os.waitpid(-1, os.WNOHANG)
         if ended:
             mutant, _ = running.pop(ended)
-            verdicts.append(Verdict(module=module, mutant=mutant, survived=os.waitstatus_to_exitcode(status) == 0))
+            code = os.waitstatus_to_exitcode(status)
+            if code in (pytest.ExitCode.USAGE_ERROR, pytest.ExitCode.NO_TESTS_COLLECTED):
+                raise RuntimeError(f"pytest {' '.join(tests)} ended with {code}: nothing was tested")
+            verdicts.append(Verdict(module=module, mutant=mutant, survived=code == pytest.ExitCode.OK))
             continue
         for pid, (_, began_s) in running.items():
             if time.monotonic() - began_s > LIMIT_S:
