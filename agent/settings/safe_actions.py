@@ -27,6 +27,8 @@ def safe_actions(settings: Settings) -> list[SafeAction]:
     Where a driver does not say what is safe, ``NoSafeAction`` does, and the program reports it at every start.
     """
     contactors = [_off(evse.contactor) for evse in settings.evses if evse.contactor is not None]
+    # The second ones after the main ones: they never break a load.
+    contactors += [_off(evse.phase_contactor) for evse in settings.evses if evse.phase_contactor is not None]
     actions = _of_lines(settings, contactors) + _of_controllers(settings)
     for device in _devices(settings.evses):
         spec = find(device.kind, device.driver)

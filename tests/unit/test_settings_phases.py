@@ -10,7 +10,9 @@ from agent.guard.plan import parse_plan
 from agent.settings.build import parse_station
 from agent.settings.compile import plan_of
 from agent.settings.problems import SettingsError
+from agent.settings.safe_actions import safe_actions
 from agent.settings.station import MirrorKind
+from drivers.api.safe import SafeLine
 from tests.unit.station_files import SMALL
 
 FILE = Path("/etc/charge-agent/station.toml")
@@ -54,3 +56,8 @@ def test_a_second_contactor_that_makes_no_sense_is_refused(lines: str, said: str
     with pytest.raises(SettingsError) as refused:
         parse_station(with_lines(lines).encode(), FILE)
     assert any(said in str(problem) for problem in refused.value.problems), refused.value
+
+
+def test_outputs_safe_opens_the_main_contactor_before_the_second_one() -> None:
+    actions = safe_actions(parse_station(with_lines(f"{SECOND}{BOTH_SEEN}").encode(), FILE))
+    assert [(each.line, each.high) for each in actions if isinstance(each, SafeLine)] == [("17", False), ("6", False)]
