@@ -80,7 +80,7 @@ def source_of(module: str) -> str:
 
 
 def begin(module: str, mutant: Mutant | None, tests: Sequence[str]) -> int:
-    """Start a process that runs ``tests`` against ``mutant``; return its id. It ends as pytest does, 0 if no test notices."""
+    """Start a process that runs ``tests`` against ``mutant``; return its id. It ends with the exit code of pytest."""
     pid = os.fork()
     if pid:
         return pid
