@@ -163,6 +163,11 @@ class Station:
             for evse in self._scanned:
                 last_acts.callback(evse.begin_safe)  # those whose safety takes a while begin before the others finish
 
+    def close(self) -> None:
+        """End the threads of buses and let go of their ports; what was written stays. For a process that goes on."""
+        for bus in self._buses.values():
+            bus.close()
+
     def _open_controlled(
         self, plan: Plan, lines: Lines | None, wear: Mapping[int, EvseWear], *, now_s: float
     ) -> dict[int, AnyEvse]:

@@ -172,6 +172,17 @@ class ControllerBench:
         """Wait for a snapshot that was taken later."""
         return self.until(lambda reading: reading.taken_s > than_s, "newer snapshot")
 
+    def until_still(self) -> ControllerReading | None:
+        """Wait until no newer snapshot has come for a while; return the last one."""
+        last, since_s = self.controller.read(), time.monotonic()
+        began_s = since_s
+        while time.monotonic() - since_s < 0.4:
+            assert time.monotonic() - began_s < PATIENT_S, "snapshots go on"
+            if self.controller.read() is not last:
+                last, since_s = self.controller.read(), time.monotonic()
+            time.sleep(0.01)
+        return last
+
     def until_true(self, claim: Callable[[], bool], what: str) -> None:
         """Wait until something holds."""
         deadline_s = time.monotonic() + PATIENT_S
