@@ -7,7 +7,7 @@ certificate is made or looked at closely.
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from agent.clock import Clock, TimeQuality
@@ -63,12 +63,21 @@ class Secured:
 
     Args:
         book: the station's variables. clock: the station's time. dial: opens a connection.
+        set_clock: sets the machine's clock to a UTC in s; raises ``OSError``.
     """
 
     def __init__(
-        self, settings: Settings, dialect: Dialect, book: VariableBook, clock: Clock, dial: Dial = Link.connect
+        self,
+        settings: Settings,
+        dialect: Dialect,
+        book: VariableBook,
+        clock: Clock,
+        dial: Dial = Link.connect,
+        set_clock: Callable[[float], None] = lambda utc_s: time.clock_settime(time.CLOCK_REALTIME, utc_s),
     ) -> None:
         self._dial = dial
+        self._clock = clock
+        self._set_clock = set_clock
         self._settings = settings
         self._dialect = dialect
         self._book = book
@@ -146,7 +155,7 @@ class Secured:
         self.note(SecurityEventKind.SETTING_SYSTEM_TIME, text)
         if self._settings.set_system_clock:
             try:
-                time.clock_settime(time.CLOCK_REALTIME, utc_s)
+                self._set_clock(utc_s)
             except OSError as error:
                 self._log.warning("system_clock.not_set", error=str(error), hint="it needs CAP_SYS_TIME")
 
@@ -257,15 +266,20 @@ class Secured:
         """Return the security of the link for people; no secrets."""
         tls = csms.tls
         dates = () if self._watch is None else self._watch.dates
+        shown = [
+            {"what": each.what, "not_after_utc_s": each.not_after_s, "days_left": each.days_left} for each in dates
+        ]
+        if tls is not None and tls.not_after_s is not None:
+            utc_s = self._clock.utc_s()
+            left = None if utc_s is None else int((tls.not_after_s - utc_s) // 86_400)
+            shown.append({"what": "certificate of the CSMS", "not_after_utc_s": tls.not_after_s, "days_left": left})
         return {
             "profile": self.vault.profile_in_use(),
             "pending_profile": self.vault.profile.pending,
             "url": self.dialler.url,
             "password": self.vault.has_password(),
             "tls": None if tls is None else {"version": tls.version, "cipher": tls.cipher},
-            "certificates": [
-                {"what": each.what, "not_after_utc_s": each.not_after_s, "days_left": each.days_left} for each in dates
-            ],
+            "certificates": shown,
         }
 
 

@@ -12,8 +12,16 @@ import pytest
 import trustme
 from cryptography import x509
 
+from agent.app import dialect_of
+from agent.clock import Clock
+from agent.model.faults import Fault, FaultCode
+from agent.model.standard_variables import STANDARD_VARIABLES
+from agent.model.variables import VariableBook
+from agent.secured import Secured
 from agent.security.keystore import FileKeyStore
-from tests.scenario.secured_world import Csms, pem_file, server_tls, sign, station
+from agent.settings.build import parse_station
+from tests.scenario.ocpp_desk import view
+from tests.scenario.secured_world import STATION, Csms, Source, pem_file, server_tls, sign, station
 
 OLD = "correct horse battery"
 NEW = "staple correct horse 2"
@@ -471,8 +479,45 @@ async def test_a_certificate_that_ends_soon_is_told_and_renewed(tmp_path: Path, 
         station(tmp_path, secure(port, pem_file(tmp_path, authority)) + section) as living,
     ):
         await csms.heard("SignCertificate")
-        await living.until(lambda: bool(living.secured.status(living.link)["certificates"]))
+        await living.until(lambda: len(living.secured.status(living.link)["certificates"]) == 3)
         status = living.secured.status(living.link)
     found = {each["what"]: each["days_left"] for each in status["certificates"]}
     assert found["certificate of the station"] == 20
     assert found["root of the station file"] > 60
+    assert found["certificate of the CSMS"] > 60
+
+
+@pytest.mark.req("security whitepaper A04: SettingSystemTime, TamperDetectionActivated, MemoryExhaustion")
+async def test_time_tampering_and_a_full_store_are_told(tmp_path: Path) -> None:
+    csms = Csms()
+    async with csms.listen() as port, station(tmp_path, plain(port)) as living:
+        await csms.heard("BootNotification")
+        living.secured.time_set(1_800_000_000.0, 7.5)
+        open_door = view(1, faults=(Fault(code=FaultCode.DOOR_OPEN, evse_id=1),))
+        for views in ((view(1),), (open_door,), (open_door,), (view(1),)):
+            living.secured.seen(views)
+        living.secured.store_failing("the disk is full")
+        told = {
+            name: (await csms.heard("SecurityEventNotification", type=name)).get("techInfo")
+            for name in ("SettingSystemTime", "TamperDetectionActivated", "MemoryExhaustion")
+        }
+    assert "+7.5 s" in told["SettingSystemTime"]
+    assert told["TamperDetectionActivated"] == "EVSE 1: door_open"
+    entries = [each.event.value for each in living.secured.vault.log.entries()]
+    assert entries.count("tamper_detection") == 1
+
+
+def test_the_machines_clock_is_set_only_where_that_is_wanted_and_a_refusal_is_survived(tmp_path: Path) -> None:
+    wished: list[float] = []
+
+    def refuse(utc_s: float) -> None:
+        wished.append(utc_s)
+        raise PermissionError(1, "Operation not permitted")
+
+    for wanted in (False, True):
+        text = STATION.format(csms='url = "wss://h/"') + f"[clock]\nset_system_clock = {str(wanted).lower()}\n"
+        settings = parse_station(text.encode(), tmp_path / "station.toml")
+        dialect = dialect_of(settings.csms.version, settings)
+        book = VariableBook((*STANDARD_VARIABLES, *dialect.variables()), presets={})
+        Secured(settings, dialect, book, Clock(Source()), set_clock=refuse).time_set(1_800_000_000.0, None)
+        assert wished == [1_800_000_000.0] * wanted
