@@ -70,11 +70,12 @@ def _in_transaction(
         at = transaction.stamp(turn.now, reading.taken_s)
         if periodic and sampling.is_new(SampleContext.PERIODIC, reading):
             since = sampling.use(SampleContext.PERIODIC, reading)
-            made = _made(evse, reading, at, SampleContext.PERIODIC, _PERIODIC, since)
+            told_at = transaction.stamp(turn.now, sampling.moment(reading.taken_s))
+            made = _made(evse, reading, told_at, SampleContext.PERIODIC, _PERIODIC, since)
             transaction.update(turn, Trigger.METER_PERIODIC, evse.flow.state, reading=reading, sample=made)
         if grid_utc_s is not None and sampling.is_new(SampleContext.CLOCK, reading):
             since = sampling.use(SampleContext.CLOCK, reading)
-            on_grid = _on_grid(transaction, turn.now, grid_utc_s)
+            on_grid = transaction.stamp(turn.now, sampling.moment(_on_grid(turn.now, grid_utc_s)))
             made = _made(evse, reading, on_grid, SampleContext.CLOCK, _ALIGNED, since)
             transaction.update(turn, Trigger.METER_CLOCK, evse.flow.state, reading=reading, sample=made)
         if ended and sampling.is_new(SampleContext.PERIODIC, reading, kept=True):
@@ -82,7 +83,7 @@ def _in_transaction(
             transaction.keep_for_end("SampledDataCtrlr", reading, at, SampleContext.PERIODIC, beside(evse, since), turn)
         if ended_utc_s is not None and sampling.is_new(SampleContext.CLOCK, reading, kept=True):
             since = sampling.use(SampleContext.CLOCK, reading, kept=True)
-            on_grid = _on_grid(transaction, turn.now, ended_utc_s)
+            on_grid = transaction.stamp(turn.now, _on_grid(turn.now, ended_utc_s))
             transaction.keep_for_end(
                 "AlignedDataCtrlr", reading, on_grid, SampleContext.CLOCK, beside(evse, since), turn
             )
@@ -108,15 +109,13 @@ def _made(
     )
 
 
-def _on_grid(transaction: Transaction, now: Stamp, grid_utc_s: float) -> Stamp:
-    """Return the moment of the grid itself, as the transaction's facts carry it (OCPP 1.6 §3.16.2)."""
-    behind_s = 0.0 if now.utc_s is None else now.utc_s - grid_utc_s
-    return transaction.stamp(now, now.mono_s - behind_s)
+def _on_grid(now: Stamp, grid_utc_s: float) -> float:
+    """Return the moment of the grid itself, monotonic (OCPP 1.6 §3.16.2)."""
+    return now.mono_s if now.utc_s is None else now.mono_s - (now.utc_s - grid_utc_s)
 
 
 def _alone(evse: EvseState, turn: Turn, reading: MeterReading, grid_utc_s: float) -> None:
-    behind_s = 0.0 if turn.now.utc_s is None else turn.now.utc_s - grid_utc_s
-    at = moved(turn.now, turn.now_s - behind_s)
+    at = moved(turn.now, _on_grid(turn.now, grid_utc_s))
     since, evse.aligned_since = evse.aligned_since, reading
     made = _made(evse, reading, at, SampleContext.CLOCK, _ALIGNED, since)
     if made is not None:

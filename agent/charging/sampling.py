@@ -97,6 +97,7 @@ class Sampling:
         self.ended_clock = ClockGrid(variables, "TxEndedInterval")
         self._used_s: dict[tuple[SampleContext, bool], float] = {}
         self._since: dict[tuple[SampleContext, bool], MeterReading] = {}
+        self._told_s = float("-inf")
         self.first: MeterReading | None = None
 
     def use(self, context: SampleContext, reading: MeterReading, *, kept: bool = False) -> MeterReading | None:
@@ -112,6 +113,14 @@ class Sampling:
         self._used_s[place] = reading.taken_s
         self._since[place] = reading
         return before
+
+    def moment(self, mono_s: float) -> float:
+        """Return the moment that a sample carries: its own, but never before the one of the sample sent before it.
+
+        A periodic sample of a reading that was taken just before a moment of the clock's grid would seem older.
+        """
+        self._told_s = max(self._told_s, mono_s)
+        return self._told_s
 
     def is_new(self, context: SampleContext, reading: MeterReading, *, kept: bool = False) -> bool:
         """Return whether a reading may become a sample: each one once, however long no newer one comes."""
