@@ -1,0 +1,247 @@
+"""A whole station in one process and in virtual time: the agent, the guard's station, the world around them, a CSMS."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import itertools
+import os
+import shutil
+import tempfile
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Final, Self
+
+from msgspec.structs import replace
+
+from agent.app import Application, Surroundings
+from agent.secured import Dial
+from agent.settings.build import parse_station
+from agent.settings.compile import plan_of
+from agent.settings.loaded import Loaded, Origin
+from agent.settings.station import DriverSettings, EvseSettings, Settings
+from hil.evse import Evse
+from hil.station_toml import StationOptions, station_toml
+from hil.world import World, WorldSettings
+from tests.conformance.octt.csms_side import IDENTITY, Csms
+from tests.conformance.octt.devices import HERE, PLACES, Place
+from tests.conformance.octt.guard_inside import GuardInside
+
+NOON_UTC_S: Final = 1_795_176_000.0  # 2026-11-20T12:00:00Z
+RESTART_S: Final = 1.0  # as systemd starts an agent again
+SETTLED_S: Final = 1.0
+CARD, OTHER_CARD, BAD_CARD = "A1A1A1A1", "B0B0B0B0", "BADBADBA"
+_numbers = itertools.count()
+_SHORT: Final = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None  # a socket's path has 107 characters
+
+
+class Bench:
+    """One station and its CSMS. Use ``bench``; what happens to the station are its verbs."""
+
+    def __init__(self, folder: Path, options: StationOptions, world: WorldSettings, epoch_utc_s: float) -> None:
+        loop = asyncio.get_running_loop()
+        now_s = loop.time
+        self.now_s = now_s
+        self.world = World(world, now_s=now_s())
+        self.name = f"place{next(_numbers)}"
+        epoch_s = epoch_utc_s - now_s()
+        self.place = PLACES[self.name] = Place(world=self.world, now_s=now_s, epoch_s=epoch_s)
+        self.csms = Csms(now_s, epoch_s)
+        self.dial: Dial = self.csms.dial
+        self.settings = settings_of(folder, options, self.name)
+        self.folder = folder
+        self.restarts = 0
+        self._agent: asyncio.Task[None] | None = None
+        self.guard: GuardInside | None = None
+
+    # ---- its life ------------------------------------------------------------------------------------------------
+
+    def switch_on(self) -> None:
+        """Start guard and agent."""
+        self.settings.station.run_dir.mkdir(parents=True, exist_ok=True)
+        self.settings.station.state_dir.mkdir(parents=True, exist_ok=True)
+        self.guard = GuardInside(plan_of(self.settings), self.place)
+        self.guard.start()
+        self._agent = asyncio.create_task(self._keep_agent())
+
+    async def _keep_agent(self) -> None:
+        around = Surroundings(monotonic=self.now_s, chance=lambda: 0.5, dial=self.dial, own_process=False)
+        while True:
+            loaded = Loaded(settings=self.settings, origin=Origin.FILE)
+            await Application(loaded, around).run()
+            self.restarts += 1
+            await asyncio.sleep(RESTART_S)
+
+    async def switch_off(self) -> None:
+        """End agent and guard, in order."""
+        if self._agent is not None:
+            self._agent.cancel()
+            await asyncio.gather(self._agent, return_exceptions=True)
+            self._agent = None
+        if self.guard is not None:
+            self.guard.stop()
+            self.guard = None
+
+    async def power_cut(self, for_s: float = 10.0) -> None:
+        """Take the power away for a while: nothing says goodbye, and the next boot is another one."""
+        was = self.csms.reachable
+        self.csms.cut()
+        self.world.cut_power(self.now_s())
+        await self.switch_off()
+        await asyncio.sleep(for_s)
+        self.place.boot_id = f"boot-{next(_numbers)}-later"
+        self.world.restore_power(self.now_s())
+        self.csms.reachable = was
+        self.switch_on()
+
+    async def close(self) -> None:
+        """End the case."""
+        await self.switch_off()
+        await self.csms.close()
+        del PLACES[self.name]
+
+    async def __aenter__(self) -> Self:
+        self.switch_on()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        await self.close()
+
+    # ---- what happens to it ----------------------------------------------------------------------------------------
+
+    async def plug(self, evse: int = 1, cable_a: int = 32) -> None:
+        """Put a vehicle's cable in."""
+        self.evse(evse).cable_a = cable_a
+        await self.do(self.evse(evse).car.plug_in)
+
+    async def unplug(self, evse: int = 1) -> None:
+        """Take it out."""
+        await self.do(self.evse(evse).car.unplug)
+
+    async def tap(self, card: str = CARD) -> None:
+        """Hold a card to the reader."""
+        queue = next(iter(self.place.cards.values()))
+        queue.put_nowait(card)
+        await asyncio.sleep(SETTLED_S)
+
+    async def vehicle(self, evse: int = 1, **changes: Any) -> None:
+        """Change the vehicle: ``paused=True`` and so on."""
+
+        def change() -> None:
+            for name, value in changes.items():
+                setattr(self.evse(evse).car, name, value)
+
+        await self.do(change)
+
+    async def do(self, change: Callable[[], object]) -> None:
+        """Change the world, and let the station notice."""
+        with self.world.stimulus(self.now_s()):
+            change()
+        self.place.changed()
+        await asyncio.sleep(SETTLED_S)
+
+    def evse(self, number: int = 1) -> Evse:
+        """Return an EVSE of the world."""
+        return self.world.evses[number]
+
+    async def until(self, claim: Callable[[], bool], within_s: float = 60.0) -> None:
+        """Wait until a claim about the world holds."""
+        end_s = self.now_s() + within_s
+        while not claim():
+            assert self.now_s() < end_s, f"not within {within_s:g} s: {self.world.report()}"
+            await asyncio.sleep(0.1)
+
+    # ---- the states that many cases begin in -------------------------------------------------------------------------
+
+    async def booted(self, **keys: str | int | bool) -> None:
+        """Wait for the boot and every status; set keys; what came is forgotten."""
+        await self.csms.expect("BootNotification")
+        for connector in range(len(self.world.evses) + 1):
+            await self.csms.status(connector, "Available")
+        if keys:
+            await self.csms.configure(**keys)
+        await asyncio.sleep(SETTLED_S)
+        self.csms.forget()
+
+    async def charging(self, card: str = CARD, evse: int = 1) -> int:
+        """Plug in, tap, and wait until it charges; return the transaction's id. What came is forgotten."""
+        await self.plug(evse)
+        await self.csms.status(evse, "Preparing")
+        await self.tap(card)
+        await self.csms.expect("StartTransaction", connectorId=evse)
+        await self.csms.status(evse, "Charging")
+        await asyncio.sleep(3.0)
+        self.csms.forget()
+        return self.transaction_id()
+
+    def transaction_id(self) -> int:
+        """Return the newest transaction's id in the CSMS's book."""
+        return int(self.csms.desk.ledger.transactions(IDENTITY)[-1].transaction_id)
+
+
+@asynccontextmanager
+async def bench(
+    *,
+    evses: int = 1,
+    tethered: bool = False,
+    second_contactor: bool = False,
+    epoch_utc_s: float = NOON_UTC_S,
+    boot: str = "Accepted",
+    extra: Mapping[str, str] | None = None,
+    blameless: bool = True,
+) -> AsyncIterator[Bench]:
+    """Build a station and switch it on.
+
+    Args:
+        boot: how the CSMS answers the first boot notification.
+        extra: lines of the station file by section.
+        blameless: at the end the CSMS's book must hold nothing against the station.
+    """
+    folder = Path(tempfile.mkdtemp(prefix="octt-", dir=_SHORT))
+    lines = {"charging": "meter_poll_s = 5\nmeter_stale_s = 12\n"} | dict(extra or {})
+    options = StationOptions(
+        identity=IDENTITY,
+        evses=evses,
+        extra=lines,
+        url="ws://csms.example/",
+        evse_extra="tethered = true\n" if tethered else "",
+    )
+    world = WorldSettings(evses=evses, tethered=tethered, second_contactor=second_contactor)
+    station = Bench(folder, options, world, epoch_utc_s)
+    station.csms.script(boot=boot)
+    try:
+        async with station:
+            yield station
+        if blameless:
+            assert station.csms.problems() == []
+    finally:
+        with contextlib.suppress(OSError):
+            shutil.rmtree(folder)
+
+
+def settings_of(folder: Path, options: StationOptions, place: str) -> Settings:
+    """Return the settings of a station file of the bench, its drivers replaced by those of this process."""
+    text = station_toml(folder, 1, options)
+    settings = parse_station(text.encode(), folder / "station.toml")
+
+    def here(driver: DriverSettings, device: str, **options: Any) -> DriverSettings:
+        return replace(driver, target=f"{HERE}:{device}", options={"place": place} | options)
+
+    def evse_here(evse: EvseSettings) -> EvseSettings:
+        assert evse.pilot is not None and evse.meter is not None
+        meter = replace(evse.meter, driver=here(evse.meter.driver, "WorldMeter", evse=evse.id), bus=None)
+        changed = replace(evse, pilot=here(evse.pilot, "WorldPowerPath", evse=evse.id), meter=meter)
+        return replace(changed, lock=None) if evse.tethered else changed
+
+    readers = tuple(replace(each, driver=here(each.driver, "WorldReader", name=each.name)) for each in settings.readers)
+    return replace(
+        settings,
+        clock=here(settings.clock, "WorldClock"),
+        lines=here(settings.lines, "WorldLines"),
+        evses=tuple(evse_here(each) for each in settings.evses),
+        readers=readers,
+    )
