@@ -514,7 +514,7 @@ def test_keys_are_compared_without_case_and_odd_values_are_told_apart() -> None:
         ("MeterValuesSampledData", "Voltage,SoC", "Rejected"),
         ("WebSocketPingInterval", "-1", "Rejected"),
         ("NumberOfConnectors", "3", "Rejected"),
-        ("AuthorizationKey", "00", "NotSupported"),
+        ("NoSuchKey", "00", "NotSupported"),
     ):
         desk.ask("ChangeConfiguration", {"key": key, "value": value})
         answer_from_book(desk)

@@ -86,6 +86,7 @@ _KEYS: Final[Mapping[str, tuple[str, str, str | None]]] = MappingProxyType(
         "WebSocketPingInterval": ("OCPPCommCtrlr", "WebSocketPingInterval", None),
     }
 )
+_SECRET: Final = ("AuthorizationKey",)  # only named where somebody asks for it by name, and then without a value
 _REFS: Final[Mapping[str, VariableRef]] = MappingProxyType(
     {name: VariableRef(component=place[0], variable=place[1], instance=place[2]) for name, place in _KEYS.items()}
 )
@@ -97,8 +98,8 @@ _LIST_LENGTH: Final = 32  # members of a list of measurands
 
 
 def all_refs() -> Sequence[VariableRef]:
-    """Return every key's variable, in alphabetical order of the keys."""
-    return tuple(_REFS.values())
+    """Return the variable of every key that can be read, in alphabetical order of the keys."""
+    return tuple(ref for name, ref in _REFS.items() if name not in _SECRET)
 
 
 def ref_of(name: str) -> VariableRef:
