@@ -54,7 +54,7 @@ soak-kill: $(VENV)/.installed
 	@$(BIN)/python -m tests.process.soak_kill --kills $(KILLS) --charges 40 --seed $(SEED)
 
 # Every branch of what judges in the guard, or it fails.
-GUARD_JUDGES := pilot pilot_watch interlock offer contactor cycle cycle_report phases vehicle wake_up
+GUARD_JUDGES := pilot pilot_watch interlock offer contactor cycle cycle_report phases stopping vehicle wake_up
 guard-coverage: $(VENV)/.installed
 	@mkdir -p .bench
 	@COVERAGE_FILE=.bench/guard.coverage $(BIN)/python -m coverage run --branch --source=agent.guard \

@@ -18,10 +18,11 @@ from agent.guard.cycle_values import CycleSettings, Inputs, Kept, Outputs
 from agent.guard.inputs import InputRole
 from agent.guard.interlock import Permissions, Reason, against_offer, missing
 from agent.guard.offer import STEADY_HIGH, STEADY_LOW, Offer
-from agent.guard.phases import PhaseSwitch
+from agent.guard.phases import phase_switch
 from agent.guard.pilot import MIN_OFFER_A, UNKNOWN_VIEW, VEHICLE_STATES, step
 from agent.guard.pilot_watch import PilotWatch
 from agent.guard.protection import Protection
+from agent.guard.stopping import Stopping
 from agent.guard.timings import CLOCK_STEP_S, GONE_S, QUIET_MAX_S, SETTLE_S, START_S
 from agent.guard.vehicle import SIMPLIFIED_A, Vehicle
 from agent.guard.wake_up import WakeUp
@@ -46,7 +47,7 @@ class Cycle:
             wear=kept.wear,
             now_s=now_s,
         )
-        self.phases = _phase_switch(settings, kept, now_s)
+        self.phases = phase_switch(settings, kept, now_s)
         self.lock = CableLock(
             has_lock=settings.has_lock, has_feedback=settings.has_lock_feedback, settings=settings.lock, now_s=now_s
         )
@@ -62,8 +63,7 @@ class Cycle:
         self._running = True
         self._started_s = now_s
         self._scanned = False
-        self._stop_since_s: float | None = None
-        self._stop_reason = OpenReason.PERMIT_WITHDRAWN
+        self._stopping = Stopping(settings.stop_grace_s)
         self._taken_s: float | None = None
         self._charged = False
         self._cable_kept = False
@@ -170,8 +170,7 @@ class Cycle:
             self.waiting_for,
             self.permit,
             self._permit_end,
-            self._stop_since_s,
-            self._stop_reason,
+            *self._stopping.remembered(),
             self._charged,
             self._inputs_known_once,
             *self.protection.remembered(),
@@ -191,7 +190,7 @@ class Cycle:
             (self._started_s, START_S),
             (None if self.permit is None else self.permit_until_s, 0.0),
             (self.vehicle.gone_since_s, GONE_S),
-            (self._stop_since_s, settings.stop_grace_s),
+            *self._stopping.limits(),
             *self.vehicle.limits(),
             *self._pilot_watch.limits(self.offer),
             *self.offer.limits(),
@@ -391,18 +390,15 @@ class Cycle:
 
     def _switch(self, given: Permissions, now_s: float, *, offer_on: bool) -> None:
         contactor = self.contactor
-        if not contactor.coil or offer_on:
-            self._stop_since_s = None
-        elif self._stop_since_s is None:
-            self._stop_since_s = now_s
-            self._stop_reason = self._reason_to_stop(given)
+        stopping = self._stopping
+        if stopping.begins(closed=contactor.coil, offer_on=offer_on):
+            stopping.begin(self._reason_to_stop(given), now_s)
         # A simplified vehicle cannot see that the offer has ended: waiting for it would only be load for longer.
-        waits = self._stop_since_s is not None and not self.vehicle.simplified
-        reasons = missing(given, offer_on, waits and now_s - (self._stop_since_s or 0.0) < self.settings.stop_grace_s)
+        reasons = missing(given, offer_on, stopping.in_grace(now_s) and not self.vehicle.simplified)
         if contactor.coil:
             if reasons:
                 under_load = self.view.state is not PilotState.B
-                contactor.open(self._open_reason(reasons, now_s), now_s, under_load=under_load)
+                contactor.open(stopping.open_reason(reasons, now_s), now_s, under_load=under_load)
         elif not reasons:
             contactor.close(now_s)
             self._charged = True
@@ -415,35 +411,10 @@ class Cycle:
             return OpenReason.PHASE_SWITCH
         return self._permit_end
 
-    def _open_reason(self, reasons: tuple[Reason, ...], now_s: float) -> OpenReason:
-        if not _VEHICLE_OR_PERMIT.issuperset(reasons):
-            return OpenReason.FAULT
-        asked_before = self._stop_since_s is not None and self._stop_since_s < now_s
-        if asked_before or _VEHICLE.isdisjoint(reasons):
-            return self._stop_reason
-        return OpenReason.VEHICLE_LEFT_C
-
     def _end_permit(self, reason: OpenReason) -> None:
         if self.permit is not None:
             self.permit = None
             self._permit_end = reason
-
-
-def _phase_switch(settings: CycleSettings, kept: Kept, now_s: float) -> PhaseSwitch | None:
-    if not settings.has_phase_contactor:
-        return None
-    contactor = Contactor(
-        has_feedback=settings.has_phase_mirror,
-        welded=False,  # the main contactor's verdict keeps both open
-        wear=kept.phase_wear,
-        now_s=now_s,
-    )
-    return PhaseSwitch(
-        contactor,
-        switching=settings.phase_switching,
-        wait_s=settings.phase_wait_s,
-        interval_s=settings.phase_interval_s,
-    )
 
 
 CABLE_13_A: Final = 13.0
@@ -461,13 +432,3 @@ _JUDGED_HERE: Final = (
     GuardFault.POWER_PATH_LOST,
 )
 _ONLY_VENTILATION: Final = (GuardFault.VENTILATION_MISSING,)
-_VEHICLE: Final = frozenset({Reason.NO_VEHICLE, Reason.VEHICLE_NOT_READY})
-_VEHICLE_OR_PERMIT: Final = _VEHICLE | {
-    Reason.STOPPING,
-    Reason.NO_PERMIT,
-    Reason.PERMIT_BELOW_MINIMUM,
-    Reason.PHASES,
-    Reason.NO_OFFER,
-    Reason.CABLE,  # without a proximity fault: it went with the vehicle, and so did
-    Reason.DIODE_UNSEEN,
-}

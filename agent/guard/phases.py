@@ -19,6 +19,7 @@ from enum import Enum
 from typing import Final
 
 from agent.guard.contactor import Contactor
+from agent.guard.cycle_values import CycleSettings, Kept
 from agent.guard.timings import CLOCK_STEP_S, PHASE_GUARD_S, PHASE_PILOT_OFF_S, PHASE_SETTLE_S
 from agent.guard.wire import OpenReason
 
@@ -164,6 +165,24 @@ class PhaseSwitch:
             self.contactor.close(now_s)
         elif not close and self.contactor.coil:
             self.contactor.open(OpenReason.PHASE_SWITCH, now_s)
+
+
+def phase_switch(settings: CycleSettings, kept: Kept, now_s: float) -> PhaseSwitch | None:
+    """Return the second contactor of an EVSE as it starts, if it has one."""
+    if not settings.has_phase_contactor:
+        return None
+    contactor = Contactor(
+        has_feedback=settings.has_phase_mirror,
+        welded=False,  # the main contactor's verdict keeps both open
+        wear=kept.phase_wear,
+        now_s=now_s,
+    )
+    return PhaseSwitch(
+        contactor,
+        switching=settings.phase_switching,
+        wait_s=settings.phase_wait_s,
+        interval_s=settings.phase_interval_s,
+    )
 
 
 def _over(since_s: float | None, lasts_s: float, now_s: float) -> bool:
