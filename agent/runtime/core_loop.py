@@ -166,11 +166,11 @@ class CoreLoop:
         wait_s = min(deadlines) - self._clock.mono_s() if deadlines else 10.0
         if wait_s <= 0:
             return TimePassed()
+        alarm = asyncio.get_running_loop().call_later(min(wait_s, 10.0), self.deliver, TimePassed())
         try:
-            async with asyncio.timeout(min(wait_s, 10.0)):
-                return await self._inbox.get()
-        except TimeoutError:
-            return TimePassed()
+            return await self._inbox.get()
+        finally:
+            alarm.cancel()
 
     async def _step(self, item: Input) -> None:
         if self._retry_at_s is not None and self._clock.mono_s() >= self._retry_at_s:
@@ -183,6 +183,9 @@ class CoreLoop:
         await self._perform(self.station.handle(item, self._clock.now()))
 
     async def _perform(self, effects: Sequence[Effect]) -> None:
+        if not effects:  # nearly always
+            await self._commit(())
+            return
         for effect in effects:
             if isinstance(effect, WithdrawPermit):
                 self._perform_permit(effect)

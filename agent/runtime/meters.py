@@ -134,11 +134,11 @@ class MeterPoll:
         self._wake.clear()
         if self._asked or for_s <= 0:
             return
+        alarm = asyncio.get_running_loop().call_later(for_s, self._wake.set)
         try:
-            async with asyncio.timeout(for_s):
-                await self._wake.wait()
-        except TimeoutError:
-            return
+            await self._wake.wait()
+        finally:
+            alarm.cancel()
 
     async def _read(self, place: _Place) -> None:
         await self._read_once(place)
