@@ -20,10 +20,10 @@ HIGHEST: Final = 3
 
 
 class _Record(msgspec.Struct, frozen=True, kw_only=True):
-    """``profile``: what was proven. ``file_profile``: what the station file said then. ``pending``: being tried."""
+    """``profile``: what was proven. ``stated``: what the station file said then. ``pending``: being tried."""
 
     profile: int
-    file_profile: int
+    stated: int | None
     pending: int | None = None
 
 
@@ -32,12 +32,14 @@ class ProfileRecord:
 
     Args:
         folder: where it is kept.
-        file_profile: what the station file says or implies, 0-3.
+        stated: what the station file says, 0-3, ``None`` where it says nothing.
+        implied: what its addresses and the credentials amount to, 0-3; counts where nothing is stated.
     """
 
-    def __init__(self, folder: Path, file_profile: int) -> None:
+    def __init__(self, folder: Path, stated: int | None, implied: int = 0) -> None:
         self._path = folder / FILE
-        self._file_profile = file_profile
+        self._stated = stated
+        self._implied = implied
         self._record = self._read()
 
     @property
@@ -54,13 +56,13 @@ class ProfileRecord:
         """Try a higher profile from the next connection on, durably. Raises ``OSError``; ``ValueError`` for a lower."""
         if not self.current < profile <= HIGHEST:
             raise ValueError(f"security profile {profile} is not above {self.current}")
-        self._write(_Record(profile=self.current, file_profile=self._file_profile, pending=profile))
+        self._write(_Record(profile=self.current, stated=self._stated, pending=profile))
 
     def proven(self) -> bool:
         """The CSMS was reached with the pending profile: it is the profile now. Returns whether one was pending."""
         if self._record.pending is None:
             return False
-        self._write(_Record(profile=self._record.pending, file_profile=self._file_profile))
+        self._write(_Record(profile=self._record.pending, stated=self._stated))
         return True
 
     def fall_back(self) -> None:
@@ -68,13 +70,14 @@ class ProfileRecord:
         self._write(msgspec.structs.replace(self._record, pending=None))
 
     def _read(self) -> _Record:
-        fresh = _Record(profile=self._file_profile, file_profile=self._file_profile)
+        given = self._implied if self._stated is None else self._stated
+        fresh = _Record(profile=given, stated=self._stated)
         try:
             record = msgspec.json.decode(self._path.read_bytes(), type=_Record)
         except (OSError, ValueError):
             return fresh
         sane = 0 <= record.profile <= HIGHEST and (record.pending is None or record.profile < record.pending <= HIGHEST)
-        return record if sane and record.file_profile == self._file_profile else fresh
+        return record if sane and record.stated == self._stated else fresh
 
     def _write(self, record: _Record) -> None:
         write_private(self._path, msgspec.json.encode(record))

@@ -67,7 +67,7 @@ class Vault:
         self.secrets = SecretStore(provision.state_dir, credentials)
         self.passwords = PasswordSlots(provision.state_dir / FOLDER, self.provisioned_password)
         self.roots = RootStore(folder, provision.root_certificates, additional_check=provision.additional_root_check)
-        self.profile = ProfileRecord(folder, self._file_profile())
+        self.profile = ProfileRecord(folder, provision.profile, self._file_profile())
 
     @cached_property
     def log(self) -> SecurityLog:

@@ -99,6 +99,17 @@ def test_a_profile_only_rises_and_what_was_not_proven_falls_back(tmp_path: Path)
     assert ProfileRecord(tmp_path, 0).current == 0  # somebody changed the station file
 
 
+def test_a_raised_profile_stays_although_credentials_came_since(tmp_path: Path) -> None:
+    bare = Vault(Provision(state_dir=tmp_path, encrypted=True), credentials=tmp_path / "nowhere")
+    assert bare.profile_in_use() == 0
+    bare.passwords.change("correct horse battery")
+    assert bare.profile_in_use() == 2
+    bare.profile.propose(3)
+    bare.profile.proven()
+    again = Vault(Provision(state_dir=tmp_path, encrypted=True), credentials=tmp_path / "nowhere")
+    assert again.profile_in_use() == 3
+
+
 # ---- secrets ---------------------------------------------------------------------------------------------------------
 
 
