@@ -71,6 +71,7 @@ EXIT_FAILED: Final = 1
 CORE_WAIT_S: Final = 0.2  # the core is built after the boot notification, or after so long without a CSMS
 STORE_RETRY_S: Final = 5.0  # pause between attempts to open a journal that cannot be opened
 DRIVERS_WAIT_S: Final = 1.0  # and the drivers after that
+LAST_WORDS_S: Final = 10.0  # how long a graceful restart may wait for what it ended to be delivered
 ENDING_S: Final = 2.0  # how long a stop may take to close the link and the store
 
 _BOOT_REASON: Final[Mapping[ResetKind, str]] = {
@@ -545,6 +546,14 @@ class Application:
     def _restart(self, kind: ResetKind) -> None:
         self._log.warning("agent.restarts", kind=kind.value)
         self._ending.boot_reason = _BOOT_REASON[kind]
+        if kind is ResetKind.IMMEDIATE:
+            self._supervisor.stop()
+        else:
+            self._supervisor.add("last_words", self._say_last_words, Kind.ONCE)
+
+    async def _say_last_words(self) -> None:
+        """Tell the CSMS what a graceful restart ended, if that is quick, and go (OCPP 1.6 §5.14)."""
+        await self._csms.delivered(LAST_WORDS_S)
         self._supervisor.stop()
 
     def _variables_changed(self, rows: Sequence[StoredValue]) -> None:

@@ -126,6 +126,7 @@ class CsmsLink:
         self._drop: Drop | None = None
         self._maybe_fact = True
         self._cut = asyncio.Event()
+        self._told_all = asyncio.Event()
         self._turn = asyncio.Lock()  # the loop and the receiving task perform in turn
         self._due_s: float | None = None  # what the loop sleeps until
         self.frames = FrameLog()
@@ -157,7 +158,15 @@ class CsmsLink:
     def facts_waiting(self) -> None:
         """The journal has something new."""
         self._maybe_fact = True
+        self._told_all.clear()
         self._wake.set()
+
+    async def delivered(self, within_s: float) -> None:
+        """Return when the journal has nothing more to tell, or nobody to tell it to, or after so long."""
+        if self.session.online:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(within_s):
+                    await self._told_all.wait()
 
     def report(self, request_id: int, entries: Sequence[VariableEntry]) -> None:
         """Send a variable report."""
@@ -224,6 +233,7 @@ class CsmsLink:
                 self._drop = None  # it is dropped
                 self._back_off.ended(registered=registered, lasted_s=self._now() - began_s)
                 self._tell_ended()
+                self._told_all.set()
                 with contextlib.suppress(LinkClosed):
                     await link.close(1000, "")
 
@@ -285,6 +295,8 @@ class CsmsLink:
                 self._log.warning("journal.unreadable", error=str(error))
                 return
             if row is None:
+                if not self._maybe_fact:
+                    self._told_all.set()
                 continue
             self._maybe_fact = True
             self._take(self.session.deliver(row, self._now()))

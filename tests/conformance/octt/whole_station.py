@@ -226,16 +226,18 @@ async def bench(
 def settings_of(folder: Path, options: StationOptions, place: str) -> Settings:
     """Return the settings of a station file of the bench, its drivers replaced by those of this process."""
     text = station_toml(folder, 1, options)
+    if "tethered = true" in options.evse_extra:  # a fixed cable has no lock
+        text = "".join(line for line in text.splitlines(keepends=True) if not line.startswith("lock = "))
     settings = parse_station(text.encode(), folder / "station.toml")
 
     def here(driver: DriverSettings, device: str, **options: Any) -> DriverSettings:
         return replace(driver, target=f"{HERE}:{device}", options={"place": place} | options)
 
     def evse_here(evse: EvseSettings) -> EvseSettings:
-        assert evse.pilot is not None and evse.meter is not None
+        assert evse.pilot is not None
+        assert evse.meter is not None
         meter = replace(evse.meter, driver=here(evse.meter.driver, "WorldMeter", evse=evse.id), bus=None)
-        changed = replace(evse, pilot=here(evse.pilot, "WorldPowerPath", evse=evse.id), meter=meter)
-        return replace(changed, lock=None) if evse.tethered else changed
+        return replace(evse, pilot=here(evse.pilot, "WorldPowerPath", evse=evse.id), meter=meter)
 
     readers = tuple(replace(each, driver=here(each.driver, "WorldReader", name=each.name)) for each in settings.readers)
     return replace(
