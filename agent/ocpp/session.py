@@ -25,10 +25,11 @@ from msgspec.structs import replace
 
 from agent.model.commands import AnyOutcome
 from agent.model.evse import EvseView
-from agent.model.facts import FirmwareProgressed, SecurityEvent, TransactionFact, UploadProgressed
+from agent.model.facts import SecurityEvent, TransactionFact
 from agent.model.ids import IdToken
 from agent.model.inputs import AuthorizationAnswered, FactAnswered, LinkChanged
 from agent.model.journal import JournalRow
+from agent.model.maintenance import FirmwareProgressed, UploadProgressed
 from agent.model.variables import VariableBook, VariableEntry
 from agent.ocpp import rpc
 from agent.ocpp.delivery import Delivery

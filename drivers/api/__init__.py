@@ -5,9 +5,10 @@ What must not: any implementation, any import beyond the standard library (the g
 Who may import it: everybody.
 
 A driver is found by ``driver = "name"`` in the station file, through the entry-point group of its kind
-(``charge_agent.power_path``, ``.controller``, ``.lines``, ``.meter``, ``.reader``, ``.clock``, ``.temperature``); the
-entry point is a ``DriverSpec``. ``drivers.api.controllers`` (bought charge controllers) and ``drivers.api.safe`` (what
-makes a device safe without its driver) are imported by those who have one.
+(``charge_agent.power_path``, ``.controller``, ``.lines``, ``.meter``, ``.reader``, ``.clock``, ``.temperature``,
+``.installer``); the entry point is a ``DriverSpec``. ``drivers.api.controllers`` (bought charge controllers),
+``drivers.api.installers`` (firmware) and ``drivers.api.safe`` (what makes a device safe without its driver) are
+imported by those who have one.
 """
 
 from drivers.api.contracts import (

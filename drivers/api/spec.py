@@ -21,6 +21,7 @@ class DriverKind(Enum):
     READER = "reader"
     CLOCK = "clock"
     TEMPERATURE = "temperature"
+    INSTALLER = "installer"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
