@@ -197,6 +197,10 @@ class Station:
         """Return what would happen to a token, online and offline, and why."""
         return self._known.explain(token, now.utc_s, online=self._around.online)
 
+    def refusals(self) -> dict[int, str | None]:
+        """Return for every EVSE why no new session may begin there; ``None``: it may."""
+        return {evse_id: evse.refusal for evse_id, evse in self._evses.items()}
+
     @property
     def cards(self) -> LocalCards:
         """Return the cards of the station's own, to be read."""
