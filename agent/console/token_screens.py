@@ -24,6 +24,9 @@ def explain_screen(answer: Answer) -> str:
         mark = "  <- now" if now else ""
         lines.append(f"  {name:<9} {answer[name]['text']}: {answer[name]['why']}{mark}")
     lines.append(f"  later     {answer['afterwards']}")
+    lines += [
+        f"  EVSE {evse['id']:<4} takes nobody now: {evse['closed']}" for evse in answer["evses"] if evse["closed"]
+    ]
     return "\n".join(lines)
 
 

@@ -47,7 +47,9 @@ class TokenReports:
 
     async def auth(self, request: Answer) -> Answer:
         """Return what would happen to a token, online and offline, and why."""
-        return shown_report(self._station.explain(_token(request.get("token")), self._clock.now()))
+        report = self._station.explain(_token(request.get("token")), self._clock.now())
+        evses = [{"id": evse_id, "closed": why} for evse_id, why in self._station.refusals().items()]
+        return {**shown_report(report), "evses": evses}
 
     async def cards(self, request: Answer) -> Answer:
         """List, add, remove or learn cards of the station's own."""

@@ -78,6 +78,7 @@ def report(**changes: Any) -> dict[str, Any]:
         "offline": prospect,
         "afterwards": "if the CSMS refuses ...",
         "sources": {"local list": False, "local card": True, "cache": True},
+        "evses": [{"id": 1, "closed": None}, {"id": 2, "closed": "made inoperative by the CSMS"}],
     } | changes
 
 
@@ -87,6 +88,7 @@ def test_the_explanation_marks_what_counts_now() -> None:
     assert any("cache: accepted, group g, until 2027" in line for line in lines)
     assert any("not used  local list" in line for line in lines)
     assert [line for line in lines if line.endswith("<- now")] == [line for line in lines if "offline" in line]
+    assert lines[-1].split() == "EVSE 2 takes nobody now: made inoperative by the CSMS".split()
     assert "nothing" in explain_screen(report(known=[]))
 
 
