@@ -25,7 +25,9 @@ def explain_screen(answer: Answer) -> str:
         lines.append(f"  {name:<9} {answer[name]['text']}: {answer[name]['why']}{mark}")
     lines.append(f"  later     {answer['afterwards']}")
     lines += [
-        f"  EVSE {evse['id']:<4} takes nobody now: {evse['closed']}" for evse in answer["evses"] if evse["closed"]
+        f"  EVSE {evse['id']:<4} takes nobody now: {evse['closed']}"
+        for evse in answer.get("evses", ())
+        if evse["closed"]
     ]
     return "\n".join(lines)
 

@@ -88,7 +88,7 @@ def test_the_explanation_marks_what_counts_now() -> None:
     assert any("cache: accepted, group g, until 2027" in line for line in lines)
     assert any("not used  local list" in line for line in lines)
     assert [line for line in lines if line.endswith("<- now")] == [line for line in lines if "offline" in line]
-    assert lines[-1].split() == "EVSE 2 takes nobody now: made inoperative by the CSMS".split()
+    assert " ".join(lines[-1].split()) == "EVSE 2 takes nobody now: made inoperative by the CSMS"
     assert "nothing" in explain_screen(report(known=[]))
 
 
