@@ -15,9 +15,11 @@ def make_private_folder(folder: Path) -> None:
     """Make a folder that only its owner may enter; root makes it for the owner of the one above. Raises ``OSError``."""
     if not folder.exists():
         folder.mkdir(parents=True, exist_ok=True, mode=FOLDER_MODE)
-        if os.geteuid() == 0:
-            owner = folder.parent.stat()
-            os.chown(folder, owner.st_uid, owner.st_gid)
+        handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            _give_to_owner(handle, folder.parent)
+        finally:
+            os.close(handle)
     if folder.stat().st_mode & 0o077:
         folder.chmod(FOLDER_MODE)
 
