@@ -18,6 +18,7 @@ class Availability:
     def __init__(self) -> None:
         """Begin with everything operative."""
         self._settings: dict[Place, bool] = {}
+        self.held = False  # for maintenance: nothing below the station is operative; not a setting of the CSMS
 
     def restore(self, settings: Mapping[Place, bool]) -> None:
         """Take over what the store kept."""
@@ -41,4 +42,4 @@ class Availability:
 
     def connector(self, evse_id: int, connector_id: int) -> bool:
         """Return whether the connector is operative."""
-        return self.evse(evse_id) and self._settings.get((evse_id, connector_id), True)
+        return not self.held and self.evse(evse_id) and self._settings.get((evse_id, connector_id), True)

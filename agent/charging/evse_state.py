@@ -214,7 +214,9 @@ class EvseState:
         reasons = []
         if self.around.store_failed and not lasting_only:
             reasons.append(("store", "the store cannot keep a transaction"))
-        if not self.operative:
+        if self.around.availability.held:
+            reasons.append(("maintenance", "firmware is about to be installed"))
+        elif not self.operative:
             reasons.append(("inoperative", "made inoperative by the CSMS"))
         if self.around.reset is not None:
             reasons.append(("restart", "a restart is pending"))

@@ -45,6 +45,7 @@ from agent.model.inputs import (
     GuardReported,
     Input,
     LinkChanged,
+    MaintenanceHeld,
     ReadingFailed,
     ReadingTaken,
     SampleAsked,
@@ -275,6 +276,8 @@ class Station:
             case SampleAsked(evse_id=evse_id):
                 if evse_id in self._evses:
                     metering.triggered(self._evses[evse_id], turn)
+            case MaintenanceHeld(held=held):
+                self._around.availability.held = held
             case VariablesChanged() | TimePassed():
                 pass
             case _:

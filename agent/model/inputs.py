@@ -99,6 +99,12 @@ class SampleAsked(msgspec.Struct, frozen=True, kw_only=True):
     evse_id: int
 
 
+class MaintenanceHeld(msgspec.Struct, frozen=True, kw_only=True):
+    """Nothing new may begin to charge, because firmware is about to be installed; or it may again. Not durable."""
+
+    held: bool
+
+
 class TimePassed(msgspec.Struct, frozen=True, kw_only=True):
     """A deadline that the core named has come, or a second has passed."""
 
@@ -116,5 +122,6 @@ Input = (
     | FaultChanged
     | VariablesChanged
     | SampleAsked
+    | MaintenanceHeld
     | TimePassed
 )

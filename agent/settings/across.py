@@ -12,6 +12,7 @@ from agent.settings.across_controllers import check_controllers
 from agent.settings.across_protection import check_protection, protection_lines
 from agent.settings.claims import check_claims, line_key_of
 from agent.settings.key_lines import KeyPath
+from agent.settings.maintenance import check_maintenance
 from agent.settings.reading import Clean, Reading, key_text
 from agent.settings.station import DriverSettings
 from drivers.registry import closest
@@ -30,6 +31,7 @@ def check_across(clean: Clean, reading: Reading) -> None:
     _check_lines(clean, reading)
     check_controllers(clean, reading)
     check_protection(clean, reading)
+    check_maintenance(clean, reading)
     _check_buses(clean, reading)
     _check_ports(clean, reading)
     _check_devices(clean, reading)

@@ -18,6 +18,7 @@ from agent.settings.board import BOARD, check_board, lay_over, lines_in, take_bo
 from agent.settings.claims import check_line_names
 from agent.settings.identity import identity_digest, merge_identity
 from agent.settings.key_lines import KeyPath, key_lines
+from agent.settings.maintenance import maintenance_of
 from agent.settings.problems import Problem, SettingsError
 from agent.settings.protection import heartbeat_of, rcd_test_of, temperatures_of
 from agent.settings.reading import Clean, Reading, kind_of, shown
@@ -262,6 +263,7 @@ def _settings(clean: Clean, file: Path, sha256: str, variables: Mapping[str, str
             max_current_a=charging.get("max_current_a"),
         ),
         variables=variables,
+        maintenance=maintenance_of(clean["maintenance"]),
         log=LogSettings(level=log["level"], format=LogFormat(log["format"])),
         set_system_clock=clean["clock"]["set_system_clock"],
         identity_sha256=identity_digest(station.get("identity_file")),

@@ -78,6 +78,7 @@ _DRIVER_SAMPLES: Final = {
     DriverKind.METER: "modbus",
     DriverKind.READER: "rdm6300",
     DriverKind.TEMPERATURE: "sysfs",
+    DriverKind.INSTALLER: "rauc",
 }
 
 
@@ -256,7 +257,9 @@ def _described_option(option: Option) -> str:
 
 
 def _default_text(default: Any) -> str:
-    return "no default" if default in (None, ()) else f"default {_toml(default)}"
+    if default in (None, ()):
+        return "no default"
+    return f"default {_toml(list(default) if isinstance(default, tuple) else default)}"
 
 
 def _sentence(help: str, bounds: str, choices: tuple[Any, ...], default: str) -> str:

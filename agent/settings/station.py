@@ -257,6 +257,37 @@ class LogSettings(msgspec.Struct, frozen=True, kw_only=True):
     format: LogFormat
 
 
+class UnsignedFirmware(Enum):
+    """Whether firmware is taken that nobody signed."""
+
+    AUTO = "auto"  # as long as no root of the manufacturer is known
+    ALLOW = "allow"
+    REFUSE = "refuse"
+
+
+class MaintenanceSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """Firmware, diagnostics and logs.
+
+    Attributes:
+        installer: ``None``: nothing can be installed.
+        version_file: its first line is the version of the whole image; ``None``: the software's own is told.
+        new_sessions_before_install: charges may begin while a fetched firmware waits.
+    """
+
+    allowed_schemes: tuple[str, ...] = ()
+    unsigned_firmware: UnsignedFirmware = UnsignedFirmware.AUTO
+    firmware_roots: tuple[Path, ...] = ()
+    firmware_crl: Path | None = None
+    max_firmware_mb: int = 1024
+    max_bundle_mb: int = 16
+    keep_free_mb: int = 64
+    new_sessions_before_install: bool = False
+    version_file: Path | None = None
+    known_hosts: Path | None = None
+    ssh_key: Path | None = None
+    installer: DriverSettings | None = None
+
+
 class BoardNote(msgspec.Struct, frozen=True, kw_only=True):
     """The board that a station file names: its file, and the SHA-256 of that file's bytes, hexadecimal."""
 
@@ -292,6 +323,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     variables: Mapping[str, str]
     log: LogSettings
     set_system_clock: bool = False
+    maintenance: MaintenanceSettings = MaintenanceSettings()
     identity_sha256: str = ""
     board: BoardNote | None = None
     inputs: Mapping[str, LineSettings] = {}  # of the station as a whole, by role

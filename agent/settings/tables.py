@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from agent.settings.maintenance import MAINTENANCE
 from agent.settings.places import DEFAULT_STATE_DIR
 from agent.settings.protection_tables import (
     LOCK_FIELDS,
@@ -564,5 +565,5 @@ LOG: Final = Table(
 VARIABLES: Final = "variables"  # a table of names that only the dialects know
 
 TABLES: Final = (
-    STATION, CSMS, CLOCK, LINES, GUARD, INPUTS, EVSE, BUS, READER, AUTHORIZATION, CHARGING, LOG,
+    STATION, CSMS, CLOCK, LINES, GUARD, INPUTS, EVSE, BUS, READER, AUTHORIZATION, CHARGING, MAINTENANCE, LOG,
 )  # fmt: skip

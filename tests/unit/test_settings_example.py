@@ -46,6 +46,8 @@ def folder(tmp_path: Path) -> Path:
     (tmp_path / "csms-password").touch()
     (tmp_path / "client.pem").touch()
     (tmp_path / "client.key").touch()
+    for name in ("manufacturer-root.pem", "manufacturer.crl", "known_hosts", "sftp.key"):
+        (tmp_path / name).touch()
     (tmp_path / "identity.toml").write_text('id = "CP-0001"\n')
     return tmp_path
 
