@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from agent.cli import main
+from agent.console.screens import status_screen
 from agent.model.moment import Stamp
 from agent.model.security import SecurityEventKind
 from agent.security.event_log import Entry, SecurityLog
@@ -18,6 +19,7 @@ from agent.settings.checked import keep, recall
 from agent.settings.loaded import Loaded, Origin
 from agent.settings.problems import SettingsError
 from tests.scenario.secured_world import STATION
+from tests.unit.test_console_screens import status
 
 PASSWORD = "correct horse battery"
 CSMS = 'url = "wss://csms.example.com/"\n'
@@ -204,3 +206,22 @@ def test_the_security_log_is_shown(file: Path, capsys: pytest.CaptureFixture[str
     assert main(["security-log", "--config", str(file), "--json"]) == 0
     rows = json.loads(capsys.readouterr().out)["events"]
     assert (rows[0]["utc"], rows[0]["text"]) == (None, "start 0")
+
+
+def test_status_shows_how_the_link_is_secured_and_what_ends_soon() -> None:
+    security = {
+        "profile": 2,
+        "pending_profile": 3,
+        "tls": {"version": "TLSv1.3", "cipher": "TLS_AES_128_GCM_SHA256"},
+        "certificates": [
+            {"what": "root of the station file", "not_after_utc_s": 0.0, "days_left": 17},
+            {"what": "certificate of the station", "not_after_utc_s": 0.0, "days_left": -2},
+            {"what": "certificate of the CSMS", "not_after_utc_s": 0.0, "days_left": 300},
+            {"what": "installed root of the CSMS", "not_after_utc_s": 0.0, "days_left": None},
+        ],
+    }
+    shown = status_screen({**status(), "security": security})
+    assert "secured profile 2, 3 is being tried  TLSv1.3 TLS_AES_128_GCM_SHA256" in shown
+    assert "root of the station file ends in 17 days" in shown
+    assert "certificate of the station HAS ENDED 2 days ago" in shown
+    assert shown.count("CERTIFICATE") == 2
