@@ -34,7 +34,11 @@ _SCAN: Final = ("tests/scenario/test_guard_scan.py",)
 # What is quick first: it notices nearly everything; the rest runs only for what it leaves.
 TESTS: Final[dict[str, tuple[tuple[str, ...], ...]]] = {
     "agent.guard.pilot": (
-        ("tests/unit/test_guard_pilot.py", "-k", "not window_is_what_a_judgement and not whole_table"),
+        (
+            "tests/unit/test_guard_pilot_edges.py",
+            "tests/unit/test_guard_pilot.py",
+            *("-k", "not window_is_what_a_judgement and not whole_table"),
+        ),
         ("tests/unit/test_guard_pilot.py",),
         _SCAN,
     ),

@@ -54,5 +54,5 @@ def test_every_argued_survivor_is_a_mutant_that_there_is() -> None:
 def test_a_slice_of_the_campaign_is_noticed(module: str, name: str, test: str) -> None:
     (mutant, *_) = [each for each in mutants_of(source_of(module)) if name in each.name]
     for changed, survives in ((mutant, False), (None, True)):
-        (verdict,) = judge(module, [changed], tests=[TESTS[module][0][0], "-k", test], jobs=1)
+        (verdict,) = judge(module, [changed], tests=[TESTS[module][1][0], "-k", test], jobs=1)
         assert verdict.survived is survives
