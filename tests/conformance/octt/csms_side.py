@@ -29,7 +29,7 @@ class Csms:
         self.desk = Desk(mono_s=now_s, utc=lambda: datetime.fromtimestamp(epoch_s + now_s(), UTC))
         self.desk.script.boot_interval_s = 300
         self.reachable = True
-        self._now_s = now_s
+        self._now_s, self._epoch_s = now_s, epoch_s
         self._peer: Peer | None = None
         self._wire: End | None = None
         self._serving: asyncio.Task[None] | None = None
@@ -119,6 +119,11 @@ class Csms:
     def forget(self) -> None:
         """What came until now is over: the next ``expect`` looks for later ones only."""
         self.forgotten, self._seen = self.now, {}
+
+    def at(self, seconds: float = 0.0) -> str:
+        """Return the time so many seconds from now, as a CSMS writes it."""
+        moment = datetime.fromtimestamp(self._epoch_s + self._now_s() + seconds, UTC)
+        return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
     @property
     def now(self) -> int:

@@ -144,6 +144,10 @@ class Bench:
         self.place.changed()
         await asyncio.sleep(SETTLED_S)
 
+    async def rest(self, for_s: float) -> None:
+        """Let time pass."""
+        await asyncio.sleep(for_s)
+
     def evse(self, number: int = 1) -> Evse:
         """Return an EVSE of the world."""
         return self.world.evses[number]
@@ -192,13 +196,14 @@ async def bench(
     epoch_utc_s: float = NOON_UTC_S,
     boot: str = "Accepted",
     extra: Mapping[str, str] | None = None,
+    variables: Mapping[str, str] | None = None,
     blameless: bool = True,
 ) -> AsyncIterator[Bench]:
     """Build a station and switch it on.
 
     Args:
         boot: how the CSMS answers the first boot notification.
-        extra: lines of the station file by section.
+        extra: lines of the station file by section. variables: presets of it, in TOML's spelling of values.
         blameless: at the end the CSMS's book must hold nothing against the station.
     """
     folder = Path(tempfile.mkdtemp(prefix="octt-", dir=_SHORT))
@@ -207,6 +212,7 @@ async def bench(
         identity=IDENTITY,
         evses=evses,
         extra=lines,
+        variables=variables or {},
         url="ws://csms.example/",
         evse_extra="tethered = true\n" if tethered else "",
     )
