@@ -294,8 +294,9 @@ class Evse(EvseState):
         if ending is None and resumes:
             if self.plugged is True:
                 self.sampling = Sampling(turn.now_s, self.around.variables)
-                transaction.update(turn, Trigger.POWER_RESTORED, ChargingState.CONNECTED, reading=reading)
-                self.flow = Flow()
+                # Not CONNECTED, which is Preparing in OCPP 1.6: its table knows no way back from a transaction.
+                transaction.update(turn, Trigger.POWER_RESTORED, ChargingState.SUSPENDED_EVSE, reading=reading)
+                self.flow = Flow(ChargingState.SUSPENDED_EVSE)
                 turn.note(
                     "transaction.resumed", self.evse_id, level="warning", reason="power_loss", transaction_id=self.name
                 )

@@ -195,7 +195,7 @@ def test_a_transaction_may_be_resumed_after_a_power_cut() -> None:
     assert not world.ended
     resumed = [fact for fact in world.updated if fact.trigger is Trigger.POWER_RESTORED]
     assert len(resumed) == 1
-    assert resumed[0].charging_state is ChargingState.CONNECTED
+    assert resumed[0].charging_state is ChargingState.SUSPENDED_EVSE
     world.run(30)
     world.kill_agent()
     world.run(1)

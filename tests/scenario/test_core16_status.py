@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import pytest
+from msgspec.structs import replace
 
 from agent.charging.session import SessionState
 from agent.model.faults import Fault, FaultCode
 from agent.model.inputs import FaultChanged
-from agent.model.station import EvseLayout
+from agent.model.station import EvseLayout, OnPowerLoss
 from agent.ocpp.v16.enums import ChargePointErrorCode, ChargePointStatus
 from tests.scenario.charging_world import ALICE, BOB, INVALID
 from tests.scenario.core16 import Core16, layout
@@ -310,6 +311,22 @@ def test_connector_0_knows_three_statuses_and_is_independent_of_the_others() -> 
     world.tap()
     world.until(lambda: world.status(0)["status"] == "Unavailable")
     assert set(world.seen_statuses[0]) <= {"Available", "Unavailable", "Faulted"}
+
+
+@pytest.mark.req("OCPP 1.6 §4.9 E3")
+@pytest.mark.octt("TC_032_2_CS")
+def test_a_transaction_that_is_resumed_after_a_power_cut_was_never_preparing() -> None:
+    world = Core16(replace(layout(), on_power_loss=OnPowerLoss.RESUME))
+    world.charge()
+    world.run(70)
+    world.power_cut()
+    world.seen_statuses.clear()
+    world.start_agent()
+    world.note_statuses()
+    world.until(world.closed)
+    world.run(2)
+    assert set(world.seen_statuses[1]) <= {"Faulted", "SuspendedEVSE", "Charging"}
+    assert world.seen_statuses[1][-1] == "Charging"
 
 
 # Both disconnect keys
