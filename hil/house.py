@@ -10,7 +10,7 @@ import asyncio
 import contextlib
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, Self
@@ -92,6 +92,15 @@ class House:
             await self.csms.close()
         await self.bench.close()
         await self._launcher.stop()
+
+    @contextlib.asynccontextmanager
+    async def prepared(self) -> AsyncIterator[Self]:
+        """Start nothing: ``open_world`` and ``start_station`` are the caller's; end everything at the end."""
+        await self._launcher.__aenter__()
+        try:
+            yield self
+        finally:
+            await self.__aexit__()
 
     async def open_world(self) -> None:
         """Start the bench and its CSMS, and write the station file."""

@@ -164,20 +164,30 @@ def count(connection: Connection) -> int:
     return int(connection.execute("SELECT count(*) FROM facts").fetchone()[0])
 
 
-def thinnable(connection: Connection, wanted: int, *, alone: bool = False) -> list[int]:
-    """Return up to ``wanted`` places to give up: every second periodic sample of each transaction, oldest first.
+def thinnable(
+    connection: Connection, wanted: int, *, after: int, odd: set[str], alone: bool
+) -> tuple[list[int], int | None]:
+    """Return up to ``wanted`` places to give up, every second periodic sample of each transaction, oldest first.
 
-    ``alone``: of those samples that belong to no transaction.
+    Args:
+        connection: the journal.
+        wanted: how many at most.
+        after: the place behind which to look: where the last call stopped.
+        odd: transactions whose next sample stays; kept from call to call.
+        alone: look at those samples that belong to no transaction.
+
+    Returns:
+        The places, and where it stopped; ``None`` at the end of the journal.
     """
     chosen: list[int] = []
-    odd: dict[str, bool] = {}
     which = "transaction_id = ''" if alone else "transaction_id <> ''"
     for seq, transaction_id in connection.execute(
-        f"SELECT seq, transaction_id FROM facts WHERE kind = ? AND {which} ORDER BY seq", (PERIODIC,)
+        f"SELECT seq, transaction_id FROM facts WHERE seq > ? AND kind = ? AND {which} ORDER BY seq", (after, PERIODIC)
     ):
         if len(chosen) >= wanted:
-            break
-        odd[transaction_id] = not odd.get(transaction_id, False)
-        if odd[transaction_id]:
-            chosen.append(int(seq))
-    return chosen
+            return chosen, after
+        after = int(seq)
+        odd ^= {transaction_id}
+        if transaction_id in odd:
+            chosen.append(after)
+    return chosen, None

@@ -89,7 +89,8 @@ def read(connection: Connection, limit: int) -> Iterable[KeptRecord]:
     """Yield the newest ``limit`` records, the newest first; damaged ones are left out."""
     rows = connection.execute(
         "SELECT transaction_id, record, crc32, csms_id,"
-        " EXISTS (SELECT 1 FROM facts WHERE facts.transaction_id = charge_records.transaction_id),"
+        # a charge waits as long as its end does, which comes last; by the index of ended facts alone
+        " EXISTS (SELECT 1 FROM facts WHERE facts.transaction_id = charge_records.transaction_id AND kind = 'ended'),"
         " EXISTS (SELECT 1 FROM dead_letters WHERE dead_letters.transaction_id = charge_records.transaction_id)"
         " FROM charge_records ORDER BY number DESC LIMIT ?",
         (limit,),

@@ -12,7 +12,7 @@ import msgspec
 from agent.store.connection import Connection
 from agent.store.failures import FailureKind, StoreFailure
 
-OLDEST_READER = {1: 1, 2: 1, 3: 1}
+OLDEST_READER = {1: 1, 2: 1, 3: 1, 4: 1}
 """Schema version -> oldest schema version whose release may still open it (after a step back to an older release)."""
 
 _CREATE_VERSION = (

@@ -8,6 +8,8 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Final, Self, assert_never
 
+import msgspec
+
 from agent.model.effects import (
     CacheToken,
     Durable,
@@ -40,6 +42,14 @@ LOCK_WAIT_S: Final = 30.0
 _THIN_ROWS: Final = 100  # in one SQL transaction: on a full disk its log must fit into the reserve
 
 
+class _Round(msgspec.Struct):
+    """One passage through the journal from its first row on, which gives up every second sample."""
+
+    after: int = 0
+    odd: set[str] = msgspec.field(default_factory=set)
+    found: int = 0
+
+
 class Store:
     """One file, one connection, one thread.
 
@@ -56,6 +66,7 @@ class Store:
         self._anchors: dict[str, float] = self._database.read(tables.anchors)
         self._lane = Lane(self._database.read(journal.waiting_at_most))
         self._names: dict[str, tuple[str | None, bool]] = {}
+        self._thinning = _Round()
         self._database.on_recovered = self._recovered
 
     @classmethod
@@ -328,26 +339,35 @@ class Store:
         """Give up periodic samples until at most ``max_rows`` facts wait, and return how many were given up.
 
         Samples of no transaction go first, then every second periodic sample of each transaction, oldest first, in
-        rounds while that helps. Starts, ends and everything else stay, even if that is more than ``max_rows``.
+        rounds while that helps: a call goes on where the last one stopped, so that the oldest are not thinned alone.
+        Starts, ends and everything else stay, even if that is more than ``max_rows``.
         """
         self.flush()
         self._database.fold_log()
-        given_up, alone = 0, True
+        given_up = 0
         waiting = self._database.read(journal.count)
-        while waiting > max_rows:
-            wanted = min(waiting - max_rows, _THIN_ROWS)
-            seqs = self._thinnable(wanted, alone)
-            if not seqs and not alone:
-                break
-            alone = alone and bool(seqs)
-            self._give_up(seqs)
-            given_up += len(seqs)
-            waiting -= len(seqs)
+        for alone in (True, False):
+            round_ = _Round() if alone else self._thinning
+            empty = False
+            while waiting > max_rows and not empty:
+                seqs, ended = self._thinnable(min(waiting - max_rows, _THIN_ROWS), round_, alone)
+                self._give_up(seqs)
+                round_.found += len(seqs)
+                given_up += len(seqs)
+                waiting -= len(seqs)
+                if ended:
+                    empty, round_ = not round_.found, _Round()
+            if not alone:
+                self._thinning = round_
         self._lane.reset(waiting)
         return given_up
 
-    def _thinnable(self, wanted: int, alone: bool) -> list[int]:
-        return self._database.read(lambda connection: journal.thinnable(connection, wanted, alone=alone))
+    def _thinnable(self, wanted: int, round_: _Round, alone: bool) -> tuple[list[int], bool]:
+        seqs, stopped = self._database.read(
+            lambda connection: journal.thinnable(connection, wanted, after=round_.after, odd=round_.odd, alone=alone)
+        )
+        round_.after = round_.after if stopped is None else stopped
+        return seqs, stopped is None
 
     def _give_up(self, seqs: Sequence[int]) -> None:
         if seqs:

@@ -58,10 +58,10 @@ def forget_transaction(connection: Connection, transaction_id: str) -> None:
     """
     connection.execute("DELETE FROM transactions WHERE transaction_id = ? AND record IS NULL", (transaction_id,))
     connection.execute(
-        "DELETE FROM transactions WHERE ended = 1 AND EXISTS (SELECT 1 FROM transactions AS newer"
-        " WHERE newer.evse_id = transactions.evse_id AND newer.rowid > transactions.rowid"
-        " AND newer.transaction_id = ?)",
-        (transaction_id,),
+        "DELETE FROM transactions WHERE ended = 1"
+        " AND rowid < (SELECT rowid FROM transactions WHERE transaction_id = ?)"  # few: older ones are gone already
+        " AND evse_id = (SELECT evse_id FROM transactions WHERE transaction_id = ?)",
+        (transaction_id, transaction_id),
     )
 
 

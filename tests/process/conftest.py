@@ -37,6 +37,24 @@ async def houses(request: pytest.FixtureRequest) -> AsyncIterator[Houses]:
             shutil.rmtree(house.directory, ignore_errors=True)
 
 
+@pytest.fixture
+async def worlds(request: pytest.FixtureRequest) -> AsyncIterator[Houses]:
+    """As ``houses``, but nothing is started: a test opens the world and starts the station itself."""
+    started: list[House] = request.node.stash.setdefault(HOUSES, [])
+    async with AsyncExitStack() as stack:
+
+        async def make(options: HouseOptions) -> House:
+            house = House(Path(tempfile.mkdtemp(prefix="ca-")), options)
+            started.append(house)
+            await stack.enter_async_context(house.prepared())
+            return house
+
+        yield make
+    if not (request.node.stash.get(FAILED, False)):
+        for house in started:
+            shutil.rmtree(house.directory, ignore_errors=True)
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(
     item: pytest.Item, call: pytest.CallInfo[None]

@@ -249,6 +249,19 @@ def test_thinning_gives_up_every_second_periodic_sample_and_never_a_start_or_an_
     store.close()
 
 
+def test_thinning_goes_on_where_it_stopped_so_that_the_oldest_are_not_thinned_alone(tmp_path: Path) -> None:
+    store = opened(tmp_path)
+    store.commit([Record(fact=started()), *(Record(fact=updated(number)) for number in range(1, 1_201))])
+    for waiting in (1_100, 1_000, 950, 601):
+        store.thin(waiting)
+    left = [row.fact.seq_no for row in store.queue(1_300) if row.fact is not None]
+    assert left == [0, *range(2, 1_201, 2)]
+    store.thin(301)
+    left = [row.fact.seq_no for row in store.queue(1_300) if row.fact is not None]
+    assert left == [0, *range(4, 1_201, 4)]
+    store.close()
+
+
 def test_the_queue_is_read_page_by_page_with_dead_letters_behind(tmp_path: Path) -> None:
     store = opened(tmp_path)
     committed(store, samples=4)
