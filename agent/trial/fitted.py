@@ -1,0 +1,114 @@
+"""What there is to test on one EVSE, as the compiled plan says, and what the technician vouches for."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+
+from agent.guard.cable_lock import LockSettings
+from agent.guard.plan import ControlledPlan, EvsePlan, Plan
+from agent.guard.rcd_test import RcdTestSettings
+from agent.guard.temperature import SensorSettings
+
+
+class Mains(Enum):
+    """What the technician says of the mains in front of the contactor."""
+
+    OFF = "off"
+    ON = "on"  # they are on, and the outlet may carry voltage
+    UNCONFIRMED = "unconfirmed"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Input:
+    """One watched input by its name in ``Seen.levels``. ``pressable``: a person can make it active."""
+
+    name: str
+    pressable: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fitted:
+    """One EVSE.
+
+    Attributes:
+        lights: names of the status light's lines, the only one being "light".
+        latched: contactor faults that outlived an earlier run of the guard.
+        scan_s: period in which it is looked at.
+        mains_why: why the mains do not count as off, where something contradicts.
+    """
+
+    evse_id: int
+    scan_s: float
+    mains: Mains
+    mains_why: str = ""
+    tethered: bool = False
+    has_mirror: bool = False
+    has_phase_contactor: bool = False
+    has_phase_mirror: bool = False
+    lock: LockSettings | None = None
+    has_lock_feedback: bool = False
+    inputs: tuple[Input, ...] = ()
+    rcd_test: RcdTestSettings | None = None
+    temperatures: tuple[SensorSettings, ...] = ()
+    lights: tuple[str, ...] = ()
+    has_buzzer: bool = False
+    has_button: bool = False
+    latched: tuple[str, ...] = ()
+    controlled: bool = False
+    max_current_a: float = 0.0
+
+
+_PRESSABLE = {"emergency_stop", "door"}
+
+
+def fitted(
+    plan: EvsePlan, station: Plan, *, mains: Mains, mains_why: str, latched: tuple[str, ...], first: bool
+) -> Fitted:
+    """Return what there is of an EVSE of our own; the station's inputs are looked at with the ``first`` one."""
+    own = [role.value for role, _ in plan.watched]
+    own += [name for name, line in (("rcd", plan.rcd), ("emergency_stop", plan.emergency_stop)) if line is not None]
+    return Fitted(
+        evse_id=plan.evse_id,
+        scan_s=station.scan_s,
+        mains=mains,
+        mains_why=mains_why,
+        tethered=plan.tethered,
+        has_mirror=plan.mirror is not None,
+        has_phase_contactor=plan.phase_contactor is not None,
+        has_phase_mirror=plan.phase_mirror is not None,
+        lock=None if plan.lock is None else plan.lock_settings,
+        has_lock_feedback=plan.lock_feedback is not None,
+        inputs=_inputs(own, station, first=first),
+        rcd_test=None if plan.rcd_test is None else plan.rcd_test.settings,
+        temperatures=tuple(each.settings for each in plan.temperatures),
+        lights=() if plan.led is None else ("light",),
+        latched=latched,
+        max_current_a=plan.max_current_a,
+    )
+
+
+def fitted_controlled(
+    plan: ControlledPlan, station: Plan, *, mains: Mains, mains_why: str, latched: tuple[str, ...], first: bool
+) -> Fitted:
+    """Return what there is of an EVSE with a bought controller."""
+    own = [name for name, line in (("rcd", plan.rcd), ("emergency_stop", plan.emergency_stop)) if line is not None]
+    return Fitted(
+        evse_id=plan.evse_id,
+        scan_s=station.scan_s,
+        mains=mains,
+        mains_why=mains_why,
+        has_mirror=plan.mirror is not None,
+        inputs=_inputs(own, station, first=first),
+        lights=() if plan.led is None else ("light",),
+        latched=latched,
+        controlled=True,
+        max_current_a=plan.max_current_a,
+    )
+
+
+def _inputs(own: list[str], station: Plan, *, first: bool) -> tuple[Input, ...]:
+    shared = [role.value for role, _ in station.inputs] if first else []
+    return tuple(Input(name=name, pressable=name in _PRESSABLE) for name in own) + tuple(
+        Input(name=f"station {name}", pressable=name in _PRESSABLE) for name in shared
+    )
