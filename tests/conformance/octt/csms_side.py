@@ -3,9 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import base64
+import ssl
 from collections.abc import Callable
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Final, cast
+
+from websockets.asyncio.server import Server, ServerConnection, serve
+from websockets.http11 import Request, Response
+from websockets.typing import Subprotocol
 
 from agent.ocpp.transport import CsmsEndpoint, Link, LinkClosed, LinkFailure
 from hil.csms_desk import Desk
@@ -13,10 +20,31 @@ from hil.csms_frames import Direction, Frame, FrameKind, Wanted, contains
 from hil.csms_peer import CallFailed, Peer
 from hil.csms_server import make_peer
 from hil.ledger_rows import ProblemKind
+from tests.conformance.octt.virtual_time import VirtualLoop
 from tests.conformance.octt.wires import End, connected
 
 PATIENCE_S: Final = 120.0  # virtual seconds
 IDENTITY: Final = "CP-1"
+SOCKET_S: Final = 0.002  # both ends are in one process: what is sent is there nearly at once
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Listen:
+    """Where a CSMS listens for real: with TLS, and for whom; ``passwords`` empty: for everybody."""
+
+    tls: ssl.SSLContext | None = None
+    passwords: set[bytes] = field(default_factory=set)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Visit:
+    """One connection as the CSMS saw it."""
+
+    user: str | None
+    password: bytes | None
+    common_name: str | None
+    tls: str | None
+    cipher: str | None
 
 
 class Csms:
@@ -29,10 +57,12 @@ class Csms:
         self.desk = Desk(mono_s=now_s, utc=lambda: datetime.fromtimestamp(epoch_s + now_s(), UTC))
         self.desk.script.boot_interval_s = 300
         self.reachable = True
-        self._now_s, self._epoch_s = now_s, epoch_s
+        self._now_s, self.epoch_s = now_s, epoch_s
         self._peer: Peer | None = None
         self._wire: End | None = None
         self._serving: asyncio.Task[None] | None = None
+        self._servers: list[Server] = []
+        self.visits: list[Visit] = []
         self._seen: dict[str, int] = {}
         self.forgotten = 0
 
@@ -67,8 +97,55 @@ class Csms:
         """Let the station come back."""
         self.reachable = True
 
+    async def listen(self, place: Listen) -> str:
+        """Serve a port of the loopback interface; return its URL. From now on time waits for sockets."""
+        loop = asyncio.get_running_loop()
+        assert isinstance(loop, VirtualLoop)
+        loop.socket_s = SOCKET_S
+
+        async def admit(connection: ServerConnection, request: Request) -> Response | None:
+            if place.passwords and _credentials(request)[1] not in place.passwords:
+                return connection.respond(401, "no")
+            return None
+
+        server = await serve(
+            self._visited,
+            "127.0.0.1",
+            0,
+            ssl=place.tls,
+            subprotocols=[Subprotocol("ocpp1.6")],
+            process_request=admit,
+            ping_interval=None,
+            close_timeout=0.5,
+        )
+        self._servers.append(server)
+        port = next(iter(server.sockets)).getsockname()[1]
+        return f"{'ws' if place.tls is None else 'wss'}://localhost:{port}/"
+
+    async def _visited(self, connection: ServerConnection) -> None:
+        assert connection.request is not None
+        user, password = _credentials(connection.request)
+        shown = connection.transport.get_extra_info("ssl_object")
+        subject = dict(each[0] for each in (shown.getpeercert() or {}).get("subject", ())) if shown else {}
+        self.visits.append(
+            Visit(
+                user=user,
+                password=password,
+                common_name=subject.get("commonName"),
+                tls=shown.version() if shown else None,
+                cipher=shown.cipher()[0] if shown else None,
+            )
+        )
+        self.desk.station(IDENTITY).connections += 1
+        self._peer = make_peer(self.desk, connection, IDENTITY)
+        self.desk.record(IDENTITY, self._peer.number, Direction.IN, FrameKind.CONNECTED, "ocpp1.6")
+        await self._serve(self._peer)
+
     async def close(self) -> None:
         """End the case."""
+        for server in self._servers:
+            server.close()
+            await server.wait_closed()
         self.cut()
         if self._serving is not None:
             await asyncio.gather(self._serving, return_exceptions=True)
@@ -122,7 +199,7 @@ class Csms:
 
     def at(self, seconds: float = 0.0) -> str:
         """Return the time so many seconds from now, as a CSMS writes it."""
-        moment = datetime.fromtimestamp(self._epoch_s + self._now_s() + seconds, UTC)
+        moment = datetime.fromtimestamp(self.epoch_s + self._now_s() + seconds, UTC)
         return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
     @property
@@ -176,3 +253,11 @@ class Csms:
         """Return what is held against the station; a transaction may be open when a case ends."""
         found = [each for each in self.desk.ledger.problems() if each.kind is not ProblemKind.OPEN]
         return [f"{each.kind.value}: {each.text}" for each in found]
+
+
+def _credentials(request: Request) -> tuple[str | None, bytes | None]:
+    header = request.headers.get("Authorization")
+    if header is None:
+        return None, None
+    user, _, password = base64.b64decode(header.removeprefix("Basic ")).partition(b":")
+    return user.decode(), password

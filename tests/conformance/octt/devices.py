@@ -126,13 +126,14 @@ class WorldMeter:
         if evse.meter_mode is MeterMode.SILENT or not self._place.world.powered:
             raise DriverTimeout("the meter says nothing")
         volts = (evse.voltage_v,) * 3
+        one_w, two_w, three_w = (each * evse.voltage_v for each in evse.current_a)
         return MeterReading(
             taken_s=now_s,
             energy_import_wh=float(register_wh(evse.shown_wh)),
             power_w=evse.power_w,
             current_a=evse.current_a,
             voltage_v=volts,
-            power_phase_w=tuple(each * evse.voltage_v for each in evse.current_a),
+            power_phase_w=(one_w, two_w, three_w),
             frequency_hz=50.0,
         )
 

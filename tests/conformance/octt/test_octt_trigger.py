@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from tests.conformance.octt.cases import MAINTENANCE, case
@@ -25,7 +27,7 @@ async def test_tc_054_cs_trigger_message(message: str) -> None:
         csms = station.csms
         await station.booted()
         await station.rest(10)  # a first reading counts with the second one
-        place = {"connectorId": 1} if message in ("MeterValues", "StatusNotification") else {}
+        place: dict[str, Any] = {"connectorId": 1} if message in ("MeterValues", "StatusNotification") else {}
         await csms.accepted("TriggerMessage", requestedMessage=message, **place)
         came = await csms.expect(message, within_s=10, **place)
         if message == "MeterValues":

@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import itertools
+import json
 import os
 import shutil
 import tempfile
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from types import TracebackType
@@ -17,6 +18,7 @@ from typing import Any, Final, Self
 from msgspec.structs import replace
 
 from agent.app import Application, Surroundings
+from agent.ocpp.transport import Link
 from agent.secured import Dial
 from agent.settings.build import parse_station
 from agent.settings.compile import plan_of
@@ -25,7 +27,7 @@ from agent.settings.station import DriverSettings, EvseSettings, Settings
 from hil.evse import Evse
 from hil.station_toml import StationOptions, station_toml
 from hil.world import World, WorldSettings
-from tests.conformance.octt.csms_side import IDENTITY, Csms
+from tests.conformance.octt.csms_side import IDENTITY, Csms, Listen
 from tests.conformance.octt.devices import HERE, PLACES, Place
 from tests.conformance.octt.guard_inside import GuardInside
 
@@ -40,16 +42,14 @@ _SHORT: Final = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None  # a sock
 class Bench:
     """One station and its CSMS. Use ``bench``; what happens to the station are its verbs."""
 
-    def __init__(self, folder: Path, options: StationOptions, world: WorldSettings, epoch_utc_s: float) -> None:
-        loop = asyncio.get_running_loop()
-        now_s = loop.time
+    def __init__(self, folder: Path, options: StationOptions, world: WorldSettings, csms: Csms, dial: Dial) -> None:
+        now_s = asyncio.get_running_loop().time
         self.now_s = now_s
         self.world = World(world, now_s=now_s())
         self.name = f"place{next(_numbers)}"
-        epoch_s = epoch_utc_s - now_s()
-        self.place = PLACES[self.name] = Place(world=self.world, now_s=now_s, epoch_s=epoch_s)
-        self.csms = Csms(now_s, epoch_s)
-        self.dial: Dial = self.csms.dial
+        self.place = PLACES[self.name] = Place(world=self.world, now_s=now_s, epoch_s=csms.epoch_s)
+        self.csms = csms
+        self.dial = dial
         self.settings = settings_of(folder, options, self.name)
         self.folder = folder
         self.restarts = 0
@@ -197,6 +197,8 @@ async def bench(
     boot: str = "Accepted",
     extra: Mapping[str, str] | None = None,
     variables: Mapping[str, str] | None = None,
+    files: Mapping[str, bytes] | None = None,
+    network: Sequence[Listen] = (),
     blameless: bool = True,
 ) -> AsyncIterator[Bench]:
     """Build a station and switch it on.
@@ -204,21 +206,30 @@ async def bench(
     Args:
         boot: how the CSMS answers the first boot notification.
         extra: lines of the station file by section. variables: presets of it, in TOML's spelling of values.
+        files: what lies beside the station file.
+        network: where the CSMS listens, the first one being preferred; none: a wire within the process.
         blameless: at the end the CSMS's book must hold nothing against the station.
     """
     folder = Path(tempfile.mkdtemp(prefix="octt-", dir=_SHORT))
     lines = {"charging": "meter_poll_s = 5\nmeter_stale_s = 12\n"} | dict(extra or {})
+    for name, content in (files or {}).items():
+        (folder / name).write_bytes(content)
+    now_s = asyncio.get_running_loop().time
+    csms = Csms(now_s, epoch_utc_s - now_s())
+    csms.script(boot=boot)
+    urls = [await csms.listen(each) for each in network]
+    if len(urls) > 1:
+        lines["csms"] = lines.get("csms", "") + f"fallback_urls = {json.dumps(urls[1:])}\n"
     options = StationOptions(
         identity=IDENTITY,
         evses=evses,
         extra=lines,
         variables=variables or {},
-        url="ws://csms.example/",
+        url=urls[0] if urls else "ws://csms.example/",
         evse_extra="tethered = true\n" if tethered else "",
     )
     world = WorldSettings(evses=evses, tethered=tethered, second_contactor=second_contactor)
-    station = Bench(folder, options, world, epoch_utc_s)
-    station.csms.script(boot=boot)
+    station = Bench(folder, options, world, csms, Link.connect if network else csms.dial)
     try:
         async with station:
             yield station
