@@ -143,15 +143,15 @@ class CableLock:
             if ran_s < settings.pulse_s and self._pulse is self._wanted:
                 return
             if self.drive or self.drive_back:
+                if ran_s < settings.pulse_s:
+                    self._pulse = None  # cut short: nobody knows where the bolt is
                 self.drive = self.drive_back = False
                 self._pulse_s = now_s - settings.pulse_s  # cut short or not, the break begins now
                 ran_s = settings.pulse_s
             if ran_s < settings.pulse_s + self._pause_s:
                 return
-        if self._unconfirmed_since_s is None or not (not may_release or self._may_move(1, now_s)):
+        if self._unconfirmed_since_s is None or (may_release and not self._may_move(1, now_s)):
             return
-        if not self._has_feedback and self._pulse is self._wanted:
-            return  # one pulse is all that a lock without a switch gets
         self.drive, self.drive_back = self._wanted, not self._wanted
         self._pulse, self._pulse_s = self._wanted, now_s
         self._moves.append(now_s)
@@ -200,6 +200,7 @@ class CableLock:
             self.state,
             self._wanted,
             self._unconfirmed_since_s,
+            self._pulse,
             self._pulse_s,
         )
 

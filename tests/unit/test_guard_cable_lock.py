@@ -165,6 +165,19 @@ def test_without_a_switch_it_is_believed_after_its_time(kind: LockSettings) -> N
     assert len(bolt.moves) <= 2
 
 
+def test_a_pulse_that_was_cut_short_is_no_proof_without_a_switch() -> None:
+    bolt = Bolt(feedback=False)
+    bolt.run(0.2)
+    bolt.lock.held = False
+    bolt.run(SCAN_S)
+    bolt.lock.held = True
+    bolt.run(0.9)
+    assert not bolt.lock.secure
+    bolt.run(1.0)
+    assert bolt.lock.secure
+    assert [way for _, way in bolt.moves] == [True, True]
+
+
 def test_there_may_be_no_lock() -> None:
     lock = CableLock(has_lock=False, has_feedback=False, now_s=0.0)
     lock.step(locked=None, needed=True, may_release=True, now_s=1.0)
