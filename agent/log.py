@@ -9,13 +9,15 @@ from __future__ import annotations
 import logging
 import os
 import sys
+from collections.abc import Callable
 from functools import cache
-from typing import Any, Final
+from typing import Any, Final, TextIO, cast
 
 _LEVELS: Final = {"debug": 10, "info": 20, "warning": 30, "error": 40}
 _SECRET_KEYS: Final = frozenset({"password", "authorization_key", "key", "secret", "token", "id_token", "id_tag"})
 
 
+_kept: list[Callable[[str], None]] = []  # who else takes each line
 _wanted: list[tuple[str, str]] = [("info", "auto")]  # the newest call of set_up_logging
 
 
@@ -28,6 +30,25 @@ def set_up_logging(level: str = "info", form: str = "auto") -> None:
     """
     _wanted.append((level, form))
     _configured.cache_clear()
+
+
+def keep_lines(keep: Callable[[str], None] | None) -> None:
+    """Have each line given to ``keep``, too; ``None``: to nobody else."""
+    _kept[:] = [] if keep is None else [keep]
+
+
+class _Out:
+    """Standard error, and whoever keeps lines beside it."""
+
+    def write(self, text: str) -> int:
+        """Write a line."""
+        for keep in _kept:
+            keep(text)
+        return sys.stderr.write(text)
+
+    def flush(self) -> None:
+        """Flush standard error."""
+        sys.stderr.flush()
 
 
 @cache
@@ -55,7 +76,7 @@ def _configured() -> Any:
             renderer,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(_LEVELS[level]),
-        logger_factory=structlog.WriteLoggerFactory(sys.stderr),
+        logger_factory=structlog.WriteLoggerFactory(cast(TextIO, _Out())),  # it writes and flushes, and no more
         cache_logger_on_first_use=True,
     )
     logging.basicConfig(level=logging.ERROR, stream=sys.stderr)

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 CHUNK_B: Final = 65_536
 SILENCE_S: Final = 30.0  # a server that says nothing for so long is lost
+ENDING_S: Final = 10.0  # how long work that was told to end may take to do so
 
 
 class Trouble(Enum):
@@ -133,14 +134,26 @@ async def in_thread(work: Callable[[Stop], T], *, longest_s: float | None = None
     """
     stop = Stop()
     thread = ThreadPoolExecutor(1, thread_name_prefix="transfer")
+    working = asyncio.get_running_loop().run_in_executor(thread, work, stop)
+    working.add_done_callback(_looked_at)
     try:
         async with asyncio.timeout(longest_s):
-            return await asyncio.get_running_loop().run_in_executor(thread, work, stop)
+            return await asyncio.shield(working)
     except TimeoutError as error:
+        if working.done():  # the work's own
+            raise
         raise TransferFailed(Trouble.UNREACHABLE, f"it took longer than {longest_s:g} s") from error
     finally:
         stop.ask()
         thread.shutdown(wait=False)
+        if not working.done():  # its file is nobody else's before it has ended
+            await asyncio.wait((working,), timeout=ENDING_S)
+
+
+def _looked_at(working: asyncio.Future[T]) -> None:
+    """Take note of the work's end, which nobody may be waiting for any more."""
+    if not working.cancelled():
+        working.exception()
 
 
 async def fetch(address: Address, part: PartFile, means: Means) -> None:

@@ -6,6 +6,7 @@ RFC 6960 §4.1.1 (CertID).
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from enum import Enum
@@ -43,6 +44,10 @@ class Subject(msgspec.Struct, frozen=True, kw_only=True):
 
 class Rejected(Exception):
     """A certificate is not acceptable; the text says why."""
+
+
+class Revoked(Rejected):
+    """A certificate was revoked by its issuer."""
 
 
 def make_key(kind: KeyKind) -> str:
@@ -141,6 +146,58 @@ def check_root(pem: str, *, signers: Sequence[str], now_s: float | None) -> None
         raise Rejected("its own signature is wrong")
     if signers and not any(_signed_by(root, each) for pem in signers for each in _load(pem)):
         raise Rejected("it is signed by no root that the station knows (AdditionalRootCertificateCheck)")
+
+
+def check_signing_chain(chain_pem: str, *, roots: Sequence[str], revoked: str, now_s: float | None) -> None:
+    """Check the certificate of who signed firmware.
+
+    Args:
+        chain_pem: the signer's own first, then those between it and the root, if any.
+        roots: PEM of the manufacturer's roots.
+        revoked: PEM of lists of revoked certificates; those that none of the chain's issuers signed say nothing.
+        now_s: UTC, ``None`` while unknown: dates are not looked at then.
+
+    Raises:
+        Revoked: one of the chain is on a list.
+        Rejected: it is none that firmware may be signed with.
+
+    Source: security whitepaper L01.FR.02, RFC 5280 §4.2.1.3 (key usage), §5 (revocation lists).
+    """
+    from cryptography import x509
+
+    chain = _load(chain_pem)
+    for each in chain:
+        _check_strength(each)
+        _check_dates(each, now_s)
+    _check_links(chain)
+    try:
+        usage = chain[0].extensions.get_extension_for_class(x509.KeyUsage).value
+    except (x509.ExtensionNotFound, ValueError):
+        usage = None
+    if usage is not None and not usage.digital_signature:
+        raise Rejected("its key is not for signatures (keyUsage)")
+    known = [certificate for pem in roots for certificate in _load(pem)]
+    if not known:
+        raise Rejected("no root of the manufacturer is known")
+    root = next((each for each in known if chain[-1] == each or _signed_by(chain[-1], each)), None)
+    if root is None:
+        raise Rejected("its chain ends in no root of the manufacturer")
+    _check_dates(root, now_s)
+    for certificate, issuer in pairwise((*chain, root)):
+        _check_revoked(certificate, issuer, revoked)
+
+
+def _check_revoked(certificate: x509.Certificate, issuer: x509.Certificate, lists_pem: str) -> None:
+    from cryptography import x509
+
+    for text in re.findall(r"-----BEGIN X509 CRL-----.*?-----END X509 CRL-----", lists_pem, re.DOTALL):
+        try:
+            found = x509.load_pem_x509_crl(text.encode())
+            ours = found.issuer == issuer.subject and found.is_signature_valid(issuer.public_key())  # type: ignore[arg-type]  # the strength check let only signing keys pass
+        except (ValueError, TypeError) as error:
+            raise Rejected(f"a list of revoked certificates cannot be read: {error}") from error
+        if ours and found.get_revoked_certificate_by_serial_number(certificate.serial_number) is not None:
+            raise Revoked(f"certificate {certificate.serial_number:x} was revoked")
 
 
 def name_of(pem: str, issuers: Sequence[str], algorithm: HashAlgorithm = HashAlgorithm.SHA256) -> CertificateName:
