@@ -16,7 +16,7 @@ from typing import Any, Final
 
 from agent.console.knock import NobodyHome, Unanswered, ask
 from agent.console.token_screens import explain_screen
-from agent.model.ids import IdToken
+from agent.model.ids import IdToken, IdTokenKind, token_of_card
 from agent.settings.station import Settings
 from drivers.api import CardRead, CardReader, DriverError
 
@@ -97,7 +97,7 @@ async def _listen(
 
     async def watch(name: str) -> None:
         described = {each.name: each for each in settings.readers}[name]
-        kind = str(described.driver.options.get("token_kind", "Local"))
+        kind = IdTokenKind(described.driver.options.get("token_kind", IdTokenKind.LOCAL.value))
         while True:
             try:
                 reader: CardReader = open_driver(described.driver.target, described.driver.options)
@@ -105,7 +105,8 @@ async def _listen(
                     reader.watch = lambda received: _bytes(name, received, as_json)
                 try:
                     while True:
-                        show(name, kind, await reader.next_card())
+                        card = await reader.next_card()
+                        show(name, token_of_card(card.uid, kind).kind.value, card)
                 finally:
                     await reader.close()
             except DriverError as error:

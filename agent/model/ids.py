@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import hashlib
 from enum import Enum
+from typing import Final
 
 import msgspec
+
+_UID_DIGITS: Final = (8, 14)
 
 
 class IdTokenKind(Enum):
@@ -34,6 +37,18 @@ class IdToken(msgspec.Struct, frozen=True, kw_only=True):
     def hashed(self) -> str:
         """Return a short stable hash for logs and screens; the value itself is personal data."""
         return "id:" + hashlib.sha256(self.value.casefold().encode()).hexdigest()[:8]
+
+
+def token_of_card(uid: str, kind: IdTokenKind) -> IdToken:
+    """Return the token of a card that a reader read; its kind is that of the reader's cards.
+
+    An ISO14443 token is 4 or 7 bytes in hexadecimal, and some back ends refuse anything else: such a card is local.
+
+    Source: OCPP 2.0.1 part 2, IdTokenEnumType.
+    """
+    if kind is IdTokenKind.ISO14443 and len(uid) not in _UID_DIGITS:
+        kind = IdTokenKind.LOCAL
+    return IdToken(value=uid, kind=kind)
 
 
 FREE_VEND_TOKEN = IdToken(value="", kind=IdTokenKind.NO_AUTHORIZATION)

@@ -8,7 +8,7 @@ from typing import Final
 
 from agent.log import Condition, get_logger
 from agent.model.faults import FaultCode
-from agent.model.ids import IdToken, IdTokenKind
+from agent.model.ids import IdTokenKind, token_of_card
 from agent.model.inputs import CardPresented, FaultChanged, Input
 from agent.runtime.card_log import CardLog
 from drivers.api import CardRead, CardReader, DriverError
@@ -44,11 +44,11 @@ class ReaderWatch:
                 try:
                     while True:
                         card = await self._next(reader)
-                        token = IdToken(value=card.uid, kind=self._token_kind)
+                        token = token_of_card(card.uid, self._token_kind)
                         self._seen.note(
                             reader=self.name,
                             uid=card.uid,
-                            kind=self._token_kind.value,
+                            kind=token.kind.value,
                             raw=card.raw,
                             random=card.random,
                         )

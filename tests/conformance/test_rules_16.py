@@ -27,7 +27,9 @@ def test_every_rule_has_its_own_id_a_section_and_words() -> None:
     ids = [rule["id"] for rule in RULES]
     assert len(set(ids)) == len(ids)
     assert all(rule["section"] and rule["text"].endswith(".") for rule in RULES)
-    assert len(ids) > 100
+    chapters = {1: 16, 2: 9, 3: 17, 4: 11, 5: 7, 6: 8, 7: 14, 8: 15, 9: 14}
+    wanted = {f"{chapter}.{number}" for chapter, most in chapters.items() for number in range(1, most + 1)}
+    assert set(ids) >= wanted | {f"T{number}" for number in range(1, 32)}
 
 
 @pytest.mark.parametrize("rule", RULES, ids=[rule["id"] for rule in RULES])

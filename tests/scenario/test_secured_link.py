@@ -408,7 +408,7 @@ async def test_critical_events_wait_for_the_csms_and_all_are_in_the_log(tmp_path
     assert told[:4] == ["ResetOrReboot", "StartupOfTheDevice", "InvalidCentralSystemCertificate", "StartupOfTheDevice"]
 
 
-@pytest.mark.req("security whitepaper A04; csms quirk: the extension is unknown there")
+@pytest.mark.req("security whitepaper A04; quirk T15: the extension is unknown there")
 @pytest.mark.parametrize(("code", "dead"), [("NotImplemented", 0), ("InternalError", 1)])
 async def test_a_csms_without_the_extension_is_left_in_peace(tmp_path: Path, code: str, dead: int) -> None:
     csms = Csms()

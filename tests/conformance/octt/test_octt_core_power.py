@@ -53,6 +53,7 @@ async def test_tc_015_cs_hard_reset_while_charging() -> None:
 
 
 @case("TC_016_CS")
+@pytest.mark.req("OCPP 1.6 §5.14, errata 3.36")
 async def test_tc_016_cs_soft_reset_while_charging() -> None:
     """The transaction ends with SoftReset before the boot."""
     async with bench() as station:

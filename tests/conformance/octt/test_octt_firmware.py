@@ -6,6 +6,7 @@ import base64
 import time
 from typing import Any
 
+import pytest
 import trustme
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -25,6 +26,7 @@ async def states(csms: Csms, action: str, *expected: str, **members: Any) -> Non
 
 
 @case("TC_044_1_CS")
+@pytest.mark.req("OCPP 1.6 §5.19; §4.5; errata 3.47-3.49")
 @MAINTENANCE
 async def test_tc_044_1_cs_firmware_update() -> None:
     """Fetched, installed, booted."""
@@ -38,6 +40,7 @@ async def test_tc_044_1_cs_firmware_update() -> None:
 
 
 @case("TC_044_2_CS")
+@pytest.mark.req("OCPP 1.6 §5.19; §4.5")
 @MAINTENANCE
 async def test_tc_044_2_cs_firmware_download_failed() -> None:
     """A file that is not there."""
@@ -50,6 +53,7 @@ async def test_tc_044_2_cs_firmware_download_failed() -> None:
 
 
 @case("TC_044_3_CS")
+@pytest.mark.req("OCPP 1.6 §5.19; §4.5")
 @MAINTENANCE
 async def test_tc_044_3_cs_firmware_installation_failed() -> None:
     """A file that no installer takes."""
@@ -63,6 +67,7 @@ async def test_tc_044_3_cs_firmware_installation_failed() -> None:
 
 
 @case("TC_045_1_CS")
+@pytest.mark.req("OCPP 1.6 §5.9; §4.4")
 @MAINTENANCE
 async def test_tc_045_1_cs_get_diagnostics() -> None:
     """Uploaded under the name that was told."""
@@ -75,6 +80,7 @@ async def test_tc_045_1_cs_get_diagnostics() -> None:
 
 
 @case("TC_045_2_CS")
+@pytest.mark.req("OCPP 1.6 §5.9; §4.4")
 @MAINTENANCE
 async def test_tc_045_2_cs_get_diagnostics_upload_failed() -> None:
     """A server that takes nothing."""
@@ -87,6 +93,7 @@ async def test_tc_045_2_cs_get_diagnostics_upload_failed() -> None:
 
 
 @case("TC_079_CS")
+@pytest.mark.req("security whitepaper N01")
 @MAINTENANCE
 async def test_tc_079_cs_get_security_log() -> None:
     """The security log is uploaded; every state names the request."""
@@ -119,6 +126,7 @@ def order(location: str, csms: Csms, maker: trustme.CA, *, right: bool) -> dict[
 
 
 @case("TC_080_CS")
+@pytest.mark.req("security whitepaper L01")
 @MAINTENANCE
 async def test_tc_080_cs_secure_firmware_update() -> None:
     """Fetched, verified, installed, and told."""
@@ -137,6 +145,7 @@ async def test_tc_080_cs_secure_firmware_update() -> None:
 
 
 @case("TC_081_CS")
+@pytest.mark.req("security whitepaper L01")
 @MAINTENANCE
 async def test_tc_081_cs_secure_firmware_update_with_an_invalid_signature() -> None:
     """What is not signed right is not installed, and told."""

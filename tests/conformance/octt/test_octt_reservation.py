@@ -17,6 +17,7 @@ async def reserve(station: Bench, connector: int = 1, *, seconds: float = 600, *
 
 
 @case("TC_046_1_CS")
+@pytest.mark.req("OCPP 1.6 §5.13; §4.8 reservationId")
 async def test_tc_046_1_cs_reserve_a_connector_local_start() -> None:
     """Reserved until the right card starts; the start names the reservation."""
     async with bench() as station:
