@@ -23,6 +23,7 @@ from agent.clock import Clock
 from agent.errors import StoreError
 from agent.lazy import load_all
 from agent.log import Condition, get_logger
+from agent.maintained import Maintained, image_version
 from agent.model.commands import ResetKind, TriggerKind, VariableRef
 from agent.model.effects import Effect
 from agent.model.evse import EvseView
@@ -102,7 +103,7 @@ def identity_of(settings: Settings) -> StationIdentity:
         vendor=station.vendor,
         model=station.model,
         serial_number=station.serial_number,
-        firmware_version=__version__,
+        firmware_version=image_version(settings) or __version__,
     )
 
 
@@ -143,6 +144,7 @@ class Application:
         self._core: CoreLoop | None = None
         self._poll_of: dict[int, MeterPoll] = {}
         self._cards_seen: CardLog
+        self._answers: dict[str, Reply] = {}
         self._supervisor = Supervisor(self._around.monotonic)
         self._store: StoreThread | None = None
         self._store_trouble = ""
@@ -241,6 +243,7 @@ class Application:
             live=self._live_variables,
         )
         self._secured = Secured(settings, self._dialect, self._book, self._clock, self._around.dial)
+        self._maintained = Maintained(settings, self._dialect, self._clock)
         session = Session(
             self._dialect,
             identity_of(settings),
@@ -260,10 +263,10 @@ class Application:
             triggered=self._triggered,
             registered=self._registered,
             booted=self._booted.set,
-            proven=self._secured.proven,
+            proven=self._proven,
             ended=self._secured.dialler.ended,
             suspicious=self._secured.suspicious,
-            seen=self._secured.seen,
+            seen=self._seen,
         )
 
     async def _build_station(self, store: StoreThread, state: StoredState) -> CoreLoop:
@@ -279,7 +282,7 @@ class Application:
             station=self._station,
             storage=store,
             clock=self._clock,
-            desks=self._desks(store),
+            desks=self._desks(store, state),
             csms=self._csms,
             perform_permit=lambda effect: self._guard.perform(effect),
             ask_reading=self._ask_reading,
@@ -300,11 +303,22 @@ class Application:
         self._csms.views_changed()
         return core
 
-    def _desks(self, store: StoreThread) -> Sequence[Desk]:
+    def _desks(self, store: StoreThread, state: StoredState) -> Sequence[Desk]:
         reason = boot_reason(self._note, self._clock.boot_id)
         self._secured.begin(self._supervisor, self._clock, self._csms, store, reason)
         others = self._desk(store)
-        return (self._secured.desk(self._clock, self._csms, others), others)
+        maintenance = self._maintained.begin(
+            supervisor=self._supervisor,
+            csms=self._csms,
+            secured=self._secured,
+            store=store,
+            documents=state.documents,
+            deliver=self._deliver,
+            views=lambda: self._views()[0],
+            replies=self._answers,
+            restart=self._restart_into_new_image,
+        )
+        return (self._secured.desk(self._clock, self._csms, others), maintenance, others)
 
     def _desk(self, store: StoreThread) -> CommandDesk:
         from agent.runtime.desk import CommandDesk
@@ -426,6 +440,7 @@ class Application:
         )
         early = EarlyReports(headline, lambda: self._store_trouble or "the journal is being opened")
         replies: dict[str, Reply] = {"status": early.status, "queue": early.refuse, "why": early.refuse}
+        self._answers = replies
         self._supervisor.add("console", Door(own.run_dir / "agent.sock", replies).run)
         return replies, headline
 
@@ -444,7 +459,7 @@ class Application:
             meters=lambda: self._meter_reports().rows(),
         )
         return {
-            "status": reports.status,
+            "status": self._maintained.beside(reports.status),
             "queue": reports.queue,
             "why": reports.why,
             "meter": lambda request: self._meter_reports().meter(request),
@@ -556,11 +571,24 @@ class Application:
         await self._csms.delivered(LAST_WORDS_S)
         self._supervisor.stop()
 
+    def _restart_into_new_image(self) -> None:
+        self._log.warning("agent.restarts", kind="firmware_update")
+        self._ending.boot_reason = "firmware_update"
+        self._supervisor.stop()
+
+    def _proven(self) -> None:
+        self._secured.proven()
+        self._maintained.changed()
+
+    def _seen(self, views: Sequence[EvseView]) -> None:
+        self._secured.seen(views)
+        self._maintained.changed()
+
     def _variables_changed(self, rows: Sequence[StoredValue]) -> None:
         self._secured.variables_changed(rows)
         self._deliver(VariablesChanged())
         if any("websocketpinginterval" in row.key for row in rows):
-            self._csms.reconnect()
+            self._csms.ping_every(self._book.integer("OCPPCommCtrlr", "WebSocketPingInterval"))
 
     def _running(self) -> frozenset[str]:
         views = self._station.views()
@@ -570,6 +598,7 @@ class Application:
     def _triggered(self, kind: TriggerKind, evse_id: int | None) -> None:
         if kind is TriggerKind.SIGN_CERTIFICATE:
             self._secured.sign()
+        self._maintained.triggered(kind)
         if self._core is None:
             return
         for view in self._station.views():
@@ -591,6 +620,7 @@ class Application:
         views, operative = self._views()
         live = dict(self._dialect.live_variables(views, operative, self._clock.utc_s()))
         live.update(self._secured.live_variables())
+        live.update(self._maintained.live_variables())
         return live
 
 
