@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 from agent.settings.across_controllers import check_controllers
 from agent.settings.across_protection import check_protection, protection_lines
-from agent.settings.claims import check_claims, line_key_of
+from agent.settings.claims import check_cables, check_claims, line_key_of
 from agent.settings.key_lines import KeyPath
 from agent.settings.maintenance import check_maintenance
 from agent.settings.reading import Clean, Reading, key_text
@@ -36,6 +36,7 @@ def check_across(clean: Clean, reading: Reading) -> None:
     _check_ports(clean, reading)
     _check_devices(clean, reading)
     check_claims(clean, reading)
+    check_cables(clean, reading)
     _check_readers(clean, reading)
     charging = clean.get("charging", {})
     stale_s, poll_s = charging.get("meter_stale_s"), charging.get("meter_poll_s")

@@ -87,7 +87,7 @@ def _check_units(clean: Clean, reading: Reading) -> None:
         bus, unit = driver.options.get("bus"), driver.options.get("unit")
         if bus is None or unit is None or "port" not in buses.get(bus, {}):
             continue
-        if unit > _SERIAL_UNIT_MOST and path[-1] == "controller":
+        if unit > _SERIAL_UNIT_MOST:
             reading.refuse((*path, "unit"), f"{unit} is outside 1-{_SERIAL_UNIT_MOST} on a serial bus")
         other = taken.setdefault((bus, unit), path)
         if other is not path and "controller" in (path[-1], other[-1]):

@@ -23,12 +23,17 @@ from agent.settings.problems import Problem
 from agent.settings.reading import Clean, Reading, kind_of, shown
 from agent.settings.schema import Field, Kind, Table
 from agent.settings.station import BoardNote
+from agent.settings.tables import TABLES, VARIABLES
+from agent.settings.toml_text import toml_fault
 from drivers.config_dir import config_dir
 from drivers.registry import closest
 
 BOARD: Final = "board"
 LARGEST_B: Final = 1 << 18
 _SUFFIX: Final = ".toml"
+_SHOWN: Final = 12  # lines that a hint names
+_STATION_TABLES: Final = frozenset((*(table.name for table in TABLES), VARIABLES))
+_OWN_TABLES: Final = ("board", "limits", "aliases", "reserved")
 _NOT_A_BOARDS: Final = frozenset(
     ("station", "csms", "variables", BOARD)
 )  # a board knows neither its station nor a CSMS
@@ -140,9 +145,13 @@ def check_board(document: dict[str, Any], clean: Clean, board: Board, reading: R
         if key(line) in reserved:
             reading.refuse(path, f"{line!r} is not free on the board {board.name!r}: {reserved[key(line)]}")
         elif known and key(line) not in known:
-            near = closest(line, [*known.values(), *board.aliases])
-            hint = f"did you mean {near!r}?" if near else ""
+            near = closest(line, [*known.values(), *board.aliases, *board.aliases.values()])
+            hint = f"did you mean {near!r}?" if near else f"it has {_some([*board.aliases, *known.values()])}"
             reading.refuse(path, f"{line!r} is no line of the board {board.name!r}", hint)
+
+
+def _some(names: list[str]) -> str:
+    return ", ".join(names[:_SHOWN]) + (" ..." if len(names) > _SHOWN else "")
 
 
 def _check_limit(
@@ -166,23 +175,27 @@ def _refuse_missing(name: str, file: Path, path: KeyPath, problem: OSError, read
 
 
 def _read_board(name: str, file: Path, text: bytes, path: KeyPath, reading: Reading) -> Board | None:
+    if len(text) > LARGEST_B:
+        reading.refuse(path, f"{name!r} has {len(text)} bytes, at most {LARGEST_B} are allowed")
+        return None
     try:
-        if len(text) > LARGEST_B:
-            raise ValueError(f"has {len(text)} bytes, at most {LARGEST_B} are allowed")
         source = text.decode("utf-8-sig").replace("\r\n", "\n")
         content = tomllib.loads(source)
     except (ValueError, RecursionError) as problem:
-        said = str(problem) if not isinstance(problem, RecursionError) else "is nested too deeply"
+        line, said, hint = toml_fault(problem, text)
         reading.refuse(path, f"{name!r} cannot be used")
-        reading.problems.append(Problem(file=str(file), line=None, key="", text=f"is no board file: {said}"))
+        reading.problems.append(Problem(file=str(file), line=line, key="", text=said, hint=hint))
         return None
     lines = key_lines(source)
     own = Reading(file=str(file), base=file.parent, lines=lines)
     about = own.read(_ABOUT, content.get("board", {}), ("board",))
     limits = own.read(_LIMITS, content.get("limits", {}), ("limits",))
     aliases, reserved = _texts(content, "aliases", own), _texts(content, "reserved", own)
-    tables = {key: value for key, value in content.items() if key not in ("board", "limits", "aliases", "reserved")}
+    tables = {key: value for key, value in content.items() if key not in _OWN_TABLES}
     for key in tables:
+        near = closest(key, _OWN_TABLES) if key not in _STATION_TABLES else None
+        if near is not None:
+            own.refuse((key,), "is unknown", f"did you mean {near!r}?")
         if key in _NOT_A_BOARDS:
             own.refuse((key,), "is a station's, not a board's")
     if not all(isinstance(each, dict) for each in _listed(tables.get("evse", []))):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import re
 import tomllib
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -47,6 +46,7 @@ from agent.settings.station import (
     TcpBusSettings,
 )
 from agent.settings.tables import TABLES, VARIABLES
+from agent.settings.toml_text import toml_fault
 
 CheckVariable = Callable[[str, str], str | None]
 """Says what is wrong with presetting the OCPP variable of that name to that text; ``None`` when nothing is."""
@@ -61,14 +61,6 @@ class NamesVariables(Protocol):
 
 
 LARGEST_B: Final = 1 << 20  # of a station file
-_PLACE: Final = re.compile(r" \(at (?:line (\d+), column \d+|end of document)\)$")
-_HINTS: Final = {
-    "Cannot overwrite a value": "the key is given twice",
-    "Cannot declare": "the table is given twice",
-    "Invalid value": "text needs quotes",
-    "Unclosed": "a bracket or quote is not closed",
-    "Expected '=' after a key": "each line is key = value",
-}
 
 
 def parse_station(
@@ -140,8 +132,7 @@ def _decode(text: bytes, file: Path) -> str:
     try:
         return text.decode("utf-8-sig").replace("\r\n", "\n")
     except UnicodeDecodeError as exc:
-        line = text.count(b"\n", 0, exc.start) + 1
-        raise _broken(file, line, f"byte 0x{text[exc.start]:02x} is not UTF-8", "save the file as UTF-8") from exc
+        raise _broken(file, *toml_fault(exc, text)) from exc
 
 
 def _parse(source: str, file: Path) -> dict[str, Any]:
@@ -150,14 +141,7 @@ def _parse(source: str, file: Path) -> dict[str, Any]:
     except RecursionError as exc:
         raise _broken(file, None, "is nested too deeply to be a station file") from exc
     except ValueError as exc:
-        said = str(exc)
-        place = _PLACE.search(said)
-        line = None
-        if place is not None:
-            line = int(place[1]) if place[1] else source.count("\n") + (not source.endswith("\n"))
-            said = said[: place.start()]
-        hint = next((hint for start, hint in _HINTS.items() if said.startswith(start)), "")
-        raise _broken(file, line, f"is no TOML: {said[:1].lower()}{said[1:]}", hint) from exc
+        raise _broken(file, *toml_fault(exc, source.encode())) from exc
 
 
 def _broken(file: Path, line: int | None, text: str, hint: str = "") -> SettingsError:

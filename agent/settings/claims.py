@@ -26,6 +26,18 @@ def check_claims(clean: Clean, reading: Reading) -> None:
             others.append(path)
 
 
+def check_cables(clean: Clean, reading: Reading) -> None:
+    """Note every socket whose pilot's driver cannot see a cable's coding: nothing could ever charge there."""
+    for index, evse in enumerate(clean.get("evse", [])):
+        path: KeyPath = ("evse", index, "pilot")
+        driver = evse.get("pilot", {}).get("driver")
+        if evse.get("tethered") is not False or not isinstance(driver, DriverSettings) or reading.refused(path):
+            continue
+        sees_cable = find(driver.kind, driver.driver).sees_cable
+        if sees_cable is not None and not sees_cable(driver.options):
+            reading.refuse(path, "has no proximity contact, which a socket needs", "a fixed cable is tethered = true")
+
+
 def check_line_names(lines: Iterable[tuple[KeyPath, str]], clean: Clean, reading: Reading) -> None:
     """Note every name that the lines driver cannot mean, whatever hardware there is."""
     driver = clean.get("lines", {}).get("driver")

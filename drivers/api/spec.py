@@ -81,6 +81,8 @@ class DriverSpec:
         safe_lines: the same for a board's on/off lines, for those outputs that the station file uses.
         claims: optional; names what a device with these options must have for itself (a PWM channel): two devices
             that name the same are refused.
+        sees_cable: optional, of a power path; whether these options give it a proximity contact. Without one only an
+            EVSE with a fixed cable can charge.
         line_key: optional, of a lines driver; two names with the same key are one line.
         line_problem: optional, of a lines driver; what is wrong with a line's name under these options, as far as a
             name tells without any hardware; ``None`` for nothing.
@@ -98,6 +100,7 @@ class DriverSpec:
     safe: Callable[[Mapping[str, Any]], list[SafeAction]] | None = None
     safe_lines: Callable[[Mapping[str, Any], Sequence[SafeOutput]], list[SafeAction]] | None = None
     claims: Callable[[Mapping[str, Any]], tuple[str, ...]] | None = None
+    sees_cable: Callable[[Mapping[str, Any]], bool] | None = None
     line_key: Callable[[str], str] | None = None
     line_problem: Callable[[Mapping[str, Any], str], str | None] | None = None
     look: str | None = None

@@ -99,6 +99,11 @@ def claims(options: Mapping[str, Any]) -> tuple[str, ...]:
     )
 
 
+def sees_cable(options: Mapping[str, Any]) -> bool:
+    """Return whether the proximity contact is wired to the ADC."""
+    return options.get("proximity_channel") is not None
+
+
 def _check_channels(options: Mapping[str, Any], refuse: Any) -> None:
     burst, peaks = "pilot_channel" in options, [name for name in ("high_channel", "low_channel") if name in options]
     if burst and peaks:
@@ -192,6 +197,7 @@ SPEC = DriverSpec(
     check=check,
     safe=safe,
     claims=claims,
+    sees_cable=sees_cable,
     look="drivers.linux.power_path:look",
     summary="Pilot by the kernel's hardware PWM, pilot voltage and proximity by an ADC (IIO or MCP3004/3008/3204/3208)",
 )

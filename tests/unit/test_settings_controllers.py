@@ -112,6 +112,7 @@ def test_no_current_is_written_without_an_interpreter_too() -> None:
             ['controller = { driver = "phoenix", model = "ev-cc-eth", bus = "rs485", unit = 255 }\n'],
             ["controller.unit 255 is outside 1-247 on a serial bus"],
         ),
+        ([DIN + METER.replace("unit = 2", "unit = 250")], ["evse[1].meter.unit 250 is outside 1-247 on a serial bus"]),
         (
             ['controller = { driver = "phoenix", model = "ev-cc-ser", bus = "rs485", connector = 2 }\n'],
             ["controller.connector 2 is only for charx"],
