@@ -28,6 +28,7 @@ import agent.ocpp.light_websockets  # noqa: F401  # first: what follows loads le
 from websockets.asyncio.client import ClientConnection
 from websockets.asyncio.client import connect as websocket_connect
 from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus, InvalidURI, NegotiationError
+from websockets.protocol import State
 from websockets.typing import Subprotocol
 
 from agent.ocpp.errors import ConnectionLost
@@ -135,8 +136,9 @@ def password_bytes(text: str, *, hexadecimal: bool) -> bytes:
 class Link:
     """An open WebSocket. Close it, or use it as a context manager."""
 
-    def __init__(self, connection: ClientConnection) -> None:
+    def __init__(self, connection: ClientConnection, *, ping_timeout_s: float = 15.0) -> None:
         self._connection = connection
+        self._ping_timeout_s = ping_timeout_s
 
     @classmethod
     async def connect(cls, endpoint: CsmsEndpoint, *, ping_s: float) -> Link:
@@ -152,10 +154,7 @@ class Link:
         if scheme == "ws" and not endpoint.allow_insecure:
             text = f"{endpoint.url} is not encrypted; use wss://, or allow it in the station file"
             raise LinkClosed(LinkFailure.REFUSED_INSECURE, text)
-        pong_within_s = endpoint.ping_timeout_s
-        if ping_s:  # who asks often wants to know soon
-            pong_within_s = min(pong_within_s, max(LEAST_PONG_S, ping_s))
-        farewell_s = min(CLOSE_WITHIN_S, pong_within_s / 3)  # websockets waits so long after a missing pong
+        pong_within_s, farewell_s = _patience(endpoint.ping_timeout_s, ping_s)
         tls: dict[str, Any] = {"ssl": _tls_context(endpoint)} if scheme == "wss" else {}
         try:
             connection = await _Connect(
@@ -168,14 +167,14 @@ class Link:
                 open_timeout=endpoint.open_timeout_s,
                 close_timeout=farewell_s,
                 ping_interval=ping_s or None,
-                ping_timeout=pong_within_s - farewell_s,
+                ping_timeout=pong_within_s,
                 max_size=MAX_MESSAGE_BYTES,
                 **tls,
             )
         except (OSError, InvalidHandshake, InvalidURI, ConnectionClosed, EOFError) as exc:
             raise _unopened(exc, endpoint) from exc
         _watch_socket(connection, endpoint.ping_timeout_s)
-        return cls(connection)
+        return cls(connection, ping_timeout_s=endpoint.ping_timeout_s)
 
     @property
     def subprotocol(self) -> str | None:
@@ -200,6 +199,18 @@ class Link:
             raise LinkClosed(LinkFailure.TIMED_OUT, f"a message was not taken within {SEND_WITHIN_S:.0f} s") from exc
         except ConnectionClosed as exc:
             raise _closed(exc) from exc
+
+    def ping_every(self, ping_s: float) -> None:
+        """Change the period of our pings from now on, s; 0: none. The connection stays as it is."""
+        connection = self._connection
+        if connection.state is not State.OPEN or connection.ping_interval == (ping_s or None):
+            return
+        if connection.keepalive_task is not None:
+            connection.keepalive_task.cancel()
+            connection.keepalive_task = None
+        connection.ping_timeout, connection.close_timeout = _patience(self._ping_timeout_s, ping_s)
+        connection.ping_interval = ping_s or None
+        connection.start_keepalive()
 
     async def recv(self) -> str | bytes:
         """Return the next message. Raises ``LinkClosed`` when the link ends."""
@@ -231,6 +242,15 @@ class _Connect(websocket_connect):
 
     def process_redirect(self, exc: Exception) -> Exception | str:
         return exc
+
+
+def _patience(ping_timeout_s: float, ping_s: float) -> tuple[float, float]:
+    """Return how long a pong is waited for, and then for the end of the connection, s."""
+    within_s = (
+        min(ping_timeout_s, max(LEAST_PONG_S, ping_s)) if ping_s else ping_timeout_s
+    )  # who asks often is in haste
+    farewell_s = min(CLOSE_WITHIN_S, within_s / 3)  # websockets waits so long after a missing pong
+    return within_s - farewell_s, farewell_s
 
 
 def _authorization(endpoint: CsmsEndpoint) -> dict[str, str] | None:

@@ -42,7 +42,7 @@ from agent.ocpp.transport import Link, LinkClosed
 
 STORE_RETRY_S: Final = 1.0
 _OFFLINE: Final = frozenset({"connecting", "waiting"})
-QUEUE_LIMIT: Final = 10_000
+TURN_S: Final = 0.02  # then everybody else in the process has a turn, however much the CSMS says
 
 
 class JournalStore(Protocol):
@@ -176,6 +176,11 @@ class CsmsLink:
         """Send a message that was asked for."""
         self._tell(self.session.send(message, self._now()))
 
+    def ping_every(self, ping_s: float) -> None:
+        """Change the period of the pings on the present connection, s; 0: none."""
+        if self._link is not None:
+            self._link.ping_every(ping_s)
+
     def reconnect(self) -> None:
         """Close the connection and open it again (settings of the link changed)."""
         self._cut.set()
@@ -269,8 +274,12 @@ class CsmsLink:
 
     async def _receive(self, link: Link) -> None:
         """Take messages, and do at once what follows: an answer has the next fact on its way without a detour."""
+        rested_s = self._now()
         while True:
             text = await link.recv()
+            if self._now() - rested_s > TURN_S:
+                await asyncio.sleep(0)
+                rested_s = self._now()
             self.frames.note(text, self._now(), outgoing=False)
             self._take(self.session.received(text, self._now()))
             async with self._turn:

@@ -19,6 +19,7 @@ import pytest
 import trustme
 from websockets.asyncio.server import ServerConnection, serve
 from websockets.datastructures import Headers
+from websockets.frames import Frame, Opcode
 from websockets.http11 import Request, Response
 from websockets.typing import Subprotocol
 
@@ -256,6 +257,29 @@ def alerting(context: ssl.SSLContext) -> Iterator[int]:
         thread.start()
         yield listener.getsockname()[1]
         thread.join()
+
+
+@pytest.mark.req("OCPP-J 1.6 §5.3")
+async def test_the_period_of_the_pings_changes_on_the_connection_as_it_is() -> None:
+    pinged = asyncio.Event()
+
+    async def listen(connection: ServerConnection) -> None:
+        heard = connection.protocol.recv_frame
+
+        def notice(frame: Frame) -> None:
+            heard(frame)
+            if frame.opcode is Opcode.PING:
+                pinged.set()
+
+        connection.protocol.recv_frame = notice  # type: ignore[method-assign]
+        await echo(connection)
+
+    async with csms(listen) as port, await Link.connect(endpoint(port), ping_s=0) as link:
+        link.ping_every(0.02)
+        await asyncio.wait_for(pinged.wait(), 5.0)
+        link.ping_every(0)
+        await link.send("still the same")
+        assert await link.recv() == "still the same"
 
 
 @pytest.mark.req("security whitepaper A00.FR.307")
