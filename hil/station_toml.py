@@ -90,6 +90,7 @@ def station_toml(directory: Path, net_port: int, options: StationOptions) -> str
         "clock": 'driver = "bench"\ndir = "."\n',
         "lines": 'driver = "bench"\nsocket = "pins.sock"\n',
         "guard": f"min_reclose_s = {options.min_reclose_s:g}\nrealtime = false\n",
+        "maintenance": 'version_file = "firmware/version"\ninstaller = { driver = "bench", dir = "firmware" }\n',
         "bus.meters": 'port = "bus-0"\n',
     }
     if options.controller == "phoenix":

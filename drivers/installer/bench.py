@@ -1,9 +1,9 @@
 """The bench's installer: a folder in which a test says what happens and sees what happened.
 
-``plan`` says what the next installation does: ``installed`` (the default), ``reboot``, ``fallback`` (it restarts into
-the old image), ``reject``, ``fail``, ``wait`` (it goes on when the file says something else). ``version`` is the
-running image, ``log`` one line for everything that was done. A new image's version is its first line ``version=...``,
-else the beginning of its SHA-256.
+``plan`` says what an installation does: ``reboot`` (the default), ``installed`` (without a restart), ``fallback`` (it
+restarts into the old image), ``reject``, ``fail``, ``wait`` (it goes on when the file says something else). ``version``
+is the running image, ``log`` one line for everything that was done. A new image's version is its first line
+``version=...``, else the beginning of its SHA-256; without a plan, an image that begins with ``broken`` fails.
 """
 
 from __future__ import annotations
@@ -34,11 +34,12 @@ class BenchInstaller:
     async def install(self, image: Path, progress: Progress) -> bool:
         """Do what the plan says."""
         self._note(f"install {image.name}")
-        while (plan := self._read("plan") or "installed") == "wait":
+        while (plan := self._read("plan")) == "wait":
             await asyncio.sleep(LOOK_S)
+        content = await asyncio.to_thread(_content, image)
+        plan = plan or ("fail" if content.startswith(b"broken") else "reboot")
         if plan not in PLANS:
             raise DriverUnavailable(f"plan {plan!r} is not one of {', '.join(PLANS)}")
-        content = await asyncio.to_thread(image.read_bytes)
         progress(50)
         if plan == "reject":
             raise ImageRejected("the plan refuses the image")
@@ -96,6 +97,13 @@ class BenchInstaller:
                 file.write(line + "\n")
         except OSError as error:
             raise DriverUnavailable(f"{self._folder / 'log'} cannot be written: {error}") from error
+
+
+def _content(image: Path) -> bytes:
+    try:
+        return image.read_bytes()
+    except OSError as error:
+        raise DriverUnavailable(f"{image} cannot be read: {error}") from error
 
 
 SPEC = DriverSpec(

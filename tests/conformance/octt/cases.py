@@ -12,8 +12,6 @@ from tests.conformance.octt.virtual_time import in_virtual_time
 
 Play = Callable[..., Coroutine[Any, Any, None]]
 
-MAINTENANCE = pytest.mark.xfail(strict=True, reason="firmware updates and uploads are not wired into the agent yet")
-
 
 def case(*ids: str) -> Callable[[Play], Callable[..., None]]:
     """Mark a coroutine as the test of certification cases, and have it played in virtual time."""

@@ -11,7 +11,7 @@ import trustme
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from tests.conformance.octt.cases import MAINTENANCE, case
+from tests.conformance.octt.cases import case
 from tests.conformance.octt.csms_side import Csms
 from tests.conformance.octt.file_server import file_server
 from tests.conformance.octt.whole_station import bench
@@ -27,7 +27,6 @@ async def states(csms: Csms, action: str, *expected: str, **members: Any) -> Non
 
 @case("TC_044_1_CS")
 @pytest.mark.req("OCPP 1.6 §5.19; §4.5; errata 3.47-3.49")
-@MAINTENANCE
 async def test_tc_044_1_cs_firmware_update() -> None:
     """Fetched, installed, booted."""
     async with file_server(firmware=FIRMWARE) as files, bench() as station:
@@ -41,7 +40,6 @@ async def test_tc_044_1_cs_firmware_update() -> None:
 
 @case("TC_044_2_CS")
 @pytest.mark.req("OCPP 1.6 §5.19; §4.5")
-@MAINTENANCE
 async def test_tc_044_2_cs_firmware_download_failed() -> None:
     """A file that is not there."""
     async with file_server() as files, bench() as station:
@@ -54,7 +52,6 @@ async def test_tc_044_2_cs_firmware_download_failed() -> None:
 
 @case("TC_044_3_CS")
 @pytest.mark.req("OCPP 1.6 §5.19; §4.5")
-@MAINTENANCE
 async def test_tc_044_3_cs_firmware_installation_failed() -> None:
     """A file that no installer takes."""
     async with file_server(firmware=b"broken") as files, bench() as station:
@@ -68,7 +65,6 @@ async def test_tc_044_3_cs_firmware_installation_failed() -> None:
 
 @case("TC_045_1_CS")
 @pytest.mark.req("OCPP 1.6 §5.9; §4.4")
-@MAINTENANCE
 async def test_tc_045_1_cs_get_diagnostics() -> None:
     """Uploaded under the name that was told."""
     async with file_server() as files, bench() as station:
@@ -81,7 +77,6 @@ async def test_tc_045_1_cs_get_diagnostics() -> None:
 
 @case("TC_045_2_CS")
 @pytest.mark.req("OCPP 1.6 §5.9; §4.4")
-@MAINTENANCE
 async def test_tc_045_2_cs_get_diagnostics_upload_failed() -> None:
     """A server that takes nothing."""
     async with file_server() as files, bench() as station:
@@ -94,7 +89,6 @@ async def test_tc_045_2_cs_get_diagnostics_upload_failed() -> None:
 
 @case("TC_079_CS")
 @pytest.mark.req("security whitepaper N01")
-@MAINTENANCE
 async def test_tc_079_cs_get_security_log() -> None:
     """The security log is uploaded; every state names the request."""
     async with file_server() as files, bench() as station:
@@ -127,7 +121,6 @@ def order(location: str, csms: Csms, maker: trustme.CA, *, right: bool) -> dict[
 
 @case("TC_080_CS")
 @pytest.mark.req("security whitepaper L01")
-@MAINTENANCE
 async def test_tc_080_cs_secure_firmware_update() -> None:
     """Fetched, verified, installed, and told."""
     maker = trustme.CA(organization_name="Manufacturer")
@@ -146,7 +139,6 @@ async def test_tc_080_cs_secure_firmware_update() -> None:
 
 @case("TC_081_CS")
 @pytest.mark.req("security whitepaper L01")
-@MAINTENANCE
 async def test_tc_081_cs_secure_firmware_update_with_an_invalid_signature() -> None:
     """What is not signed right is not installed, and told."""
     maker = trustme.CA(organization_name="Manufacturer")

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.conformance.octt.cases import MAINTENANCE, case
+from tests.conformance.octt.cases import case
 from tests.conformance.octt.whole_station import bench
 
 
@@ -17,8 +17,8 @@ from tests.conformance.octt.whole_station import bench
         "MeterValues",
         "Heartbeat",
         "StatusNotification",
-        pytest.param("DiagnosticsStatusNotification", marks=MAINTENANCE),
-        pytest.param("FirmwareStatusNotification", marks=MAINTENANCE),
+        "DiagnosticsStatusNotification",
+        "FirmwareStatusNotification",
     ],
 )
 async def test_tc_054_cs_trigger_message(message: str) -> None:
