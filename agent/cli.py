@@ -120,6 +120,15 @@ def _parser() -> argparse.ArgumentParser:
     from agent import cli_security
 
     cli_security.add_verbs(add, config)
+    from agent import cli_maintenance
+
+    cli_maintenance.add_verbs(add, cli_maintenance.Lent(config, records=_records_of_copy, queue=_waiting_of_copy))
+    from agent.trial.arguments import add_arguments
+
+    text = "test the station's hardware: each output seen back by its sense, readers, meters, protection"
+    trial = add("test", _test, text)
+    config(trial)
+    add_arguments(trial)
     return parser
 
 
@@ -352,6 +361,11 @@ def _queue_of_copy(settings: Settings, limit: int) -> dict[str, Any] | None:
     return {"source": "copy", "waiting": counts.waiting, "dead": counts.dead, "rows": rows}
 
 
+def _waiting_of_copy(config: Path, limit: int) -> dict[str, Any] | None:
+    settings = _settings(config)
+    return None if settings is None else _queue_of_copy(settings, limit)
+
+
 def _records_of_copy(config: Path, limit: int) -> dict[str, Any] | None:
     from agent.errors import StoreError
     from agent.runtime.book import record_row
@@ -428,6 +442,15 @@ def _listen(options: argparse.Namespace) -> int:
     if settings is None:
         return EXIT_SETTINGS
     return listen(settings, seconds=options.seconds, reader=options.reader, as_json=options.json)
+
+
+def _test(options: argparse.Namespace) -> int:
+    settings = _settings(options.config)
+    if settings is None:
+        return EXIT_SETTINGS
+    from agent.trial.command import run
+
+    return run(options, settings)
 
 
 def _ask(options: argparse.Namespace, question: str, screen: Callable[[Any], str], **fields: Any) -> int:

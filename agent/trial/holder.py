@@ -112,12 +112,12 @@ def keep_checking(
         due_s = max(due_s, now_s)
         if runner.step(now_s):
             return True
-        if (runner.saying, runner.question) != told:
-            told = (runner.saying, runner.question)
-            if runner.saying:
-                talk.tell({"say": runner.saying})
-            if runner.question:
-                talk.tell({"ask": runner.question})
+        said, asked = told
+        told = (runner.saying, runner.question)
+        if runner.saying and runner.saying != said:
+            talk.tell({"say": runner.saying})
+        if runner.question and runner.question != asked:
+            talk.tell({"ask": runner.question})
         for line in talk.lines():
             runner.answer(line.get("answer"))
         due_s += plan.scan_s
