@@ -14,7 +14,7 @@ EXAMPLES ?= 150
 # Byte code is kept: without it every process of a test compiles the whole house anew.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: run test check format lint types layers units soak-kill soak-outage guard-coverage powercut fuzz bench wheel clean outputs-safe mutate
+.PHONY: run test check format lint types layers units soak-kill soak-outage guard-coverage powercut fuzz bench wheel clean octt outputs-safe mutate
 
 define install
 	@$(PYTHON) -c 'import sys; sys.exit("charge-agent needs Python 3.11 or later, this is " + sys.version.split()[0]) if sys.version_info < (3, 11) else None'
@@ -93,3 +93,8 @@ wheel: $(VENV)/.installed
 
 clean:
 	rm -rf $(VENV) dist build .bench .mypy_cache .ruff_cache .pytest_cache .hypothesis
+
+# Every certification case of OCPP 1.6 for a station, and their table; docs/conformance-16.md has the rest.
+octt: $(VENV)/.installed
+	@$(BIN)/python -m pytest -q tests/conformance/octt
+	@$(BIN)/python -m tests.conformance.tables --show

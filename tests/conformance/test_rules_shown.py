@@ -11,8 +11,8 @@ from websockets.typing import Subprotocol
 from agent.model.commands import Answered, Outcome, ReportVariables
 from agent.model.ids import IdTokenKind, token_of_card
 from agent.ocpp.transport import CsmsEndpoint, Link
-from tests.conformance.octt.cases import in_virtual_time
 from tests.conformance.octt.test_octt_smart_charging import offered, profile, put, schedule
+from tests.conformance.octt.virtual_time import in_virtual_time
 from tests.conformance.octt.whole_station import bench
 from tests.scenario.ocpp_desk import Desk
 

@@ -66,6 +66,7 @@ async def reported(house: Stay, status: str, since: int) -> None:
 # ---- OCPP 1.6 --------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.octt("TC_010_CS", "TC_011_1_CS", "TC_012_CS")
 async def test_remote_start_and_stop_in_1_6_before_and_after_the_cable() -> None:
     async with stay() as house:
         await house.online()
@@ -171,6 +172,7 @@ async def value_of(house: Stay) -> str:
 
 @pytest.mark.req("OCPP 1.6 §5.14, errata 3.36")
 @pytest.mark.parametrize(("kind", "reason"), [("Soft", "SoftReset"), ("Hard", "HardReset")])
+@pytest.mark.octt("TC_015_CS", "TC_016_CS")
 async def test_a_reset_in_1_6_ends_the_transaction_and_boots_again(kind: str, reason: str) -> None:
     async with stay() as house:
         await house.online()

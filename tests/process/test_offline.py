@@ -59,6 +59,7 @@ async def check_delivery(house: Stay, rows: list[dict[str, Any]], since: int, ba
 
 @pytest.mark.req("OCPP 1.6 §3.7")
 @pytest.mark.parametrize("ocpp", VERSIONS)
+@pytest.mark.octt("TC_039_CS")
 async def test_a_whole_charge_without_the_csms_is_told_afterwards_with_its_own_times(ocpp: str) -> None:
     async with stay(options(ocpp)) as house:
         await house.online()

@@ -42,6 +42,7 @@ def last_durable_wh(row: dict[str, Any]) -> float:
 
 @pytest.mark.req("OCPP 1.6 §4.10, PowerLoss")
 @pytest.mark.parametrize("ocpp", VERSIONS)
+@pytest.mark.octt("TC_032_2_CS")
 async def test_a_power_cut_ends_the_transaction_with_the_register_found_afterwards(houses: Houses, ocpp: str) -> None:
     house = await houses(house_options(ocpp))
     await begin_charge(house)

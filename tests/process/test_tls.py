@@ -42,6 +42,7 @@ async def refused(house: Stay, words: str) -> None:
 
 
 @pytest.mark.req("OCPP security whitepaper A00; OCPP 2.0.1 A00")
+@pytest.mark.octt("TC_086_CS")
 async def test_a_charge_over_tls_with_a_private_root(tmp_path: Path) -> None:
     async with world(tls_house(tmp_path, "2.0.1")) as house:
         await house.house.start_station()

@@ -1,0 +1,28 @@
+"""Keeps how the tests that cite a requirement or play a certification case ended, for ``tests.conformance.tables``."""
+
+from __future__ import annotations
+
+import pytest
+
+RESULTS = "conformance/results"  # in pytest's own cache, which is not committed
+_ended: dict[str, str] = {}
+
+
+def pytest_runtest_logreport(report: pytest.TestReport) -> None:
+    """Note the outcome of one test; with several processes this is called in the one that collects."""
+    if not {"octt", "req"} & set(report.keywords):
+        return
+    if report.when == "call" or report.outcome != "passed":
+        outcome = "expected to fail" if hasattr(report, "wasxfail") else report.outcome
+        if _ended.get(report.nodeid) in (None, "passed"):
+            _ended[report.nodeid] = outcome
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Add this run's outcomes to the kept ones; those of a function that ran replace all of its own."""
+    if hasattr(session.config, "workerinput") or session.config.cache is None or not _ended:
+        return
+    ran = {node.partition("[")[0] for node in _ended}
+    kept: dict[str, str] = session.config.cache.get(RESULTS, {})
+    others = {node: outcome for node, outcome in kept.items() if node.partition("[")[0] not in ran}
+    session.config.cache.set(RESULTS, others | _ended)
