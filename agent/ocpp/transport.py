@@ -246,9 +246,9 @@ class _Connect(websocket_connect):
 
 def _patience(ping_timeout_s: float, ping_s: float) -> tuple[float, float]:
     """Return how long a pong is waited for, and then for the end of the connection, s."""
-    within_s = (
-        min(ping_timeout_s, max(LEAST_PONG_S, ping_s)) if ping_s else ping_timeout_s
-    )  # who asks often is in haste
+    within_s = ping_timeout_s
+    if ping_s:  # who asks often wants to know soon
+        within_s = min(within_s, max(LEAST_PONG_S, ping_s))
     farewell_s = min(CLOSE_WITHIN_S, within_s / 3)  # websockets waits so long after a missing pong
     return within_s - farewell_s, farewell_s
 
