@@ -1,6 +1,7 @@
 """The command line: ``charge-agent run | guard | check | status | queue | why | meter``.
 
-Exit codes: 0 all is well; 1 it failed; 2 wrong usage; 69 no agent runs there; 78 the station file cannot be used.
+Exit codes: 0 all is well; 1 it failed; 2 wrong usage; 69 no agent runs there; 75 (``test``) a guard or an agent runs;
+78 the station file cannot be used.
 Source of the numbers: sysexits(3).
 """
 
