@@ -115,6 +115,12 @@ def security_section(log: SecurityLog, clock: Clock | None, when: TimeRange) -> 
     """Return the security events of a time, one JSON object a line. ``clock`` dates those of an unknown time."""
 
     def lines() -> Iterator[str]:
+        try:
+            yield from entries()
+        except OSError as error:
+            yield json.dumps({"error": f"the security log cannot be read: {error}"}) + "\n"
+
+    def entries() -> Iterator[str]:
         for entry in log.entries():
             utc_s = entry.at.utc_s if clock is None else clock.resolve(entry.at)
             if when.holds(utc_s):
