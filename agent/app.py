@@ -24,7 +24,7 @@ from agent.errors import StoreError
 from agent.lazy import load_all
 from agent.log import Condition, get_logger
 from agent.maintained import Maintained, image_version
-from agent.model.commands import ResetKind, TriggerKind, VariableRef
+from agent.model.commands import Reset, ResetKind, TriggerKind, VariableRef
 from agent.model.effects import Effect
 from agent.model.evse import EvseView
 from agent.model.faults import FaultCode
@@ -79,6 +79,7 @@ _BOOT_REASON: Final[Mapping[ResetKind, str]] = {
     ResetKind.GRACEFUL: "remote_reset",
     ResetKind.IMMEDIATE: "remote_reset",
     ResetKind.ON_IDLE: "scheduled_reset",
+    ResetKind.POWER_FAILING: "local_reset",
 }
 
 
@@ -369,6 +370,8 @@ class Application:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT) if self._around.own_process else ():
             loop.add_signal_handler(number, supervisor.stop)
+        if self._around.own_process:
+            loop.add_signal_handler(signal.SIGPWR, self.power_failing)
         self._settings.station.run_dir.mkdir(parents=True, exist_ok=True)
         supervisor.add("csms", self._csms.run)
         supervisor.add("assembly", self._assemble, Kind.ONCE)
@@ -565,6 +568,15 @@ class Application:
             self._supervisor.stop()
         else:
             self._supervisor.add("last_words", self._say_last_words, Kind.ONCE)
+
+    def power_failing(self) -> None:
+        """End every transaction with PowerLoss and say so while the back-up supply lasts; then restart.
+
+        Whatever watches the back-up supply tells of its end by SIGPWR.
+        """
+        self._log.warning("power.failing")
+        if self._core is not None:
+            self._core.order(Reset(kind=ResetKind.POWER_FAILING))
 
     async def _say_last_words(self) -> None:
         """Tell the CSMS what a graceful restart ended, if that is quick, and go (OCPP 1.6 §5.14)."""

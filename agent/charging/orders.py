@@ -43,6 +43,7 @@ _RESET_REASON: Final = {
     ResetKind.GRACEFUL: StopReason.SOFT_RESET,
     ResetKind.IMMEDIATE: StopReason.HARD_RESET,
     ResetKind.ON_IDLE: StopReason.SOFT_RESET,
+    ResetKind.POWER_FAILING: StopReason.POWER_LOSS,
 }
 _REMOTE_STARTABLE: Final = frozenset(
     {SessionState.FREE, SessionState.PLUGGED, SessionState.FINISHED, SessionState.LAPSED}

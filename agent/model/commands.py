@@ -55,6 +55,7 @@ class ResetKind(Enum):
     GRACEFUL = "graceful"  # end transactions, then restart the software (1.6 Soft)
     IMMEDIATE = "immediate"  # end transactions at once, then restart (1.6 Hard, 2.0.1 Immediate)
     ON_IDLE = "on_idle"  # restart when no transaction runs (2.0.1 OnIdle)
+    POWER_FAILING = "power_failing"  # the supply is about to end: end transactions, and restart if it did not
 
 
 class Reset(msgspec.Struct, frozen=True, kw_only=True):

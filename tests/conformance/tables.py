@@ -46,8 +46,7 @@ real sockets and TLS. Some cases are played on the bench's real processes, too: 
 
 _NOT_FOR_EVERY_STATION: Final = """\
 A station with everything has no use for TC_042_1, TC_043_1, TC_048_4 and TC_050_4: they are played with the function
-switched off. TC_032_1 is for stations with a back-up supply, which tell the end of a transaction before the power is
-gone; this one tells it after the boot, or goes on (TC_032_2).
+switched off. TC_032_1 wants a back-up supply that warns of its end (SIGPWR).
 """
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import signal
 from typing import Any
 
 import pytest
@@ -185,6 +187,21 @@ async def test_a_reset_in_1_6_ends_the_transaction_and_boots_again(kind: str, re
         assert row["stop_reason"] == reason
         assert house.house.restarts["agent"] == 1
         assert house.house.restarts["guard"] == 0
+
+
+@pytest.mark.req("OCPP 1.6 §4.10, PowerLoss")
+@pytest.mark.octt("TC_032_1_CS")
+async def test_a_warning_of_the_back_up_supply_ends_the_transaction_while_that_can_be_told() -> None:
+    async with stay() as house:
+        await house.online()
+        await house.begin()
+        await wanted(house, "StartTransaction")
+        since = await house.csms.last_seq()
+        os.kill(house.house.child("agent").pid, signal.SIGPWR)
+        await house.boots(since=since)
+        (row,) = await house.exact(1)
+        assert row["stop_reason"] == "PowerLoss"
+        assert house.house.restarts == {"agent": 1, "guard": 0}
 
 
 @pytest.mark.req("OCPP 1.6 §4.3")

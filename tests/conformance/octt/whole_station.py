@@ -53,6 +53,7 @@ class Bench:
         self.settings = settings_of(folder, options, self.name)
         self.folder = folder
         self.restarts = 0
+        self.application: Application | None = None
         self._agent: asyncio.Task[None] | None = None
         self.guard: GuardInside | None = None
 
@@ -69,8 +70,8 @@ class Bench:
     async def _keep_agent(self) -> None:
         around = Surroundings(monotonic=self.now_s, chance=lambda: 0.5, dial=self.dial, own_process=False)
         while True:
-            loaded = Loaded(settings=self.settings, origin=Origin.FILE)
-            await Application(loaded, around).run()
+            self.application = Application(Loaded(settings=self.settings, origin=Origin.FILE), around)
+            await self.application.run()
             self.restarts += 1
             await asyncio.sleep(RESTART_S)
 
@@ -95,6 +96,11 @@ class Bench:
         self.world.restore_power(self.now_s())
         self.csms.reachable = was
         self.switch_on()
+
+    def warn_of_power(self) -> None:
+        """Tell the agent that its back-up supply will end, as SIGPWR does."""
+        assert self.application is not None
+        self.application.power_failing()
 
     async def close(self) -> None:
         """End the case."""
