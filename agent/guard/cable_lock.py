@@ -131,10 +131,14 @@ class CableLock:
                 drive = not drive
         retry = drive is not self._wanted
         # A retry is two moves: it must not run out of them the wrong way.
-        if drive is not self.drive and (not may_release or self._may_move(2 if retry else 1, now_s)):
+        if drive is self.drive:
+            return
+        if not may_release or self._may_move(2 if retry else 1, now_s):
             self.drive = drive
             self._pulse_s = now_s
             self._moves.append(now_s)
+        elif not retry:
+            self._wait(now_s)
 
     def _drive_pulses(self, may_release: bool, now_s: float) -> None:
         settings = self._settings
@@ -150,11 +154,20 @@ class CableLock:
                 ran_s = settings.pulse_s
             if ran_s < settings.pulse_s + self._pause_s:
                 return
-        if self._unconfirmed_since_s is None or (may_release and not self._may_move(1, now_s)):
+        if self._unconfirmed_since_s is None:
+            return
+        if may_release and not self._may_move(1, now_s):
+            if self._pulse is not self._wanted:
+                self._wait(now_s)
             return
         self.drive, self.drive_back = self._wanted, not self._wanted
         self._pulse, self._pulse_s = self._wanted, now_s
         self._moves.append(now_s)
+
+    def _wait(self, now_s: float) -> None:
+        """Let the time in which a move is to be confirmed begin later: it had to wait for its turn."""
+        if not self.failed:
+            self._unconfirmed_since_s = now_s
 
     @property
     def _pause_s(self) -> float:

@@ -215,7 +215,6 @@ class Cycle:
         self._judge_vehicle(now_s)
         self._judge_phases(inputs, now_s)
         self._judge_protection(inputs, now_s)
-        inputs_known = self._judge_faults(inputs, now_s)
         there, permit = self.vehicle.there, self.permit
         lock.step(
             locked=inputs.locked,
@@ -223,6 +222,7 @@ class Cycle:
             may_release=contactor.confirmed_open and not contactor.welded,
             now_s=now_s,
         )
+        inputs_known = self._judge_faults(inputs, now_s)
         offered_before = offer.current_a is not None
         self._wake_up.step(
             permitted=permit is not None and permit.max_current_a >= MIN_OFFER_A and bool(there),

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -245,6 +246,42 @@ def test_state_f_is_held_for_at_least_three_tenths_after_a_fault(rig: Rig) -> No
     held_s = rig.run_until(lambda: rig.world.signals[-1] is not STEADY_LOW, at_most_s=1.0)
     assert held_s == pytest.approx(timings.F_HOLD_S, abs=2 * SCAN_S)
     assert rig.report.plugged is True
+
+
+def torn_open(rig: Rig) -> None:
+    rig.world.lock_jammed, rig.world.lock_switch.active = True, False
+
+
+def dropped_out(rig: Rig) -> None:
+    rig.world.stuck_open = True
+
+
+def uncoded(rig: Rig) -> None:
+    rig.world.cable_ohm = math.inf
+
+
+def blind(rig: Rig) -> None:
+    rig.world.mirror.broken = True
+
+
+def shorted(rig: Rig) -> None:
+    rig.world.vehicle = "E"
+
+
+def without_a_diode(rig: Rig) -> None:
+    rig.world.diode = False
+
+
+@pytest.mark.req("IEC 61851-1:2017 table A.5")
+@pytest.mark.parametrize("breaks", [torn_open, dropped_out, uncoded, blind, shorted, without_a_diode])
+def test_whatever_fault_ends_an_offer_the_vehicle_sees_state_f(rig: Rig, breaks: Callable[[Rig], None]) -> None:
+    rig.charge()
+    breaks(rig)
+    rig.run_until(lambda: not rig.closed, at_most_s=1.0)
+    rig.run(SCAN_S)
+    assert rig.world.signals[-1] is STEADY_LOW
+    held_s = rig.run_until(lambda: rig.world.signals[-1] is not STEADY_LOW, at_most_s=1.0)
+    assert held_s == pytest.approx(timings.F_HOLD_S, abs=3 * SCAN_S)
 
 
 def test_a_short_without_a_vehicle_is_a_pilot_error_after_a_second(rig: Rig) -> None:

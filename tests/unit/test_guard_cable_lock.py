@@ -212,6 +212,22 @@ def test_whatever_is_asked_it_moves_ten_times_a_minute_at_most(
     assert bolt.lock.secure, "in the end it locks"
 
 
+@pytest.mark.parametrize("kind", [HELD, PULSED])
+def test_a_move_that_waits_for_the_count_is_no_fault_of_the_lock(kind: LockSettings) -> None:
+    bolt = Bolt(kind)
+    while len(bolt.moves) < MOVES_MAX:
+        bolt.lock.held = not bolt.lock.held
+        bolt.run(2.0)
+    bolt.run(2.0)
+    bolt.lock.held = not bolt.lock.held
+    while len(bolt.moves) == MOVES_MAX:
+        bolt.run(0.2)
+        assert not bolt.lock.failed
+    bolt.run(1.0)
+    assert (bolt.locked, bolt.lock.failed) == (bolt.lock.held, False)
+    assert most_in_a_minute(bolt.moves) <= MOVES_MAX
+
+
 def test_locking_under_an_unconfirmed_contactor_never_waits_for_the_count() -> None:
     bolt = Bolt(HELD)
     for _ in range(MOVES_MAX + 3):
