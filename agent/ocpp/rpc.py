@@ -7,7 +7,8 @@
 A payload stays raw JSON here (`msgspec.Raw`); the dialect that knows its type writes and parses it, once. `decode`
 raises nothing but `RemoteProtocolError`, whatever arrives, and its work is bounded by the size of the text.
 
-Repeated names in an object are no error (RFC 8259 §4 leaves them open): the last one counts.
+Repeated names in an object are no error here (RFC 8259 §4 leaves them open): the last one counts. A CALL with them is
+refused by `agent.ocpp.inbox`.
 
 Source: OCPP-J 1.6 §4.2; OCPP 2.0.1 part 4 §4.2.
 """

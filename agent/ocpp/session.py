@@ -23,7 +23,7 @@ from typing import Final
 import msgspec
 from msgspec.structs import replace
 
-from agent.model.commands import AnyOutcome
+from agent.model.commands import Answered, AnyOutcome, Outcome, TriggerMessage
 from agent.model.evse import EvseView
 from agent.model.facts import SecurityEvent, TransactionFact
 from agent.model.ids import IdToken
@@ -39,6 +39,7 @@ from agent.ocpp.heartbeat import HeartbeatClock, TimeOfDay
 from agent.ocpp.inbox import UNREADABLE_ID, Inbox
 from agent.ocpp.open_call import About, Asked, Boot, Heartbeat, OpenCall, Plain, Waiting
 from agent.ocpp.registration import BootSchedule, Standing
+from agent.ocpp.reticence import Budget, Reticence
 from agent.ocpp.session_outputs import (
     Acknowledged,
     ClockHeard,
@@ -51,11 +52,12 @@ from agent.ocpp.session_outputs import (
     ToCore,
 )
 from agent.ocpp.status_board import StatusBoard, StatusReport
-from agent.ocpp.triggers import answer_trigger
+from agent.ocpp.triggers import Grant, answer_trigger
 
 AUTHORIZE_PATIENCE_S: Final = 15.0  # the driver waits; the CALL itself may take MessageTimeout
 CLOSE_CODE: Final = 1000
 MOST_WAITING: Final = 1_000
+TRIGGERS_AT_ONCE: Final = 60  # and one more each second: quick back ends ask for meter values every few seconds
 
 
 class Session:
@@ -88,6 +90,9 @@ class Session:
         self._new_id = new_id
         self._resolve = resolve
         self._out: list[Output] = []
+        self._spoke = False  # a log line is among them
+        self._reticence = Reticence()
+        self._triggers = Budget(TRIGGERS_AT_ONCE, 1.0)
         self._time = TimeOfDay(utc)
         self._boot = BootSchedule(boot_reason)
         self._board = StatusBoard(dialect, variables, self._time)
@@ -243,18 +248,7 @@ class Session:
             case rpc.Call():
                 command = self._inbox.take(frame, self._boot.standing, now_s)
                 if command is not None:
-                    again = self._reconnected and self._dialect.boots_again_after_reconnect
-                    may_boot = self._boot.standing is not Standing.ACCEPTED or again
-                    grant = answer_trigger(command, self._board.places(), may_boot=may_boot)
-                    self._inbox.reply(frame, command, grant.outcome, now_s)
-                    if grant.boot:
-                        self._boot.trigger(now_s)
-                    if grant.heartbeat:
-                        self._queue(Waiting(message=self._dialect.heartbeat(), about=Heartbeat()))
-                    for message in self._board.asked(grant.places, now_s):
-                        self._queue(Waiting(message=message, about=Plain()))
-                    if grant.triggered is not None:
-                        self._emit(grant.triggered)
+                    self._grant(frame, command, now_s)
             case rpc.CallResult():
                 if self._open is None or frame.message_id != self._open.message_id:
                     self._log("answer.ignored", "warning", message_id=frame.message_id[:36])
@@ -270,6 +264,23 @@ class Session:
                     self._log("answer.ignored", "warning", message_id=frame.message_id[:36])
                     return
                 self._fail(f"{frame.code}: {frame.description}" if frame.description else frame.code, now_s)
+
+    def _grant(self, frame: rpc.Call, command: TriggerMessage, now_s: float) -> None:
+        """Answer a trigger, then send what it asks for."""
+        again = self._reconnected and self._dialect.boots_again_after_reconnect
+        may_boot = self._boot.standing is not Standing.ACCEPTED or again
+        grant = answer_trigger(command, self._board.places(), may_boot=may_boot)
+        if grant.outcome.answered is Answered.ACCEPTED and not self._triggers.spend(now_s):
+            grant = Grant(outcome=Outcome(answered=Answered.REJECTED, why="too many triggers"))
+        self._inbox.reply(frame, command, grant.outcome, now_s)
+        if grant.boot:
+            self._boot.trigger(now_s)
+        if grant.heartbeat:
+            self._queue(Waiting(message=self._dialect.heartbeat(), about=Heartbeat()))
+        for message in self._board.asked(grant.places, now_s):
+            self._queue(Waiting(message=message, about=Plain()))
+        if grant.triggered is not None:
+            self._emit(grant.triggered)
 
     def _names_open_call(self, message_id: str | None) -> bool:
         """Say whether a refusal is for our open CALL. Some CSMS leave the id out, or write "-1": only one can be
@@ -405,7 +416,10 @@ class Session:
         while self._connected and self._open is None and self._send_next(now_s):
             pass
         out, self._out = self._out, []
-        return out
+        if not self._spoke:
+            return out
+        self._spoke = False
+        return self._reticence.heard(out, now_s)
 
     def _send_next(self, now_s: float) -> bool:
         """Transmit the most urgent waiting message; return whether there was one."""
@@ -458,6 +472,8 @@ class Session:
 
     def _emit(self, output: Output) -> None:
         self._out.append(output)
+        if type(output) is LogLine:
+            self._spoke = True
 
     def _log(self, event: str, level: str = "info", **fields: str | int | float | bool | None) -> None:
         self._emit(LogLine(event=event, level=level, fields=dict(fields)))
