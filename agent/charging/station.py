@@ -90,6 +90,7 @@ class Station:
         self._orders = Orders(self._around, self._evses, self._known, self._admission)
         self._shown: dict[int | None, object] = {}
         self._rests_until_s = 0.0  # until then a reading that says nothing new changes nothing
+        self._rests_by_utc_s: int | None = None
         self._now = Stamp(boot_id=boot_id, mono_s=0.0)
 
     def restore(
@@ -151,6 +152,7 @@ class Station:
         if not turn.effects and self.quiet():
             due_s = self._due_s()
             self._rests_until_s = inf if due_s is None else due_s
+            self._rests_by_utc_s = _utc_at_boot_s(now)
         return tuple(turn.effects)
 
     def next_deadline_s(self) -> float | None:
@@ -163,10 +165,13 @@ class Station:
         """Take a reading that says what the one before said, while nothing runs and nothing is due: most of a life."""
         if turn.now_s >= self._rests_until_s or given.evse_id not in self._evses:
             return False
+        if _utc_at_boot_s(turn.now) != self._rests_by_utc_s:
+            return False  # the time of day is known now, or another one: reservations and schedules go by it
         evse = self._evses[given.evse_id]
         before, reading = evse.meter.newest, given.reading
         if (
             before is None
+            or evse.faults.present()
             or reading.energy_import_wh != before.energy_import_wh
             or reading.current_a != before.current_a
             or reading.power_w != before.power_w
@@ -338,3 +343,8 @@ class Station:
             faults,
             view.side_info,
         )
+
+
+def _utc_at_boot_s(now: Stamp) -> int | None:
+    """Return the time of day at which the monotonic clock was 0, in whole 2 s; ``None`` while nobody knows."""
+    return None if now.utc_s is None else round((now.utc_s - now.mono_s) / 2.0)

@@ -116,7 +116,7 @@ async def test_a_missing_sequence_number_is_a_gap_and_an_old_one_is_out_of_seque
     (row,) = await link.transactions()
     assert row["gaps"] == [1]
     assert {each["kind"] for each in await link.problems()} == {
-        "gap", "sequence", "out_of_order",
+        "gap", "sequence", "out_of_order", "register_backwards",
     }  # fmt: skip
 
 

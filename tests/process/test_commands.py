@@ -117,9 +117,7 @@ async def test_availability_unlock_and_triggers_in_1_6() -> None:
         await reported(house, "Available", since)
         since = await house.csms.last_seq()
         assert await status_of(house, "TriggerMessage", requestedMessage="BootNotification") == "Rejected"
-        assert (
-            await status_of(house, "TriggerMessage", requestedMessage="FirmwareStatusNotification") == "NotImplemented"
-        )
+        assert await status_of(house, "TriggerMessage", requestedMessage="FirmwareStatusNotification") == "Accepted"
         for message in ("Heartbeat", "StatusNotification"):
             assert await status_of(house, "TriggerMessage", requestedMessage=message) == "Accepted"
             await wanted(house, message, since=since)
@@ -212,7 +210,7 @@ async def test_vendors_caches_and_unknown_actions_in_1_6() -> None:
         assert await status_of(house, "ClearCache") == "Accepted"
         assert await status_of(house, "DataTransfer", vendorId="nobody") == "UnknownVendorId"
         assert await refusal(house, "MakeCoffee", {}) == "NotImplemented"
-        assert await refusal(house, "GetDiagnostics", {"location": "ftp://nowhere"}) == "NotSupported"
+        assert await refusal(house, "GetDiagnostics", {}) == "OccurenceConstraintViolation"
         await house.cut_off()
         await house.plug()
         await house.plugged()

@@ -193,3 +193,6 @@ def test_a_station_at_rest_keeps_every_reading_and_still_notices_a_silent_meter(
     world.bays[1].meter_silent = True
     world.run(30)
     assert [fault.code for fault in world.station.view(1).faults] == [FaultCode.METER_SILENT]
+    world.bays[1].meter_silent = False
+    world.run(5)
+    assert not world.station.view(1).faults
