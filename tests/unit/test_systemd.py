@@ -67,6 +67,21 @@ def test_systemd_analyze_has_nothing_to_say_about_the_units(tree: Path) -> None:
 
 
 @needs_analyze
+def test_a_station_with_a_controller_on_the_network_lets_its_guard_out_with_a_drop_in(tree: Path) -> None:
+    folder = tree / "etc/systemd/system/charge-guard.service.d"
+    folder.mkdir()
+    shutil.copy(SYSTEMD / "tcp-controller.conf", folder)
+    verify = ["systemd-analyze", "verify", "--man=no", f"--root={tree}", "charge-guard.service"]
+    said = subprocess.run(verify, capture_output=True, text=True)
+    assert (said.returncode, said.stdout, said.stderr) == (0, "", "")
+    words = ("systemd-analyze", "security", "--offline=true", "--no-pager", f"--root={tree}", "charge-guard.service")
+    shown = subprocess.run(words, capture_output=True, text=True).stdout
+    assert re.search(r"✗ PrivateNetwork=", shown)
+    assert re.search(r"✗ RestrictAddressFamilies=~AF_\(INET\|INET6\)", shown)
+    assert re.search(r"✓ RestrictAddressFamilies=~AF_NETLINK", shown)
+
+
+@needs_analyze
 @pytest.mark.parametrize("unit", UNITS)
 def test_a_unit_is_hardened(tree: Path, unit: str) -> None:
     words = ("systemd-analyze", "security", "--offline=true", "--no-pager", f"--root={tree}", unit)
