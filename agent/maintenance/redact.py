@@ -17,6 +17,7 @@ SHORTEST_SECRET: Final = 4  # characters; anything shorter would blacken half of
 
 _VALUE: Final = r"""("(?:[^"\\]|\\.)*"|'[^']*'|[^\s,;}\]"']+)"""
 _URL: Final = re.compile(r"(?i)\b([a-z][a-z0-9+.-]{1,15}://)[^/\s@\"'<>]+@")
+_QUERY: Final = re.compile(r"(?i)\b((?:https?|s?ftps?)://[^\s?\"'<>]+)\?[^\s\"'<>]+")  # may hold a key to what it names
 _AUTHORIZATION: Final = re.compile(r"(?i)\b(Basic|Bearer|Digest)\s+[A-Za-z0-9+/=._~-]{6,}")
 _NAMED: Final = re.compile(
     r"(?i)([\"']?[\w.-]*(?:passw(?:or)?d|passphrase|secret|authorization_?key|private_?key|api_?key|\bpin\b|credential)"
@@ -51,6 +52,7 @@ class Blackener:
         for secret in self._secrets:
             text = text.replace(secret, GONE)
         text = _URL.sub(rf"\1{GONE}@", text)
+        text = _QUERY.sub(rf"\1?{GONE}", text)
         text = _AUTHORIZATION.sub(rf"\1 {GONE}", text)
         text = _PAIR.sub(rf'\1"{GONE}"', text)
         text = _NAMED.sub(_named, text)
