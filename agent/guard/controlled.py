@@ -6,24 +6,25 @@ The controller's thread does the talking; nothing here waits, except when the gu
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Final
 
 from agent.guard.bus import Bus
 from agent.guard.controlled_cycle import ControlledCycle
 from agent.guard.controlled_values import ControlledInputs, ControlledSettings
 from agent.guard.cycle_values import Kept
+from agent.guard.indicator import open_indicator
 from agent.guard.log import Log
 from agent.guard.plan import ControlledPlan, Plan, PlanError, Target
 from agent.guard.sensing import SharedInputs, claim_input, stopped_by
 from agent.guard.timings import MAX_AGE_SCANS, QUIET_REPORT_S, REPORT_S
 from agent.guard.wire import ContactorState, GuardFault, PilotState, Report
-from drivers.api import DriverError, DriverTimeout, Lines, OutputLine, PilotMode, PilotSignal
+from drivers.api import DriverTimeout, Lines, PilotMode, PilotSignal
 from drivers.api.controllers import NO_OFFER, STOP_AT_ONCE, Controller
 
 SETTLE_S: Final = (
     2.5  # for the last order to reach the controller when the guard ends; a TCP connection takes up to 2 s
 )
-BLINK_S: Final = {"slow": 1.0, "fast": 0.25}  # period of the status LED; house rule
 _HIGH: Final = PilotSignal(mode=PilotMode.STEADY_HIGH)
 
 
@@ -74,11 +75,7 @@ class ControlledEvse:
         self._rcd = claim_input(lines, plan.rcd, max_age_s=age_s, pulses=True)
         self._emergency_stop = claim_input(lines, plan.emergency_stop, max_age_s=age_s, pulses=True)
         self._shared = shared
-        self._led: OutputLine | None = None
-        if plan.led is not None and lines is not None:
-            self._led = lines.output(plan.led.line, active_high=plan.led.active_high, initial=False)
-        self._pattern = "off"
-        self._lit = False
+        self.indicator = open_indicator(plan.indicator, station, lines, evse_id=plan.evse_id, log=log)
         self._shown: tuple[object, ...] = ()
         self._told = _Told(plan.evse_id, log)
         self._seq = 0
@@ -90,10 +87,6 @@ class ControlledEvse:
         kept, cycle = self._kept, self.cycle
         return kept._replace(welded=cycle.welded, wear=kept.wear._replace(closings=kept.wear.closings + cycle.closings))
 
-    def show(self, pattern: str) -> None:
-        """Let the status LED show ``pattern``: off, on, slow or fast."""
-        self._pattern = pattern
-
     def scan(self, now_s: float) -> Report | None:
         """Read, judge, order; return a report when something changed or the last one is a second old."""
         cycle = self.cycle
@@ -102,8 +95,12 @@ class ControlledEvse:
         if cycle.order is not self._sent:
             self._sent = cycle.order
             self._controller.command(cycle.order)
-        if self._led is not None:
-            self._blink(self._led, now_s)
+        indicator = self.indicator
+        if indicator is not None:
+            if indicator.has_button and indicator.press(now_s):
+                judged, self._shown = True, ()
+            if now_s >= indicator.due_s:
+                indicator.step(now_s)
         quiet = cycle.permit is None and cycle.contactor is ContactorState.OPEN
         due = now_s - self._reported_s >= (QUIET_REPORT_S if quiet else REPORT_S)
         if not judged and not due:
@@ -113,12 +110,15 @@ class ControlledEvse:
             return None
         if shown != self._shown:
             self._told.compare(cycle, self._controller)
+            if indicator is not None:
+                indicator.fault(bool(cycle.faults))
         self._shown = shown
         self._reported_s = now_s
         self._seq += 1
-        return cycle.report(
+        report = cycle.report(
             seq=self._seq, now_s=now_s, closings_total=self.kept.wear.closings, trouble=self._controller.trouble
         )
+        return report if indicator is None or not indicator.presses else replace(report, presses=indicator.presses)
 
     def make_safe(self, signal: PilotSignal = _HIGH) -> None:
         """Order "no current" and wait until the controller has it. ``signal`` is for EVSEs whose pilot is ours.
@@ -126,6 +126,8 @@ class ControlledEvse:
         Raises:
             DriverTimeout: the controller could not be reached in time; what it holds now is unknown.
         """
+        if self.indicator is not None:
+            self.indicator.make_dark()
         carrying = self.cycle.pilot is not PilotState.A
         self._controller.command(STOP_AT_ONCE if carrying else NO_OFFER)
         if not self._controller.settle(SETTLE_S):
@@ -150,17 +152,6 @@ class ControlledEvse:
             inputs.rcd_tripped = self._rcd.level(now_s)
         own = False if self._emergency_stop is None else self._emergency_stop.level(now_s)
         inputs.emergency_stop = stopped_by(own, self._shared)
-
-    def _blink(self, led: OutputLine, now_s: float) -> None:
-        period_s = BLINK_S.get(self._pattern)
-        lit = self._pattern == "on" if period_s is None else now_s % period_s < period_s / 2
-        if lit is not self._lit:
-            self._lit = lit
-            try:
-                led.write(lit)
-            except DriverError as problem:
-                self._led = None
-                self._log.warning("led.lost", evse_id=self.evse_id, problem=str(problem))
 
 
 _EXPLAINED: Final = (GuardFault.POWER_PATH_LOST, GuardFault.CONTROLLER_DISOBEYS)

@@ -6,12 +6,13 @@ A device that fails makes its input unknown or its output suspect; both open. No
 from __future__ import annotations
 
 from contextlib import ExitStack
+from dataclasses import replace
 from time import monotonic
-from typing import Final
 
 from agent.guard.cycle import NEW, Cycle
 from agent.guard.cycle_report import report_of, shown_by
 from agent.guard.cycle_values import CycleSettings, Inputs, Kept, Outputs
+from agent.guard.indicator import open_indicator
 from agent.guard.inputs import InputRole, Watch
 from agent.guard.late_lines import late_outputs
 from agent.guard.log import Log
@@ -23,11 +24,9 @@ from agent.guard.timings import LOST_S, MAX_AGE_SCANS, QUIET_REPORT_S, REPORT_S
 from agent.guard.wire import GuardFault, OpenReason, Report
 from drivers.api import DriverError, DriverUnavailable, Lines, OutputLine, PilotSignal, PowerPath
 
-BLINK_S: Final = {"slow": 1.0, "fast": 0.25}  # period of the status LED; house rule
-
 
 class EvseOutputs:
-    """The outputs of one EVSE, claimed before anything else: contactors open, cable held, LED dark."""
+    """The outputs of one EVSE, claimed before anything else: contactors open, cable held."""
 
     def __init__(self, plan: EvsePlan, lines: Lines) -> None:
         """Claim them. Raises ``DriverError``."""
@@ -35,7 +34,6 @@ class EvseOutputs:
         self.contactor = lines.output(contactor.line, active_high=contactor.active_high, initial=False)
         self.phases: OutputLine | None = None
         self.lock: OutputLine | None = None
-        self.led: OutputLine | None = None
         second = plan.phase_contactor
         if second is not None:
             self.phases = lines.output(second.line, active_high=second.active_high, initial=False)
@@ -49,8 +47,6 @@ class EvseOutputs:
         if plan.rcd_test is not None:
             test = plan.rcd_test.line
             self.rcd_test = lines.output(test.line, active_high=test.active_high, initial=False)
-        if plan.led is not None:
-            self.led = lines.output(plan.led.line, active_high=plan.led.active_high, initial=False)
 
 
 class Evse:
@@ -75,7 +71,6 @@ class Evse:
         self.cycle = Cycle(_settings(plan, station), kept=kept, now_s=now_s)
         self._max_age_s = station.scan_s * MAX_AGE_SCANS
         self._contactor, self._phases = outputs.contactor, outputs.phases
-        self._led = outputs.led
         self._late = late_outputs(outputs.contactor, outputs.phases, outputs.lock, outputs.unlock, outputs.rcd_test)
         self._power_path = power_path
         self._log = log
@@ -90,9 +85,6 @@ class Evse:
         self._rcd_test = _Driven(outputs.rcd_test, False)
         pulsed = (self._lock, self._unlock) if plan.lock_settings.pulsed else ()
         self._only_for_a_moment = (*pulsed, self._rcd_test)
-        self._lit_steady = False
-        self._blink_s: float | None = None
-        self._lit = False
         self._shown: tuple[object, ...] = ()
         self._told = _Told(plan.evse_id, log)
         self._seq = 0
@@ -110,6 +102,8 @@ class Evse:
         self._watched = tuple(WatchedLine(lines, line, max_age_s=age_s, pulses=True) for _, line in plan.watched)
         self._shared = shared
         self._temperatures = tuple(Temperature(each, evse_id=plan.evse_id, log=log) for each in plan.temperatures)
+        self.indicator = open_indicator(plan.indicator, station, lines, evse_id=plan.evse_id, log=log)
+        self._has_button = self.indicator is not None and self.indicator.has_button
 
     @property
     def kept(self) -> Kept:
@@ -122,11 +116,6 @@ class Evse:
             phase_wear=NEW.phase_wear if phases is None else phases.contactor.wear,
         )
 
-    def show(self, pattern: str) -> None:
-        """Let the status LED show ``pattern``: off, on, slow or fast."""
-        self._lit_steady = pattern == "on"
-        self._blink_s = BLINK_S.get(pattern)
-
     def scan(self, now_s: float) -> Report | None:
         """Read, judge, write; return a report when something changed or the last one is old."""
         cycle, inputs = self.cycle, self.inputs
@@ -134,8 +123,12 @@ class Evse:
         judged = cycle.scan(inputs, now_s)
         if cycle.outputs is not self._written:
             self._write(cycle.outputs, now_s)
-        if self._led is not None and (self._blink_s is not None or self._lit is not self._lit_steady):
-            self._blink(self._led, now_s)
+        indicator = self.indicator
+        if indicator is not None:
+            if self._has_button and indicator.press(now_s):
+                judged, self._shown = True, ()
+            if now_s >= indicator.due_s:
+                indicator.step(now_s)
         if not judged and now_s - self._reported_s < self._report_s:
             return None
         shown = shown_by(cycle)
@@ -143,11 +136,14 @@ class Evse:
             return None
         if shown != self._shown:
             self._told.compare(cycle)
+            if indicator is not None:
+                indicator.fault(bool(cycle.faults))
         self._shown = shown
         self._reported_s = now_s
         self._report_s = QUIET_REPORT_S if cycle.permit is None and not cycle.contactor.coil else REPORT_S
         self._seq += 1
-        return report_of(cycle, inputs, seq=self._seq, now_s=now_s)
+        report = report_of(cycle, inputs, seq=self._seq, now_s=now_s)
+        return report if indicator is None or not indicator.presses else replace(report, presses=indicator.presses)
 
     def begin_safe(self) -> None:
         """Nothing of its own takes a while: ``make_safe`` does it all at once."""
@@ -159,6 +155,8 @@ class Evse:
         not.
         """
         with ExitStack() as last_acts:
+            if self.indicator is not None:
+                last_acts.callback(self.indicator.make_dark)
             for driven in self._only_for_a_moment:
                 last_acts.callback(driven.write, False)
             last_acts.callback(self._power_path.set_pilot, STEADY_LOW if self.cycle.welded else signal)
@@ -263,17 +261,6 @@ class Evse:
         if not self._lost:
             self._lost = True
             self._log.error("power_path.lost", evse_id=self.evse_id, problem=str(problem))
-
-    def _blink(self, led: OutputLine, now_s: float) -> None:
-        period_s = self._blink_s
-        lit = self._lit_steady if period_s is None else now_s % period_s < period_s / 2
-        if lit is not self._lit:
-            self._lit = lit
-            try:
-                led.write(lit)
-            except DriverError as problem:
-                self._led = None
-                self._log.warning("led.lost", evse_id=self.evse_id, problem=str(problem))
 
 
 class _Told:

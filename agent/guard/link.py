@@ -75,6 +75,7 @@ class Link:
         self._deliver = deliver
         self._log = log
         self._clients: dict[int, _Client] = {}
+        self.held = False  # somebody holds the permits
         self._last: dict[int, bytes] = {}
         self._swept_s = 0.0
         self._path = path
@@ -194,6 +195,7 @@ class Link:
         assert isinstance(message, Hello)  # _against has refused everything else
         client.name = message.client
         client.holder = message.holder
+        self.held = self.held or message.holder
         self._log.info("client.greeted", client=client.name, pid=client.pid, uid=client.uid, holder=client.holder)
         self._send(fd, client, self._welcome)
         for evse_id, packet in self._last.items():
@@ -260,6 +262,8 @@ class Link:
             return
         self._poll.unregister(fd)
         client.peer.close()
+        if client.holder:
+            self.held = False
         if client.name is not None:
             self._log.info("client.left", client=client.name, pid=client.pid, holder=client.holder, reason=reason)
 

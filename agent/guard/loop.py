@@ -39,6 +39,7 @@ def scan_until_stopped(
     """Scan every ``scan_s`` until ``stop`` was asked and every contactor is open (or it was asked twice)."""
     due_s = monotonic()
     owns_buses = station.owns_buses
+    held = False
     while True:
         now_s = monotonic()
         late_s = now_s - due_s
@@ -47,6 +48,9 @@ def scan_until_stopped(
         if late_s >= scan_s:
             stats.overruns += 1
             due_s = now_s  # what was missed is not made up for
+        if link.held is not held:
+            held = link.held
+            station.attend(held, now_s)
         for report in station.scan(now_s):
             link.publish(report)
         took_s = monotonic() - now_s

@@ -12,6 +12,14 @@ from typing import Final
 
 from agent.guard.cable_lock import HELD, LockSettings
 from agent.guard.checks import flag, number, one_of, text, whole
+from agent.guard.plan_indicator import (
+    NO_INDICATOR,
+    USUALLY_ALONE,
+    IndicatorPlan,
+    ShownAlone,
+    parse_alone,
+    parse_indicator,
+)
 from agent.guard.plan_place import (
     LinePlan,
     Place,
@@ -67,6 +75,7 @@ class EvsePlan:
         lock_feedback: active while locked. rcd: active while tripped. emergency_stop: active while pressed.
         unlock: second line of a pulsed lock. watched: further inputs, by role.
         rcd_test: test line of the residual current sensor. temperatures: sensors of this EVSE.
+        indicator: its status light, buzzer and button.
     """
 
     evse_id: int
@@ -82,7 +91,7 @@ class EvsePlan:
     lock_feedback: LinePlan | None = None
     rcd: LinePlan | None = None
     emergency_stop: LinePlan | None = None
-    led: LinePlan | None = None
+    indicator: IndicatorPlan = NO_INDICATOR
     phase_contactor: LinePlan | None = None
     phase_mirror: LinePlan | None = None
     phase_mirror_normally_closed: bool = True
@@ -123,12 +132,14 @@ class ControlledPlan:
     mirror_normally_closed: bool = True
     rcd: LinePlan | None = None
     emergency_stop: LinePlan | None = None
-    led: LinePlan | None = None
+    indicator: IndicatorPlan = NO_INDICATOR
 
     @property
     def uses_lines(self) -> bool:
         """Return whether it has any line of the board."""
-        return any(line is not None for line in (self.mirror, self.rcd, self.emergency_stop, self.led))
+        return self.indicator.uses_lines or any(
+            line is not None for line in (self.mirror, self.rcd, self.emergency_stop)
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -166,6 +177,7 @@ class Plan:
     inputs: tuple[WatchedPlan, ...] = ()
     heartbeat: LinePlan | None = None
     heartbeat_s: float = 0.1
+    shown_alone: ShownAlone = USUALLY_ALONE
 
     @property
     def evse_ids(self) -> tuple[int, ...]:
@@ -225,6 +237,7 @@ def parse_plan(content: object) -> Plan:
         heartbeat_s=(top.place("heartbeat") if top.content.get("heartbeat") else top).take(
             "period_s", number(0.004, 2.0), default=0.1
         ),
+        shown_alone=parse_alone(top),
         buses={name: parse_target(Place(f"plan.buses.{name}", bus)) for name, bus in buses.items()},
     )
 
@@ -255,7 +268,7 @@ def _parse_evse(place: Place) -> EvsePlan:
         lock_feedback=parse_optional_line(place.place("lock"), "feedback") if lock else None,
         rcd=parse_optional_line(place, "rcd", latched=True),
         emergency_stop=parse_optional_line(place, "emergency_stop"),
-        led=parse_optional_line(place, "led"),
+        indicator=parse_indicator(place),
         phase_contactor=parse_optional_line(place, "phase_contactor"),
         phase_mirror=phase_mirror,
         phase_mirror_normally_closed=phase_normally_closed,
@@ -290,5 +303,5 @@ def _parse_controlled(place: Place) -> ControlledPlan:
         mirror_normally_closed=normally_closed,
         rcd=parse_optional_line(place, "rcd", latched=True),
         emergency_stop=parse_optional_line(place, "emergency_stop"),
-        led=parse_optional_line(place, "led"),
+        indicator=parse_indicator(place),
     )

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from agent.guard.bus import Bus
 from agent.guard.cycle_values import Kept
 from agent.guard.evse import Evse, EvseOutputs
+from agent.guard.indication import Pattern
 from agent.guard.latch import Latched, LatchFile
 from agent.guard.late import open_power_path
 from agent.guard.late_lines import LateLines
@@ -19,6 +20,7 @@ from agent.guard.plan import Plan
 from agent.guard.sensing import open_heartbeat, open_shared_inputs
 from agent.guard.wear import EvseWear, WearFile
 from agent.guard.wire import (
+    Beep,
     BusAnswer,
     BusRead,
     HoldCable,
@@ -110,7 +112,7 @@ class Station:
         match message:
             case BusRead():
                 return self._read_bus(message, asker, now_s)
-            case Permit() | Withdraw() | HoldCable() | ShowState():
+            case Permit() | Withdraw() | HoldCable() | ShowState() | Beep():
                 evse = self.evses.get(message.evse_id)
                 if evse is None:
                     return _refuse(message, f"there is no EVSE {message.evse_id}, only {sorted(self.evses)}")
@@ -125,8 +127,18 @@ class Station:
             case HoldCable():
                 evse.cycle.hold_cable(message.held, kept=message.kept)
             case ShowState():
-                evse.show(message.pattern)
+                if evse.indicator is not None:
+                    evse.indicator.show(Pattern(message.colour, message.pattern))
+            case Beep():
+                if evse.indicator is not None:
+                    evse.indicator.sound(message.beeps, now_s)
         return None
+
+    def attend(self, agent: bool, now_s: float) -> None:
+        """Know that an agent has come or gone: only lights care."""
+        for evse in self._scanned:
+            if evse.indicator is not None:
+                evse.indicator.attend(agent, now_s)
 
     def take_answers(self) -> list[tuple[int, BusAnswer]]:
         """Return what the buses answered since the last call, each with its asker."""

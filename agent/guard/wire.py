@@ -22,6 +22,7 @@ from types import MappingProxyType
 from typing import Any, Final, NoReturn
 
 from agent.guard.checks import Check, flag, member, number, one_of, optional, several, shown, text, whole
+from agent.guard.indication import BEEPS, BEEPS_MAX, COLOURS, RHYTHMS
 
 WIRE_VERSION: Final = 1
 MAX_PACKET_B: Final = 16384
@@ -178,10 +179,19 @@ class HoldCable:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ShowState:
-    """What the status LED shall show: ``off``, ``on``, ``slow`` or ``fast`` blinking."""
+    """What the status light shall show: a rhythm and a colour, words of ``indication``."""
 
     evse_id: int
     pattern: str
+    colour: str = "white"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Beep:
+    """Sound the buzzer: a row of ``short`` and ``long``."""
+
+    evse_id: int
+    beeps: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -241,6 +251,7 @@ class Report:
         phases: that a closed contactor connects now. simplified: a vehicle without a variable S2 was recognised.
         closings_total, openings_under_load, slowest_close_ms, slowest_open_ms: wear of the main contactor over its
             life; phase_closings_total: of the second one, ``None`` without one.
+        presses: short presses of the button since the guard started.
     """
 
     evse_id: int
@@ -278,9 +289,10 @@ class Report:
     slowest_close_ms: int | None = None
     slowest_open_ms: int | None = None
     phase_closings_total: int | None = None
+    presses: int = 0
 
 
-Message = Hello | Welcome | Refused | Permit | Withdraw | HoldCable | ShowState | BusRead | BusAnswer | Report
+Message = Hello | Welcome | Refused | Permit | Withdraw | HoldCable | ShowState | Beep | BusRead | BusAnswer | Report
 
 
 def encode(message: Message) -> bytes:
@@ -380,7 +392,8 @@ _CHECKS: Final[dict[str, dict[str, Check]]] = {
     },
     "Withdraw": {"evse_id": _ID, "reason": _REASON},
     "HoldCable": {"evse_id": _ID, "held": flag, "kept": flag},
-    "ShowState": {"evse_id": _ID, "pattern": one_of("off", "on", "slow", "fast")},
+    "ShowState": {"evse_id": _ID, "pattern": one_of(*RHYTHMS), "colour": one_of(*COLOURS)},
+    "Beep": {"evse_id": _ID, "beeps": several(one_of(*BEEPS), BEEPS_MAX)},
     # Ranges of a Modbus read. Source: MODBUS Application Protocol V1.1b3 §6.3, §6.4; serial line guide V1.02 §2.2.
     "BusRead": {
         "request_id": _COUNT,
@@ -433,13 +446,14 @@ _CHECKS: Final[dict[str, dict[str, Check]]] = {
         "slowest_close_ms": optional(_COUNT),
         "slowest_open_ms": optional(_COUNT),
         "phase_closings_total": optional(_COUNT),
+        "presses": _COUNT,
     },
 }
 
 _TYPES: Final[MappingProxyType[str, type[Any]]] = MappingProxyType(
     {
         kind.__name__: kind
-        for kind in (Hello, Welcome, Refused, Permit, Withdraw, HoldCable, ShowState, BusRead, BusAnswer, Report)
+        for kind in (Hello, Welcome, Refused, Permit, Withdraw, HoldCable, ShowState, Beep, BusRead, BusAnswer, Report)
     }
 )
 _FIELD_NAMES: Final = {kind: tuple(field.name for field in fields(of)) for kind, of in _TYPES.items()}

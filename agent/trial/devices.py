@@ -14,6 +14,7 @@ from agent.guard.late_lines import LateLines
 from agent.guard.log import Log
 from agent.guard.offer import STEADY_LOW
 from agent.guard.plan import ControlledPlan, EvsePlan, LinePlan, Plan
+from agent.guard.plan_indicator import IndicatorPlan
 from agent.guard.sensing import Temperature, WatchedLine, open_heartbeat
 from agent.guard.timings import MAX_AGE_SCANS
 from agent.trial.sights import SAFE, Seen, Wish
@@ -63,6 +64,7 @@ class OwnEvse:
             name: WatchedLine(lines, line, max_age_s=self._age_s) for name, line in named if line is not None
         }
         self._temperatures = [Temperature(each, evse_id=plan.evse_id, log=log) for each in plan.temperatures]
+        self._people = _People(plan.indicator, lines, self._age_s)
         self.drive(SAFE)
 
     def see(self, now_s: float) -> Seen:
@@ -89,6 +91,7 @@ class OwnEvse:
             locked=None if self._locked is None else self._locked.level(now_s),
             levels={name: line.level(now_s) for name, line in self._inputs.items()} | self._shared.levels(now_s),
             temperature_c=tuple(each.value_c(now_s) for each in self._temperatures),
+            pressed=self._people.pressed(now_s),
             problems=problems,
         )
 
@@ -101,7 +104,9 @@ class OwnEvse:
                 acts.callback(self._write, "contactor", outputs.contactor, wish.coil)
             if wish.phase_coil:
                 acts.callback(self._write, "phases", outputs.phases, wish.phase_coil)
-            acts.callback(self._write, "light", outputs.led, bool(wish.light))
+            for colour, lamp in self._people.lights:
+                acts.callback(self._write, "light", lamp, wish.light == colour, key=colour)
+            acts.callback(self._write, "buzzer", self._people.buzzer, wish.sound)
             acts.callback(self._write, "rcd_test", outputs.rcd_test, wish.rcd_test)
             ways = [("lock", outputs.lock, wish.lock), ("unlock", outputs.unlock, wish.unlock)]
             for name, line, level in sorted(ways, key=lambda way: not way[2]):
@@ -133,15 +138,16 @@ class OwnEvse:
             else:
                 self._signal = signal
 
-    def _write(self, name: str, line: OutputLine | None, level: bool) -> None:
-        if line is not None and self._written.get(name) is not level:
-            self._written.pop(name, None)
+    def _write(self, name: str, line: OutputLine | None, level: bool, *, key: str = "") -> None:
+        key = f"{name}.{key}"
+        if line is not None and self._written.get(key) is not level:
+            self._written.pop(key, None)
             try:
                 line.write(level)
             except DriverError as problem:
                 self._problems[name] = str(problem)
             else:
-                self._written[name] = level
+                self._written[key] = level
 
 
 class BoughtEvse:
@@ -154,15 +160,14 @@ class BoughtEvse:
         self._plan = plan
         self._controller = open_controller(plan, buses)
         self._shared = shared
-        self._light: OutputLine | None = None
-        self._lit = False
+        self._people = _People(IndicatorPlan(), lines, AGE_S)
+        self._written: dict[str, bool] = {}
         self._inputs: dict[str, WatchedLine] = {}
         self._mirror: WatchedLine | None = None
         if lines is None:
             return
         age_s = max(AGE_S, station.scan_s * MAX_AGE_SCANS)
-        if plan.led is not None:
-            self._light = lines.output(plan.led.line, active_high=plan.led.active_high, initial=False)
+        self._people = _People(plan.indicator, lines, age_s)
         if plan.mirror is not None:
             self._mirror = WatchedLine(lines, plan.mirror, max_age_s=age_s)
         named = (("rcd", plan.rcd), ("emergency_stop", plan.emergency_stop))
@@ -174,19 +179,26 @@ class BoughtEvse:
             now_s=now_s,
             main_closed=_closed(self._mirror, self._plan.mirror_normally_closed, now_s),
             levels={name: line.level(now_s) for name, line in self._inputs.items()} | self._shared.levels(now_s),
+            pressed=self._people.pressed(now_s),
             reading=self._controller.read(),
             trouble=self._controller.trouble,
         )
 
     def drive(self, wish: Wish) -> dict[str, str]:
         """See ``Device``. No wish ever asks the controller for current."""
-        if self._light is not None and bool(wish.light) is not self._lit:
-            try:
-                self._light.write(bool(wish.light))
-            except DriverError as problem:
-                return {"light": str(problem)}
-            self._lit = bool(wish.light)
-        return {}
+        problems = {}
+        wanted = [("light", colour, line, wish.light == colour) for colour, line in self._people.lights]
+        if self._people.buzzer is not None:
+            wanted.append(("buzzer", "", self._people.buzzer, wish.sound))
+        for name, key, line, level in wanted:
+            if self._written.get(f"{name}.{key}", False) is not level:
+                try:
+                    line.write(level)
+                except DriverError as problem:
+                    problems[name] = str(problem)
+                else:
+                    self._written[f"{name}.{key}"] = level
+        return problems
 
     def make_safe(self) -> None:
         """See ``Device``: "no current" is written, even if it was before."""
@@ -196,6 +208,25 @@ class BoughtEvse:
         if not self._controller.settle(SETTLE_S):
             trouble = self._controller.trouble or "no answer"
             raise DriverTimeout(f"EVSE {self._plan.evse_id}: the controller did not take 'no current': {trouble}")
+
+
+class _People:
+    """The status light, the buzzer and the button of one EVSE."""
+
+    def __init__(self, plan: IndicatorPlan, lines: Lines | None, age_s: float) -> None:
+        def output(line: LinePlan) -> OutputLine:
+            assert lines is not None  # a plan with any of these uses lines
+            return lines.output(line.line, active_high=line.active_high, initial=False)
+
+        self.lights = [(colour or "light", output(line)) for colour, line in plan.lights]
+        self.buzzer = None if plan.buzzer is None else output(plan.buzzer)
+        self._button: WatchedLine | None = None
+        if plan.button is not None and lines is not None:
+            self._button = WatchedLine(lines, plan.button, max_age_s=age_s)
+
+    def pressed(self, now_s: float) -> bool | None:
+        """Return whether the button is pressed, ``None`` unknown or without one."""
+        return None if self._button is None else self._button.level(now_s)
 
 
 class _Shared:

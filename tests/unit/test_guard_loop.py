@@ -23,6 +23,7 @@ class Beats:
     """A station, its link and its notifier: notes each beat; some waits and some scans take too long."""
 
     owns_buses = False
+    held = False
     stopped = True
 
     def __init__(self, *, late: set[int], slow: set[int], scans: int) -> None:
