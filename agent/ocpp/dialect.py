@@ -104,6 +104,16 @@ class Dialect(Protocol):
     ) -> Message:
         """Return the StatusNotification for one place named by ``statuses``; without a time where none is known."""
 
+    def status_between(
+        self,
+        place: tuple[int, int],
+        told: str,
+        views: Sequence[EvseView],
+        station_operative: bool,
+        at_utc_s: float | None,
+    ) -> Message | None:
+        """Return the status that must be told between ``told`` (a text of ``statuses``) and the present one."""
+
     def authorize(self, token: IdToken) -> Message:
         """Return an Authorize."""
 

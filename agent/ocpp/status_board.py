@@ -2,7 +2,8 @@
 
 While reporting every change goes out, except states shorter than MinimumStatusDuration. While not reporting changes
 fold: afterwards only what differs from what the CSMS confirmed is told, or everything (after a boot, or a long outage
-where the version says so). A status counts as told when its message was answered.
+where the version says so). Where the version's table has no direct move, the status on the way is told first. A status
+counts as told when its message was answered.
 
 Source: OCPP 1.6 §4.9, errata 3.19; OCPP 2.0.1 G01, B04.
 """
@@ -89,7 +90,10 @@ class StatusBoard:
         for place, text in changed:
             first = place not in self._announced
             if at_once or first or now_s - self._since_s[place] >= minimum_s:
-                self._enqueue(place, text, now_s if first else self._since_s[place], now_s)
+                at_s = now_s if first else self._since_s[place]
+                if not (at_once or first or minimum_s):  # a status on the way is shorter than any minimum
+                    self._enqueue_between(place, at_s, now_s)
+                self._enqueue(place, text, at_s, now_s)
 
     def asked(self, places: Sequence[Place], now_s: float) -> list[Message]:
         """Return the present status of these places whatever the CSMS knows (a trigger)."""
@@ -125,6 +129,12 @@ class StatusBoard:
 
     def _message(self, place: Place, at_s: float, now_s: float) -> Message:
         return self._dialect.status(place, self._views, self._operative, self._time.of(at_s, now_s))
+
+    def _enqueue_between(self, place: Place, at_s: float, now_s: float) -> None:
+        told, utc_s = self._announced[place], self._time.of(at_s, now_s)
+        message = self._dialect.status_between(place, told, self._views, self._operative, utc_s)
+        if message is not None:
+            self._queue.append(StatusReport(place=place, text=told, message=message))
 
     def _enqueue(self, place: Place, text: str, at_s: float, now_s: float) -> None:
         if len(self._queue) >= MOST_WAITING:

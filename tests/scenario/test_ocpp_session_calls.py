@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from agent.model.commands import (
@@ -145,17 +147,58 @@ def test_answers_with_a_wrong_id_are_ignored(version: str) -> None:
 @pytest.mark.req("OCPP 1.6 §4.9; OCPP 2.0.1 G01")
 def test_every_change_is_reported_in_order_with_the_time_of_the_change(version: str) -> None:
     desk = booted(version)
-    desk.show(view(1, plugged=True, occupancy=Occupancy.PREPARING))
+    desk.show(view(1, operative=False))
     first = desk.expect("StatusNotification")
     desk.run(5)
-    desk.show(view(1, plugged=True, operative=False))
+    desk.show(view(1, plugged=True, occupancy=Occupancy.PREPARING))
     desk.run(5)
     desk.answer(first)
     second = desk.expect("StatusNotification")
     key = "status" if version == "1.6" else "connectorStatus"
-    assert first.payload[key] == ("Preparing" if version == "1.6" else "Occupied")
-    assert second.payload[key] == "Unavailable"
+    assert first.payload[key] == "Unavailable"
+    assert second.payload[key] == ("Preparing" if version == "1.6" else "Occupied")
     assert second.payload["timestamp"] == "2026-11-20T12:00:05.000Z"
+
+
+@pytest.mark.req("OCPP 1.6 §4.9, table A1-I9")
+@pytest.mark.parametrize(
+    ("before", "after", "told"),
+    [
+        ({"occupancy": Occupancy.PREPARING}, {"plugged": True, "operative": False}, ["Finishing", "Unavailable"]),
+        ({"occupancy": Occupancy.PREPARING, "plugged": False}, {"operative": False}, ["Available", "Unavailable"]),
+        ({"occupancy": Occupancy.PREPARING, "plugged": False}, {"reserved": True}, ["Available", "Reserved"]),
+        ({"occupancy": Occupancy.FINISHING}, {"reserved": True}, ["Available", "Reserved"]),
+        ({"operative": False}, {"occupancy": Occupancy.FINISHING}, ["Preparing", "Finishing"]),
+        ({"reserved": True}, {"occupancy": Occupancy.CHARGING}, ["Preparing", "Charging"]),
+        ({"occupancy": Occupancy.FINISHING}, {"occupancy": Occupancy.CHARGING}, ["Preparing", "Charging"]),
+        ({"occupancy": Occupancy.CHARGING}, {"occupancy": Occupancy.SUSPENDED_EV}, ["SuspendedEV"]),
+    ],
+)
+def test_a_move_that_the_table_does_not_have_is_told_as_the_two_that_it_has(
+    before: dict[str, Any], after: dict[str, Any], told: list[str]
+) -> None:
+    desk = booted("1.6")
+    desk.show(view(1, **before))
+    desk.answer_all("StatusNotification")
+    desk.show(view(1, **after))
+    assert [each["status"] for each in desk.answer_all("StatusNotification")] == told
+    desk.run(5)
+    assert not desk.calls
+
+
+@pytest.mark.req("OCPP 1.6 §4.9, §9.1.18")
+def test_a_status_on_the_way_is_shorter_than_any_minimum_and_no_history_follows_an_outage() -> None:
+    desk = booted("1.6", **{"OCPPCommCtrlr.MinimumStatusDuration": "3"})
+    desk.show(view(1, occupancy=Occupancy.PREPARING))
+    desk.run(4)
+    desk.answer_all("StatusNotification")
+    desk.show(view(1, plugged=True, operative=False))
+    desk.run(4)
+    assert [each["status"] for each in desk.answer_all("StatusNotification")] == ["Unavailable"]
+    desk.lose()
+    desk.show(view(1, occupancy=Occupancy.FINISHING))
+    desk.open()
+    assert [each["status"] for each in desk.answer_all("StatusNotification")] == ["Finishing"]
 
 
 @both

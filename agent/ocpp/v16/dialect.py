@@ -23,6 +23,7 @@ from agent.ocpp.errors import Violation
 from agent.ocpp.lenient import whole_of
 from agent.ocpp.v16 import boot, keys
 from agent.ocpp.v16.codes import CODE_OF
+from agent.ocpp.v16.enums import ChargePointErrorCode
 from agent.ocpp.v16.places import STATION, Connectors, Place
 from agent.ocpp.wire_time import format_utc
 
@@ -123,6 +124,25 @@ class Dialect16:
             timestamp=None if at_utc_s is None else format_utc(at_utc_s),
             vendor_id=self._vendor_id if projection.vendor_error else None,
             vendor_error_code=projection.vendor_error or None,
+        )
+        return Message(action="StatusNotification", payload=payload)
+
+    def status_between(
+        self, place: Place, told: str, views: Sequence[EvseView], station_operative: bool, at_utc_s: float | None
+    ) -> Message | None:
+        """Return the StatusNotification that the table of §4.9 puts between what was told and what is."""
+        view = next((view for view in views if view.evse_id == place[0]), None)
+        if view is None:  # connector 0 moves freely between its three
+            return None
+        after = status.project_connector(view, place[1], station_operative).status
+        through = status.status_between(status.told_status(told), after, plugged=view.plugged is True)
+        if through is None:
+            return None
+        payload = messages.StatusNotificationRequest(
+            connector_id=self._connectors.number(*place),
+            error_code=ChargePointErrorCode.NO_ERROR,
+            status=through,
+            timestamp=None if at_utc_s is None else format_utc(at_utc_s),
         )
         return Message(action="StatusNotification", payload=payload)
 

@@ -70,6 +70,21 @@ _ERROR_OF: Final[Mapping[FaultCode, Error]] = MappingProxyType(
 _EV_ERROR_FITS: Final = frozenset({Status.PREPARING, Status.SUSPENDED_EV, Status.SUSPENDED_EVSE, Status.FINISHING})
 
 
+_IN_USE: Final = frozenset({Status.CHARGING, Status.SUSPENDED_EV, Status.SUSPENDED_EVSE})
+_AFTER_USE: Final = frozenset({Status.AVAILABLE, Status.FINISHING, Status.UNAVAILABLE, Status.FAULTED})
+_MOVES: Final[Mapping[Status, frozenset[Status]]] = MappingProxyType(
+    {
+        Status.AVAILABLE: frozenset(Status) - {Status.FINISHING},
+        Status.PREPARING: _IN_USE | {Status.AVAILABLE, Status.FINISHING, Status.FAULTED},
+        **dict.fromkeys(_IN_USE, _IN_USE | _AFTER_USE),
+        Status.FINISHING: frozenset({Status.AVAILABLE, Status.PREPARING, Status.UNAVAILABLE, Status.FAULTED}),
+        Status.RESERVED: frozenset({Status.AVAILABLE, Status.PREPARING, Status.UNAVAILABLE, Status.FAULTED}),
+        Status.UNAVAILABLE: frozenset(Status) - {Status.FINISHING, Status.RESERVED},
+        Status.FAULTED: frozenset(Status),
+    }
+)
+
+
 class Projection(msgspec.Struct, frozen=True, kw_only=True):
     """What 1.6 says about one connector."""
 
@@ -111,6 +126,27 @@ def project_connector(view: EvseView, connector_id: int, station_operative: bool
     else:
         status = _STATUS_OF[view.occupancy]
     return _with_fault(status, faults, view.side_info)
+
+
+def told_status(text: str) -> Status:
+    """Return the status in a projection's text."""
+    return Status(text.partition("|")[0])
+
+
+def status_between(before: Status, after: Status, *, plugged: bool) -> Status | None:
+    """Return the status through which the table leads from one to another; ``None``: it leads there at once.
+
+    The table has no move from Preparing to Unavailable or Reserved, for example: the intended use ends first (B1, or B6
+    where a cable is in), then the connector is made unavailable (A8, F8) or reserved (A7).
+
+    Source: OCPP 1.6 §4.9, table A1-I9.
+    """
+    if before is after or after in _MOVES[before]:
+        return None
+    through = (Status.PREPARING, Status.FINISHING, Status.AVAILABLE)
+    if not plugged:
+        through = (Status.PREPARING, Status.AVAILABLE, Status.FINISHING)
+    return next((each for each in through if each in _MOVES[before] and after in _MOVES[each]), None)
 
 
 def _with_fault(status: Status, faults: Sequence[Fault], side_info: str) -> Projection:

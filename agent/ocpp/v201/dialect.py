@@ -109,6 +109,17 @@ class Dialect201:
         )
         return Message(action="StatusNotification", payload=payload)
 
+    def status_between(
+        self,
+        place: tuple[int, int],
+        told: str,
+        views: Sequence[EvseView],
+        station_operative: bool,
+        at_utc_s: float | None,
+    ) -> Message | None:
+        """Return nothing: from every status of 2.0.1 any other may follow."""
+        return None
+
     def authorize(self, token: IdToken) -> Message:
         """Return an Authorize."""
         return Message(action="Authorize", payload=messages.AuthorizeRequest(id_token=outgoing.id_token(token)))
