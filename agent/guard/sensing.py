@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Final
 
 from agent.guard.heartbeat import Heartbeat
@@ -24,6 +24,7 @@ class WatchedLine:
     def __init__(self, lines: Lines, plan: LinePlan, *, max_age_s: float, pulses: bool = False) -> None:
         """Claim it. With ``pulses`` and no debounce, an activity between two scans counts. Raises ``DriverError``."""
         self._line: InputLine = lines.input(plan.line, active_high=plan.active_high, pull=plan.pull)
+        self._poll: Callable[[bool], bool | None] | None = getattr(self._line, "poll", None)  # drivers.api.PolledLine
         self._max_age_s = max_age_s
         self._pulses = pulses and plan.debounce_s <= 0.0
         self._debounce = Debounce(plan.debounce_s) if plan.debounce_s > 0.0 else None
@@ -31,9 +32,12 @@ class WatchedLine:
     def level(self, now_s: float) -> bool | None:
         """Return the level that counts, ``None`` when it is unknown or too old."""
         line = self._line
+        level: bool | None
         try:
-            if self._pulses and line.take_pulse():
-                level: bool | None = True
+            if self._poll is not None:
+                level = self._poll(self._pulses)
+            elif self._pulses and line.take_pulse():
+                level = True
             elif line.age_s(now_s) > self._max_age_s:
                 level = None
             else:

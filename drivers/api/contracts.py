@@ -51,6 +51,13 @@ class InputLine(Protocol):
         """Return whether the line was active at any moment since the last call, pulses between scans included."""
 
 
+class PolledLine(InputLine, Protocol):
+    """An input whose level is read when asked, never pushed: the scan may ask for all of it in one call."""
+
+    def poll(self, pulses: bool) -> bool | None:
+        """Return the level now, ``None`` when unknown; with ``pulses`` also active for one since the last call."""
+
+
 class Lines(Protocol):
     """The on/off lines of a board, claimed by name."""
 

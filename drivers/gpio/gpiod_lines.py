@@ -164,6 +164,10 @@ class GpiodInput:
         """Return 0: the level is read, not pushed."""
         return 0.0
 
+    def poll(self, pulses: bool) -> bool | None:
+        """Return the level now, ``None`` while the chip is gone; with ``pulses`` also active for one since then."""
+        return True if pulses and self._drained() else self.read()
+
     def take_pulse(self) -> bool:
         """Return whether the line was active at any moment since the last call."""
         return self._drained() or self.read() is True

@@ -113,6 +113,16 @@ class GpiozeroInput:
         except self._errors:
             return None
 
+    def poll(self, pulses: bool) -> bool | None:
+        """Return the level now, ``None`` when it cannot be read; with ``pulses`` also active for one since then."""
+        try:
+            if pulses and self._activations != self._activations_taken:
+                self._activations_taken = self._activations
+                return True
+            return bool(self._pin.state) is self._active_high
+        except self._errors:
+            return None
+
     def age_s(self, now_s: float) -> float:
         """Return 0: the level is read, not pushed."""
         return 0.0

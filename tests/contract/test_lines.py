@@ -172,6 +172,19 @@ def test_a_pulse_between_two_looks_is_caught_once(board: Any, lines: Lines) -> N
     assert line.take_pulse() is False
 
 
+@pytest.mark.parametrize("active_high", [True, False])
+def test_level_and_pulse_can_be_asked_in_one_call(board: Any, lines: Lines, active_high: bool) -> None:
+    line: Any = lines.input(board.input, active_high=active_high)
+    board.drive(not active_high)
+    eventually(lambda: line.take_pulse() is False)
+    assert line.poll(False) is False
+    board.drive(active_high)
+    assert eventually(lambda: line.poll(False))
+    board.drive(not active_high)
+    assert eventually(lambda: line.poll(True))
+    assert eventually(lambda: line.poll(True) is False)
+
+
 def test_a_level_that_stays_active_is_a_pulse_every_time(board: Any, lines: Lines) -> None:
     line = lines.input(board.input, active_high=True)
     board.drive(True)
