@@ -48,12 +48,15 @@ def test_every_named_test_cites_what_it_shows(rule: dict[str, Any]) -> None:
     for node in rule["tests"]:
         file, _, name = node.partition("::")
         said = cites_of(file)[name]
+        assert said, f"{node} cites nothing"
         assert not cited or any(re.search(each, text) for each in cited for text in said), (node, said)
 
 
 def sections_of(rule: dict[str, Any]) -> list[str]:
-    """Return the sections that a rule names; none for mere advice."""
-    return re.findall(r"§\d+(?:\.\d+)*|errata \d+\.\d+", rule["section"])
+    """Return the sections of the standard and the use cases of the whitepaper that a rule names; none for advice."""
+    section: str = rule["section"]
+    use_cases = re.findall(r"\b[A-Z]\d\d\b", section) if "whitepaper" in section else []
+    return re.findall(r"§\d+(?:\.\d+)*|errata \d+\.\d+", section) + use_cases
 
 
 @cache

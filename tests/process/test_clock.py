@@ -87,6 +87,7 @@ async def test_a_whole_charge_without_clock_and_csms_gets_its_times_afterwards(o
 
 
 @pytest.mark.parametrize(("ocpp", "jump_s"), [("1.6", 3 * HOUR_S), ("2.0.1", -3 * HOUR_S)], ids=["forward", "back"])
+@pytest.mark.req("advice: a clock that is set moves nothing that was recorded")
 async def test_a_clock_that_jumps_during_a_charge_bends_no_duration(ocpp: str, jump_s: float) -> None:
     async with stay(options(ocpp)) as house:
         await house.online()

@@ -86,6 +86,7 @@ def test_clock_aligned_samples_lie_on_multiples_since_midnight() -> None:
     assert aligned[0].samples[0].context is SampleContext.CLOCK
 
 
+@pytest.mark.req("advice: a clock that is set moves nothing that was recorded")
 def test_a_clock_that_jumps_bends_no_duration() -> None:
     world = World(variables=book(TxUpdatedInterval=30))
     world.charge()

@@ -237,7 +237,7 @@ async def ask_for_certificate(csms: Csms) -> str:
     return str((await csms.heard("SignCertificate"))["csr"])
 
 
-@pytest.mark.req("security whitepaper A02, A03, A05")
+@pytest.mark.req("security whitepaper A00.FR.511, A02, A03, A05")
 @pytest.mark.octt("TC_074_CS")
 async def test_a_key_made_on_the_station_gets_its_certificate_and_profile_3_with_it(
     tmp_path: Path, authority: trustme.CA
@@ -276,7 +276,7 @@ async def test_a_key_made_on_the_station_gets_its_certificate_and_profile_3_with
     assert [each.chain.read_text() == chain for each in keys.identities()] == [True, False]
 
 
-@pytest.mark.req("security whitepaper A02.FR.06, A02.FR.07")
+@pytest.mark.req("security whitepaper A00.FR.429, A02.FR.06, A02.FR.07")
 @pytest.mark.octt("TC_077_CS")
 async def test_a_certificate_that_is_not_ours_is_rejected_and_told(tmp_path: Path, authority: trustme.CA) -> None:
     csms = Csms()

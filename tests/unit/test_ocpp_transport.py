@@ -215,6 +215,7 @@ async def test_another_kind_of_address_is_refused_before_anything_is_sent(url: s
     assert (await refusal(endpoint(1, url=url))).failure is LinkFailure.BAD_URL
 
 
+@pytest.mark.req("security whitepaper A00")
 async def test_plain_text_needs_permission() -> None:
     async with csms() as port:
         error = await refusal(endpoint(port, allow_insecure=False))
@@ -291,6 +292,7 @@ async def test_a_private_root_is_trusted_where_the_file_names_it(authority: trus
             assert await link.recv() == "hello"
 
 
+@pytest.mark.req("security whitepaper A00.FR.307-322")
 async def test_a_private_root_is_not_trusted_otherwise(authority: trustme.CA, tmp_path: Path) -> None:
     other = tmp_path / "other.pem"
     trustme.CA().cert_pem.write_to_path(other)
@@ -308,6 +310,7 @@ async def test_a_certificate_for_another_name_is_refused(authority: trustme.CA, 
             assert error.failure is LinkFailure.TLS_WRONG_NAME
 
 
+@pytest.mark.req("security whitepaper A00.FR.307-322")
 async def test_an_expired_certificate_is_refused(authority: trustme.CA, root_file: Path) -> None:
     past = datetime(2020, 1, 1, tzinfo=UTC)
     async with csms(ssl=server_tls(authority, "localhost", not_after=past)) as port:

@@ -97,6 +97,7 @@ async def test_only_a_full_disk_costs_samples(kind: FailureKind, made: bool) -> 
     assert bool(disk.thinned) is made
 
 
+@pytest.mark.req("OCPP 2.0.1 E04")
 def test_samples_of_no_transaction_go_first_and_starts_and_ends_never(tmp_path: Path) -> None:
     store, _ = Store.open(journal_path(tmp_path), boot_id=BOOT, mono_s=lambda: 1000.0)
     store.commit([Record(fact=started())])
@@ -158,6 +159,7 @@ def core_of(storage: StoreThread, clock: Clock) -> CoreLoop:
     )
 
 
+@pytest.mark.req("OCPP 2.0.1 E04")
 async def test_on_a_full_disk_samples_make_room_for_the_next_end_and_start(small_disk: Path) -> None:
     now_s = 100.0
     (small_disk / "journal.sqlite.reserve").write_bytes(bytes(512 * 1024))
