@@ -13,9 +13,9 @@ import random
 import signal
 import time
 import uuid
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from agent import __version__
 from agent.boot_note import DIALLING, BootNote, boot_reason, read_note, write_note
@@ -28,7 +28,6 @@ from agent.model.commands import Reset, ResetKind, TriggerKind, VariableRef
 from agent.model.effects import Effect
 from agent.model.evse import EvseView
 from agent.model.faults import FaultCode
-from agent.model.ids import IdTokenKind
 from agent.model.inputs import FaultChanged, Input, SampleAsked, VariablesChanged
 from agent.model.measurands import LISTS, names_of
 from agent.model.standard_variables import STANDARD_VARIABLES
@@ -43,27 +42,18 @@ from agent.runtime.csms_link import CsmsLink
 from agent.runtime.supervisor import Kind, Supervisor, notify
 from agent.secured import Dial, Secured
 from agent.settings.loaded import Loaded
-from agent.settings.station import (
-    BusSettings,
-    EvseSettings,
-    OcppVersion,
-    ReaderSettings,
-    SerialBusSettings,
-    Settings,
-)
-from drivers.api import CardReader, ClockSource, Meter, RegisterBus
+from agent.settings.station import OcppVersion, Settings
+from drivers.api import ClockSource
 from drivers.registry import open_driver
 
 if TYPE_CHECKING:
     from agent.charging.station import Station
     from agent.console.door import Reply
-    from agent.runtime.card_log import CardLog
+    from agent.equipment import Equipment
     from agent.runtime.core_loop import CoreLoop, Desk
     from agent.runtime.desk import CommandDesk
     from agent.runtime.guard_link import GuardLink
     from agent.runtime.headline import Headline
-    from agent.runtime.meter_reports import MeterReports
-    from agent.runtime.meters import MeterPoll
     from agent.store import StoredState, StoreThread
 
 JOURNAL: Final = "journal.sqlite"
@@ -143,8 +133,7 @@ class Application:
         self._booted = asyncio.Event()
         self._early: list[Input] = []
         self._core: CoreLoop | None = None
-        self._poll_of: dict[int, MeterPoll] = {}
-        self._cards_seen: CardLog
+        self._equipment: Equipment
         self._answers: dict[str, Reply] = {}
         self._supervisor = Supervisor(self._around.monotonic)
         self._store: StoreThread | None = None
@@ -273,12 +262,20 @@ class Application:
     async def _build_station(self, store: StoreThread, state: StoredState) -> CoreLoop:
         """Build the rest; its modules load here."""
         from agent.charging.station import Station
+        from agent.equipment import Equipment
         from agent.runtime.core_loop import CoreLoop
         from agent.runtime.guard_link import GuardLink
         from agent.settings.compile import plan_of
 
         settings = self._settings
         self._station = Station(settings.layout(), self._book, new_id=_new_id, boot_id=self._clock.boot_id)
+        self._equipment = Equipment(
+            settings,
+            self._supervisor,
+            guard=lambda: self._guard,
+            deliver=self._deliver,
+            monotonic=self._around.monotonic,
+        )
         core = CoreLoop(
             station=self._station,
             storage=store,
@@ -286,7 +283,7 @@ class Application:
             desks=self._desks(store, state),
             csms=self._csms,
             perform_permit=lambda effect: self._guard.perform(effect),
-            ask_reading=self._ask_reading,
+            ask_reading=self._equipment.ask_reading,
             restart=self._restart,
             tick=lambda: self._supervisor.tick("core"),
             store_failing=self._secured.store_failing,
@@ -414,7 +411,7 @@ class Application:
         )
         self._leave_note("")
         await self._wait_for_boot(DRIVERS_WAIT_S)
-        self._start_devices()
+        self._equipment.start()
         if self._around.own_process:
             gc.enable()
             gc.freeze()
@@ -448,10 +445,8 @@ class Application:
         return replies, headline
 
     def _replies(self, store: StoreThread, headline: Headline) -> Mapping[str, Reply]:
-        from agent.runtime.card_log import CardLog
         from agent.runtime.reports import StationReports
 
-        self._cards_seen = CardLog()
         reports = StationReports(
             headline=headline,
             station=self._station,
@@ -459,16 +454,16 @@ class Application:
             store=store,
             clock=self._clock,
             book=self._book,
-            meters=lambda: self._meter_reports().rows(),
+            meters=self._equipment.meter_rows,
         )
         return {
             "status": self._maintained.beside(reports.status),
             "queue": reports.queue,
             "why": reports.why,
-            "meter": lambda request: self._meter_reports().meter(request),
+            "meter": self._equipment.meter,
             **self._token_replies(),
             **self._book_replies(store),
-            "cards_seen": self._cards_seen.answer,
+            "cards_seen": self._equipment.cards_seen,
         }
 
     def _book_replies(self, store: StoreThread) -> Mapping[str, Reply]:
@@ -477,11 +472,6 @@ class Application:
         book = Book(store, lambda: self._csms.frames, self._clock)
         return {"cdr": book.cdr, "frames": book.frames}
 
-    def _meter_reports(self) -> MeterReports:
-        from agent.runtime.meter_reports import MeterReports
-
-        return MeterReports(self._settings, self._poll_of, self._around.monotonic)
-
     def _token_replies(self) -> Mapping[str, Reply]:
         from agent.runtime.token_reports import TokenReports
 
@@ -489,77 +479,7 @@ class Application:
         reports = TokenReports(station=self._station, clock=self._clock, order=self._core.order)
         return {"auth": reports.auth, "cards": reports.cards}
 
-    def _start_devices(self) -> None:
-        """Start the meters' and readers' tasks; their drivers load in them."""
-        from agent.runtime.meters import MeterPoll
-        from agent.runtime.readers import ReaderWatch
-
-        by_bus: dict[str | None, list[EvseSettings]] = {}
-        for evse in self._settings.evses:
-            if evse.meter is not None:
-                by_bus.setdefault(evse.meter.bus, []).append(evse)
-        for bus, evses in by_bus.items():
-            poll = MeterPoll(
-                bus or "",
-                self._meters_of(bus, evses),
-                self._settings.charging.meter_poll_s,
-                self._around.monotonic,
-                self._deliver,
-            )
-            for evse in evses:
-                self._poll_of[evse.id] = poll
-            self._supervisor.add(f"meters.{bus}", poll.run)
-        for reader in self._settings.readers:
-            watch = ReaderWatch(
-                reader.name, self._reader_of(reader), _token_kind(reader), self._deliver, self._cards_seen
-            )
-            self._supervisor.add(f"reader.{reader.name}", watch.run, on_failure=self._reader_failed)
-
-    def _reader_failed(self, error: str, raised: bool) -> None:
-        self._deliver(FaultChanged(code=FaultCode.READER_LOST, raised=raised, text=error))
-
-    def _meters_of(
-        self, bus: str | None, evses: Sequence[EvseSettings]
-    ) -> Callable[[], Awaitable[Mapping[int, Meter]]]:
-        async def open_meters() -> Mapping[int, Meter]:
-            wire = None if bus is None else await self._open_bus(self._settings.bus(bus))
-            meters: dict[int, Meter] = {}
-            for evse in evses:
-                assert evse.meter is not None
-                options: dict[str, Any] = {**evse.meter.driver.options}
-                if wire is not None:
-                    options["bus"] = wire
-                meters[evse.id] = open_driver(evse.meter.driver.target, options)
-            return meters
-
-        return open_meters
-
-    async def _open_bus(self, bus: BusSettings) -> RegisterBus:
-        if bus.name in self._settings.guard_buses:  # a controller is on it, and goes first
-            from agent.runtime.guard_bus import GuardBus
-
-            return GuardBus(self._guard, bus.name)
-        from drivers.meter.bus import SerialBus, TcpBus
-
-        if isinstance(bus, SerialBusSettings):
-            return SerialBus(
-                port=str(bus.port), baud=bus.baud, parity=bus.parity, stopbits=bus.stopbits, gap_s=bus.gap_s
-            )
-        return TcpBus(host=bus.host, tcp_port=bus.tcp_port)
-
-    def _reader_of(self, reader: ReaderSettings) -> Callable[[], Awaitable[CardReader]]:
-        async def open_reader() -> CardReader:
-            opened: CardReader = open_driver(reader.driver.target, reader.driver.options)
-            return opened
-
-        return open_reader
-
     # ---- what the core and the desk ask for -----------------------------------------------------------------------
-
-    def _ask_reading(self, evse_id: int) -> None:
-        poll = self._poll_of.get(evse_id)
-        if poll is not None:
-            poll.ask(evse_id)
 
     def _restart(self, kind: ResetKind) -> None:
         self._log.warning("agent.restarts", kind=kind.value)
@@ -638,10 +558,6 @@ class Application:
 
 def _new_id() -> str:
     return str(uuid.uuid4())
-
-
-def _token_kind(reader: ReaderSettings) -> IdTokenKind:
-    return IdTokenKind(reader.driver.options.get("token_kind", IdTokenKind.LOCAL.value))
 
 
 async def run(loaded: Loaded) -> int:
