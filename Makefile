@@ -72,7 +72,8 @@ powercut: $(VENV)/.installed
 	@$(BIN)/python -m tests.powercut.campaign --images $(IMAGES) --jobs $(JOBS)
 
 fuzz: $(VENV)/.installed
-	@FUZZ_EXAMPLES=$(EXAMPLES) $(BIN)/python -m pytest -n $(JOBS) -q tests/conformance tests/unit/test_rfid_families.py
+	@FUZZ_EXAMPLES=$(EXAMPLES) $(BIN)/python -m pytest -n $(JOBS) -q tests/conformance tests/scenario/test_conversations.py \
+		tests/unit/test_rpc.py tests/unit/test_codec.py tests/unit/test_rfid_families.py
 
 bench: $(VENV)/.installed
 	@$(BIN)/python -m bench

@@ -26,10 +26,13 @@ def repeated_name(payload: bytes) -> str | None:
 
 
 def _unique(members: Sequence[tuple[str, Any]]) -> None:
-    names = {name for name, _ in members}
-    if len(names) < len(members):
-        seen: set[str] = set()
-        raise _Repeated(next(name for name, _ in members if name in seen or seen.add(name)))
+    if len({name for name, _ in members}) == len(members):
+        return
+    seen: set[str] = set()
+    for name, _ in members:
+        if name in seen:
+            raise _Repeated(name)
+        seen.add(name)
 
 
 def _skip(_digits: str) -> None:

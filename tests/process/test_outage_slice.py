@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from tests.process.charges import Houses, house_options
-from tests.process.soak_outage import GROWTH_MIB, Year, outage
+from tests.process.soak_outage import GROWTH_MIB, outage
+from tests.process.year import Year
 
 
 @pytest.mark.req("OCPP 1.6 §3.7; quirk T7")

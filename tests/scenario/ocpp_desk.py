@@ -278,7 +278,7 @@ class Desk:
         return message_id
 
     def say(self, frame: Any) -> None:
-        text = frame if isinstance(frame, str) else json.dumps(frame)
+        text = frame if isinstance(frame, str | bytes) else json.dumps(frame)
         self.take(self.session.received(text, self.now_s))
         self.pump()
 

@@ -17,6 +17,7 @@ from agent.ocpp.v16.codes import CODE_OF as CODE_16
 from agent.ocpp.v201 import messages as v201
 from agent.ocpp.v201.codes import CODE_OF as CODE_201
 from agent.ocpp.wire_time import format_utc
+from tests.conformance.oracle import EXAMPLES
 
 START: dict[str, Any] = {
     "connectorId": 1,
@@ -229,7 +230,7 @@ _JSON = st.recursive(
 _NAMES = st.sampled_from(["idTag", "status", "timestamp", "interval", "meterValue", "chargingProfile", "type", "data"])
 
 
-@settings(max_examples=200, derandomize=True, deadline=None, database=None)
+@settings(max_examples=5 * EXAMPLES or 200, derandomize=not EXAMPLES, deadline=None, database=None)
 @given(st.sampled_from(sorted(v16.KNOWN_ACTIONS | v201.KNOWN_ACTIONS)), st.dictionaries(_NAMES, _JSON) | _JSON)
 def test_any_payload_gives_a_message_or_a_refusal(action: str, payload: object) -> None:
     for codec in (v16.CODEC, v201.CODEC):

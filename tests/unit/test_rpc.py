@@ -12,9 +12,10 @@ from hypothesis import strategies as st
 
 from agent.ocpp.errors import LocalProtocolError, RemoteProtocolError, Violation
 from agent.ocpp.rpc import Call, CallError, CallResult, Limits, decode, encode
+from tests.conformance.oracle import EXAMPLES
 
 EMPTY = msgspec.Raw(b"{}")
-FUZZ = settings(max_examples=400, derandomize=True, deadline=None, database=None)
+FUZZ = settings(max_examples=10 * EXAMPLES or 400, derandomize=not EXAMPLES, deadline=None, database=None)
 
 
 def refused(text: str | bytes, limits: Limits | None = None) -> RemoteProtocolError:

@@ -13,7 +13,7 @@ from agent.ocpp.errors import Violation
 
 CODE_OF: Final[Mapping[Violation, str]] = MappingProxyType(
     {
-        Violation.FRAME: "ProtocolError",
+        Violation.FRAME: "FormationViolation",  # "syntactically incorrect or not conform the PDU structure"
         Violation.MESSAGE_TYPE: "ProtocolError",  # never sent: 1.6 ignores unknown message types (OCPP-J §4.1.3)
         Violation.FORMAT: "FormationViolation",
         Violation.PROTOCOL: "ProtocolError",
