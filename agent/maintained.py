@@ -68,6 +68,7 @@ class Maintained:
         self._firmware: FirmwareTask | None = None
         self._uploads: UploadTask | None = None
         self._replies: Mapping[str, Reply] = {}
+        self._protocols: Mapping[str, str] = {}
 
     # ---- what happens ----------------------------------------------------------------------------------------------
 
@@ -279,11 +280,13 @@ class Maintained:
 
     def live_variables(self) -> Mapping[str, str]:
         """Return the variables that mirror what the station has for transfers, by ``key_of``."""
-        from agent.maintenance.transfer import usable
-
-        own = self._settings.maintenance
-        schemes = own.allowed_schemes if own.known_hosts else tuple(s for s in own.allowed_schemes if s != "sftp")
-        return {"ocppcommctrlr.filetransferprotocols": ",".join(sorted(each.upper() for each in usable(schemes)))}
+        if not self._protocols:
+            own = self._settings.maintenance
+            usable = own.allowed_schemes
+            if "sftp" in usable and (own.known_hosts is None or not _has_sftp()):
+                usable = tuple(each for each in usable if each != "sftp")
+            self._protocols = {"ocppcommctrlr.filetransferprotocols": ",".join(sorted(each.upper() for each in usable))}
+        return self._protocols
 
     def beside(self, status: Reply) -> Reply:
         """Return the answer ``status`` with how updates and uploads stand."""
@@ -317,3 +320,9 @@ class Maintained:
                 "failures": upload.failures,
             },
         }
+
+
+def _has_sftp() -> bool:
+    from agent.maintenance.transfer import usable
+
+    return bool(usable(("sftp",)))

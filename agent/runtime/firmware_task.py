@@ -49,7 +49,7 @@ IMAGE: Final = "firmware.bin"
 
 
 class _Superseded(Exception):
-    """Another request has taken this update's place."""
+    """Another request has taken its place."""
 
 
 class FirmwareTask:
@@ -112,6 +112,8 @@ class FirmwareTask:
 
     async def run(self) -> None:
         """Carry out updates for ever."""
+        if self._update is None or not self._update.under_way:
+            await asyncio.to_thread(self._tidy)
         while True:
             self._replaced.clear()
             update = self._update
@@ -331,6 +333,10 @@ class FirmwareTask:
         if state is not FirmwareState.INSTALLED:
             self._log.warning("firmware.failed", state=state.value, why=update.why)
         self._around.hold(False)
+        self._tidy()
+
+    def _tidy(self) -> None:
+        """Remove what was fetched."""
         try:
             self._image().discard()
         except OSError as error:

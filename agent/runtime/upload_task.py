@@ -101,6 +101,7 @@ class UploadTask:
 
     async def run(self) -> None:
         """Carry out uploads for ever."""
+        await asyncio.to_thread(self._tidy)
         while True:
             self._replaced.clear()
             if self._upload is None:
@@ -118,6 +119,15 @@ class UploadTask:
                 for each in (work, replaced):
                     each.cancel()
                 await asyncio.gather(work, replaced, return_exceptions=True)
+
+    def _tidy(self) -> None:
+        """Remove what an earlier run left behind when it was killed."""
+        try:
+            for pattern in (".*.new", "*.tar.gz"):
+                for path in self._folder.glob(pattern):
+                    path.unlink(missing_ok=True)
+        except OSError as error:
+            self._log.warning("upload_files.not_removed", error=str(error))
 
     async def _carry_out(self, generation: int) -> None:
         upload = self._upload
