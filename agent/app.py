@@ -43,7 +43,6 @@ from agent.runtime.supervisor import Kind, Supervisor, notify
 from agent.secured import Dial, Secured
 from agent.settings.loaded import Loaded
 from agent.settings.station import OcppVersion, Settings
-from drivers.api import ClockSource
 from drivers.registry import open_driver
 
 if TYPE_CHECKING:
@@ -55,6 +54,7 @@ if TYPE_CHECKING:
     from agent.runtime.guard_link import GuardLink
     from agent.runtime.headline import Headline
     from agent.store import StoredState, StoreThread
+    from drivers.api import ClockSource
 
 JOURNAL: Final = "journal.sqlite"
 EXIT_OK: Final = 0
@@ -288,7 +288,8 @@ class Application:
             tick=lambda: self._supervisor.tick("core"),
             store_failing=self._secured.store_failing,
         )
-        self._guard = GuardLink(settings.station.guard_socket, str(plan_of(settings)["plan_id"]), core.deliver)
+        plan_id = str(plan_of(settings)["plan_id"])
+        self._guard = GuardLink(settings.station.guard_socket, plan_id, core.deliver, settings.indicators)
         await core.restore(self._restored(state))
         if self._loaded.problems:
             text = "the station file is broken"

@@ -6,7 +6,7 @@ back its own setting. Source: OCPP 2.0.1 G03, G04 (and part 1, hierarchy of EVSE
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 Place = tuple[int | None, int | None]
 STATION: Place = (None, None)
@@ -23,6 +23,15 @@ class Availability:
     def restore(self, settings: Mapping[Place, bool]) -> None:
         """Take over what the store kept."""
         self._settings = dict(settings)
+
+    def remember(self) -> Callable[[], None]:
+        """Return what puts the settings back as they are now."""
+        settings = dict(self._settings)
+
+        def put_back() -> None:
+            self._settings = settings
+
+        return put_back
 
     def set(self, place: Place, operative: bool) -> bool:
         """Change one place; return whether that was a change."""

@@ -13,6 +13,7 @@ from agent.charging.authorization import Authorization
 from agent.charging.ending import ASK_EVERY_S, BOOT_WAIT_S, Ending
 from agent.charging.evse_state import EvseState
 from agent.charging.flow import Flow, Seen
+from agent.charging.indication import shown_state
 from agent.charging.limits import MIN_CURRENT_A, permitted_a
 from agent.charging.readings import Belief, draws_a, greatest_wh
 from agent.charging.sampling import Sampling
@@ -25,7 +26,7 @@ from agent.model.evse import EvseCondition
 from agent.model.facts import ChargingState, StopReason, TransactionRecord, Trigger
 from agent.model.faults import FaultCode
 from agent.model.ids import FREE_VEND_TOKEN, IdToken
-from agent.model.station import OnOverCurrent, OnPowerLoss
+from agent.model.station import ButtonUse, OnOverCurrent, OnPowerLoss
 from drivers.api import MeterReading
 
 ENDING_FAULTS: Final = {
@@ -166,7 +167,7 @@ class Evse(EvseState):
         self.outputs.permit(turn, wanted_a, self.permit_phases, self.condition, why[:60], self.decrease_s)
         if self.layout.lockable and self.transaction is None and self.held_for is None:
             self.outputs.hold(turn, False)
-        self.outputs.show(turn, self._light())
+        self.outputs.show(turn, shown_state(self))
 
     def _step(self, turn: Turn) -> None:
         match self.session.state:
@@ -189,7 +190,7 @@ class Evse(EvseState):
             # A fault only delays: what a single scan saw must not send the driver away. The time-out bounds it.
             self.cancel(turn, self.closed)
         elif state is SessionState.FREE and plugged is True:
-            if not self.around.layout.authorization_required and self.authorization is None:
+            if self._vends_freely and self.authorization is None:
                 self._free_vend(turn)
             self.session.take(Step.PLUG, turn)
         elif state is SessionState.AUTHORIZED and plugged is True:
@@ -353,6 +354,11 @@ class Evse(EvseState):
             self.session.take(Step.AUTHORIZE, turn)
         elif self.authorization is not None:
             self.session.take(Step.AUTHORIZE, turn)
+
+    @property
+    def _vends_freely(self) -> bool:
+        """Return whether plugging in is all that a charge needs: no card, and no button that says "begin"."""
+        return not self.around.layout.authorization_required and self.layout.button is not ButtonUse.START_STOP
 
     def _free_vend(self, turn: Turn) -> None:
         self.authorize(Authorization(token=FREE_VEND_TOKEN, at_s=turn.now_s, free_vend=True), turn)

@@ -276,13 +276,6 @@ class EvseState:
         newest = self.meter.newest
         return newest if newest is not None and newest.taken_s > self.session.since_s else None
 
-    def _light(self) -> str:
-        if any(fault.blocking for fault in self.faults.present()):
-            return "fast"
-        if self.occupancy is Occupancy.FREE or not self.operative:
-            return "off"
-        return "slow" if self.occupancy in (Occupancy.PREPARING, Occupancy.FINISHING) else "on"
-
     @property
     def name(self) -> str | None:
         """Return the id of the running transaction."""

@@ -6,7 +6,7 @@ token, the CSMS's list wins. They are kept under another kind than that list, an
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Final
 
 import msgspec
@@ -42,6 +42,15 @@ class LocalCards:
             except msgspec.DecodeError as error:
                 problems.append(f"a local card cannot be read and is not used: {error}")
         return tuple(problems)
+
+    def remember(self) -> Callable[[], None]:
+        """Return what puts the cards back as they are now."""
+        cards = dict(self._cards)
+
+        def put_back() -> None:
+            self._cards = cards
+
+        return put_back
 
     @property
     def cards(self) -> tuple[LocalCard, ...]:

@@ -7,7 +7,7 @@ Source: OCPP 1.6 §3.5.2, §5.10, §5.15, errata 3.52; OCPP 2.0.1 D01, D02.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Final
 
 import msgspec
@@ -46,6 +46,15 @@ class LocalList:
             self._version, self._entries = 0, {}
             return (f"the local list cannot be read and is empty now: {error}",)
         return ()
+
+    def remember(self) -> Callable[[], None]:
+        """Return what puts the list back as it is now."""
+        entries, version = dict(self._entries), self._version
+
+        def put_back() -> None:
+            self._entries, self._version = entries, version
+
+        return put_back
 
     @property
     def enabled(self) -> bool:

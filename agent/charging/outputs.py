@@ -12,6 +12,7 @@ from typing import Final
 from agent.charging.turn import Turn
 from agent.model.effects import GrantPermit, HoldCable, ShowState, WithdrawPermit
 from agent.model.evse import EvseCondition
+from agent.model.indications import ShownState
 
 _SAME_S: Final = 0.01  # ends of permits closer than this are the same end
 TRANSIT_S: Final = 0.25  # from here into the guard, a commit on a slow card before it: a permit's life begins there
@@ -34,7 +35,7 @@ class Outputs:
         self._cut = False
         self._withdrawn = False
         self._held: tuple[bool, bool] | None = None
-        self._shown: str | None = None
+        self._shown: ShownState | None = None
         self.permit_a: float | None = None
         self.permit_phases = 0
         self.renew_due_s = inf
@@ -99,8 +100,8 @@ class Outputs:
             self._held = (held, kept)
             turn.add(HoldCable(evse_id=self._evse_id, held=held, kept=kept))
 
-    def show(self, turn: Turn, pattern: str) -> None:
+    def show(self, turn: Turn, state: ShownState) -> None:
         """Set the status light."""
-        if self._shown != pattern:
-            self._shown = pattern
-            turn.add(ShowState(evse_id=self._evse_id, pattern=pattern))
+        if self._shown is not state:
+            self._shown = state
+            turn.add(ShowState(evse_id=self._evse_id, state=state))

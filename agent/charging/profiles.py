@@ -13,7 +13,7 @@ Sources: OCPP 1.6 §3.13.2, §3.13.6, §5.5, §5.16 and errata 3.25, 3.26, 3.37,
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 
 import msgspec
 
@@ -54,6 +54,16 @@ class Profiles:
                 continue
             self._installed[kept.profile.profile_id] = kept
         self.revision += 1
+
+    def remember(self) -> Callable[[], None]:
+        """Return what puts things back as they are now."""
+        installed = dict(self._installed)
+
+        def put_back() -> None:
+            self._installed = installed
+            self.revision += 1
+
+        return put_back
 
     def installed(self) -> tuple[InstalledProfile, ...]:
         """Return every installed profile."""

@@ -5,7 +5,7 @@ Sources: OCPP 1.6 §3.11, §5.1, §5.13; OCPP 2.0.1 H01-H04.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import msgspec
 
@@ -32,6 +32,15 @@ class Reservations:
                 turn.add(SaveDocument(kind=DOCUMENTS, key=key, body=None))
                 continue
             self._standing[kept.reservation_id] = kept
+
+    def remember(self) -> Callable[[], None]:
+        """Return what puts things back as they are now."""
+        standing = dict(self._standing)
+
+        def put_back() -> None:
+            self._standing = standing
+
+        return put_back
 
     def standing(self) -> tuple[Reservation, ...]:
         """Return every reservation, the oldest first."""

@@ -10,11 +10,12 @@ from collections.abc import Callable, Mapping, Sequence
 from math import inf
 from typing import assert_never
 
-from agent.charging import metering, stop_values
+from agent.charging import button, metering, stop_values
 from agent.charging.admission import Admission
 from agent.charging.availability import Availability
 from agent.charging.evse import Evse
 from agent.charging.evse_view import view_of
+from agent.charging.indication import sounds_of
 from agent.charging.known_tokens import KnownTokens
 from agent.charging.local_cards import LocalCards
 from agent.charging.orders import Orders
@@ -25,6 +26,7 @@ from agent.charging.reservations import Reservations
 from agent.charging.samples import provided_by
 from agent.charging.supply import Supply
 from agent.charging.surroundings import Surroundings
+from agent.charging.taking_back import TakingBack
 from agent.charging.transaction import abandon
 from agent.charging.turn import Turn
 from agent.model import profiles, reservations
@@ -37,6 +39,7 @@ from agent.model.faults import Fault, FaultCode
 from agent.model.ids import IdToken
 from agent.model.inputs import (
     AuthorizationAnswered,
+    ButtonPressed,
     CardPresented,
     CommandReceived,
     FactAnswered,
@@ -82,11 +85,13 @@ class Station:
             reservations=Reservations(),
         )
         self._evses = {each.evse_id: Evse(each, self._around) for each in layout.evses}
+        self._buzzers = tuple(each.evse_id for each in layout.evses if each.has_buzzer)
         self._supply = Supply(self._around, self._evses)
         self._profile_orders = ProfileOrders(self._around, self._evses)
         self._reservation_orders = ReservationOrders(self._around, self._evses)
         self._known = KnownTokens(variables)
         self._admission = Admission(self._around, self._evses, self._known)
+        self._taking_back = TakingBack(self._around, self._known)
         self._orders = Orders(self._around, self._evses, self._known, self._admission)
         self._shown: dict[int | None, object] = {}
         self._rests_until_s = 0.0  # until then a reading that says nothing new changes nothing
@@ -142,6 +147,7 @@ class Station:
         """
         turn = Turn(now=now)
         self._now = now
+        self._taking_back.prepare(given.command if isinstance(given, CommandReceived) else None)
         if isinstance(given, ReadingTaken) and self._changes_nothing(given, turn):
             return ()
         self._rests_until_s = 0.0
@@ -149,10 +155,25 @@ class Station:
         self._advance(turn)
         self._orders.step(turn)
         self._announce(turn)
+        turn.add(*sounds_of(turn.effects, self._buzzers))
         if not turn.effects and self.quiet():
             due_s = self._due_s()
             self._rests_until_s = inf if due_s is None else due_s
             self._rests_by_utc_s = _utc_at_boot_s(now)
+        return tuple(turn.effects)
+
+    def take_back(self, now: Stamp) -> tuple[Effect, ...] | None:
+        """Undo the command of the newest turn, which the store could not keep, and return what follows.
+
+        ``None``: there is nothing to undo, what it ordered is done and written when the store can. Otherwise the
+        durables of that turn that ``taking_back.covers`` are to be forgotten.
+        """
+        if not self._taking_back.possible:
+            return None
+        turn = Turn(now=now)
+        self._taking_back.restore()
+        self._advance(turn)
+        self._announce(turn)
         return tuple(turn.effects)
 
     def next_deadline_s(self) -> float | None:
@@ -256,6 +277,9 @@ class Station:
                     evse.report(condition, turn)
             case GuardLinkChanged(connected=connected):
                 self._guard_link(connected, turn)
+            case ButtonPressed(evse_id=evse_id):
+                if evse_id in self._evses:
+                    button.press(self._evses[evse_id], turn)
             case CardPresented():
                 self._admission.card(given, turn)
             case ReadingTaken(evse_id=evse_id, reading=reading):

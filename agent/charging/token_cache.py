@@ -6,7 +6,7 @@ CSMS's list; a full cache gives up what is not valid first, then the oldest.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Final
 
 from agent.charging.turn import Turn
@@ -30,6 +30,15 @@ class TokenCache:
     def restore(self, cache: Mapping[str, TokenVerdict]) -> None:
         """Take over what the store kept, by case-folded token, oldest first."""
         self._verdicts = dict(cache)
+
+    def remember(self) -> Callable[[], None]:
+        """Return what puts the verdicts back as they are now."""
+        verdicts = dict(self._verdicts)
+
+        def put_back() -> None:
+            self._verdicts = verdicts
+
+        return put_back
 
     @property
     def enabled(self) -> bool:

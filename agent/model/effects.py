@@ -10,6 +10,7 @@ import msgspec
 from agent.model.commands import AnyOutcome, ResetKind, TokenVerdict
 from agent.model.facts import Fact, TransactionRecord
 from agent.model.ids import IdToken
+from agent.model.indications import ShownState, Sound
 
 
 class Record(msgspec.Struct, frozen=True, kw_only=True):
@@ -87,10 +88,17 @@ class HoldCable(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ShowState(msgspec.Struct, frozen=True, kw_only=True):
-    """What the status LED shows: ``off``, ``on``, ``slow`` or ``fast``."""
+    """Let the status light tell this state."""
 
     evse_id: int
-    pattern: str
+    state: ShownState
+
+
+class PlaySound(msgspec.Struct, frozen=True, kw_only=True):
+    """Let the buzzer tell this event."""
+
+    evse_id: int
+    sound: Sound
 
 
 class AskAuthorization(msgspec.Struct, frozen=True, kw_only=True):
@@ -148,6 +156,7 @@ Effect = (
     | WithdrawPermit
     | HoldCable
     | ShowState
+    | PlaySound
     | AskAuthorization
     | AskReading
     | Answer

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import msgspec
 
 from agent.model.commands import Command, TokenVerdict
 from agent.model.evse import EvseCondition
 from agent.model.faults import FaultCode
 from agent.model.ids import IdToken
-from drivers.api import MeterReading
+
+if TYPE_CHECKING:
+    from drivers.api import MeterReading
 
 
 class GuardReported(msgspec.Struct, frozen=True, kw_only=True):
@@ -29,6 +33,12 @@ class CardPresented(msgspec.Struct, frozen=True, kw_only=True):
     reader: str
     token: IdToken
     evse_id: int | None = None
+
+
+class ButtonPressed(msgspec.Struct, frozen=True, kw_only=True):
+    """The button of an EVSE was pressed, briefly, once."""
+
+    evse_id: int
 
 
 class ReadingTaken(msgspec.Struct, frozen=True, kw_only=True):
@@ -113,6 +123,7 @@ Input = (
     GuardReported
     | GuardLinkChanged
     | CardPresented
+    | ButtonPressed
     | ReadingTaken
     | ReadingFailed
     | AuthorizationAnswered

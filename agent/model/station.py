@@ -29,10 +29,18 @@ class OnOverCurrent(Enum):
     IGNORE = "ignore"
 
 
+class ButtonUse(Enum):
+    """What the start/stop button of an EVSE is for."""
+
+    OFF = "off"
+    STOP = "stop"
+    START_STOP = "start_stop"
+
+
 class EvseLayout(msgspec.Struct, frozen=True, kw_only=True):
     """One EVSE. ``max_current_a`` is per phase; ``phases`` 1 or 3; ``lockable``: a socket with a lock.
 
-    ``phase_switching``: a three-phase one may be told to charge on one phase.
+    ``phase_switching``: a three-phase one may be told to charge on one phase. ``button``: OFF where there is none.
     """
 
     evse_id: int
@@ -43,6 +51,8 @@ class EvseLayout(msgspec.Struct, frozen=True, kw_only=True):
     metered: bool = True
     voltage_v: float = 230.0
     phase_switching: bool = False
+    button: ButtonUse = ButtonUse.OFF
+    has_buzzer: bool = False
 
 
 class StationLayout(msgspec.Struct, frozen=True, kw_only=True):

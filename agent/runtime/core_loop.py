@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, Final, Protocol
 
 from agent.charging.station import Station
+from agent.charging.taking_back import covers
 from agent.clock import Clock
 from agent.errors import StoreError
 from agent.log import Condition, get_logger
@@ -27,6 +28,7 @@ from agent.model.effects import (
     GrantPermit,
     HoldCable,
     Notice,
+    PlaySound,
     Record,
     ReplaceDocuments,
     Restart,
@@ -204,26 +206,31 @@ class CoreLoop:
             )
         ]
         kept = await self._commit(durables)
+        undoing = None if kept else self.station.take_back(self._clock.now())
+        if undoing is not None:  # what is answered as refused is not written later either
+            self._backlog = [each for each in self._backlog if not (_is_one_of(each, durables) and covers(each))]
         for effect in effects:
-            self._act(effect, kept)
+            self._act(effect, refused=undoing is not None)
+        if undoing:
+            await self._perform(undoing)
         if kept and any(isinstance(each, Record) for each in durables):
             self._csms.facts_waiting()
 
-    def _act(self, effect: Effect, kept: bool) -> None:
+    def _act(self, effect: Effect, *, refused: bool) -> None:
         match effect:
             case GrantPermit():
                 if not self._start_is_durable(effect.evse_id):
                     self._log.warning("permit.withheld", evse_id=effect.evse_id, reason="start_not_durable")
                     return
                 self._perform_permit(effect)
-            case HoldCable() | ShowState():
+            case HoldCable() | ShowState() | PlaySound():
                 self._perform_permit(effect)
             case AskReading():
                 self._ask_reading(effect.evse_id)
             case AskAuthorization():
                 self._csms.authorize(effect.request_id, effect.token)
             case Answer():
-                self._answer(effect.command_id, effect.outcome if kept else _refusal(effect.outcome))
+                self._answer(effect.command_id, _refusal(effect.outcome) if refused else effect.outcome)
             case StatusChanged():
                 self._csms.views_changed()
             case Restart():
@@ -282,6 +289,10 @@ class CoreLoop:
             isinstance(each, Record) and isinstance(each.fact, TransactionStarted) and each.fact.evse_id == evse_id
             for each in self._backlog
         )
+
+
+def _is_one_of(durable: Durable, durables: Sequence[Durable]) -> bool:
+    return any(durable is each for each in durables)
 
 
 def _refusal(outcome: AnyOutcome) -> AnyOutcome:

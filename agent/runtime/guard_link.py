@@ -14,10 +14,11 @@ from msgspec.structs import replace
 from agent.errors import GuardError
 from agent.guard import wire
 from agent.log import Condition, get_logger
-from agent.model.effects import GrantPermit, HoldCable, ShowState, WithdrawPermit
+from agent.model.effects import GrantPermit, HoldCable, PlaySound, ShowState, WithdrawPermit
 from agent.model.evse import EvseCondition
 from agent.model.faults import FaultCode
-from agent.model.inputs import GuardLinkChanged, GuardReported, Input
+from agent.model.indications import Indicators, usual_indicators
+from agent.model.inputs import ButtonPressed, GuardLinkChanged, GuardReported, Input
 from drivers.api import DriverProtocolError, DriverRejected, DriverTimeout, DriverUnavailable
 
 RETRY_S: Final = 0.1  # wait before the socket is tried again; the guard starts in less than a second
@@ -33,7 +34,7 @@ _ERROR_OF: Final = {
     wire.BusError.REJECTED: DriverRejected,
 }
 
-PermitEffect = GrantPermit | WithdrawPermit | HoldCable | ShowState
+PermitEffect = GrantPermit | WithdrawPermit | HoldCable | ShowState | PlaySound
 
 
 class GuardLink:
@@ -43,12 +44,16 @@ class GuardLink:
         path: the guard's socket.
         plan_id: the plan that this agent's settings compile to; a guard that runs another one gets no permits.
         deliver: takes inputs for the core.
+        indicators: how lights and buzzers say what the core lets them say.
     """
 
-    def __init__(self, path: Path, plan_id: str, deliver: Callable[[Input], None]) -> None:
+    def __init__(
+        self, path: Path, plan_id: str, deliver: Callable[[Input], None], indicators: Indicators | None = None
+    ) -> None:
         self._path = path
         self._plan_id = plan_id
         self._deliver = deliver
+        self._indicators = indicators or usual_indicators()
         self._log = get_logger("guard_link")
         self._socket: socket.socket | None = None
         self._welcome: wire.Welcome | None = None
@@ -59,6 +64,7 @@ class GuardLink:
         self._other_plan = Condition(self._log, "guard.other_plan")
         self.reports: dict[int, wire.Report] = {}
         self._told: dict[int, EvseCondition] = {}
+        self._presses: dict[int, int] = {}
         self.refusals: list[str] = []
         self.error = ""
         self._now_s: Callable[[], float] = float
@@ -107,7 +113,12 @@ class GuardLink:
             case HoldCable():
                 self._send(wire.HoldCable(evse_id=effect.evse_id, held=effect.held, kept=effect.kept))
             case ShowState():
-                self._send(wire.ShowState(evse_id=effect.evse_id, pattern=effect.pattern))
+                shown = self._indicators.patterns[effect.state]
+                self._send(wire.ShowState(evse_id=effect.evse_id, pattern=shown.rhythm, colour=shown.colour))
+            case PlaySound():
+                beeps = self._indicators.sounds[effect.sound]
+                if beeps:
+                    self._send(wire.Beep(evse_id=effect.evse_id, beeps=beeps))
 
     async def read_registers(self, bus: str, unit: int, function: int, address: int, count: int) -> tuple[int, ...]:
         """Read registers through a bus that the guard owns. Raises ``DriverError``."""
@@ -166,6 +177,7 @@ class GuardLink:
         match message:
             case wire.Report():
                 self.reports[message.evse_id] = message
+                self._count_presses(message)
                 if self._welcome is not None:
                     self._tell(condition_of(message))
             case wire.Welcome():
@@ -181,6 +193,13 @@ class GuardLink:
                     future.set_result(message)
             case _:
                 raise wire.WireError(f"the guard sent a {type(message).__name__}, which only clients send")
+
+    def _count_presses(self, report: wire.Report) -> None:
+        """Tell of a press once; what was pressed before the first report of this link was for nobody."""
+        known = self._presses.get(report.evse_id)
+        self._presses[report.evse_id] = report.presses
+        if known is not None and report.presses > known:
+            self._deliver(ButtonPressed(evse_id=report.evse_id))
 
     def _tell(self, condition: EvseCondition) -> None:
         """Deliver a condition, unless it says what the one before said."""
@@ -198,6 +217,7 @@ class GuardLink:
             )
         self._welcome = welcome
         self._told.clear()
+        self._presses.clear()
         self.error = ""
         self._lost.set(False)
         self._log.info("guard.connected", guard_pid=welcome.guard_pid, scan_s=welcome.scan_s)

@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 from agent.settings.across_controllers import check_controllers
 from agent.settings.across_protection import check_protection, protection_lines
 from agent.settings.claims import check_cables, check_claims, line_key_of
+from agent.settings.indicators import check_indicators, people_lines
 from agent.settings.key_lines import KeyPath
 from agent.settings.maintenance import check_maintenance
 from agent.settings.reading import Clean, Reading, key_text
@@ -32,6 +33,7 @@ def check_across(clean: Clean, reading: Reading) -> None:
     check_controllers(clean, reading)
     check_protection(clean, reading)
     check_maintenance(clean, reading)
+    check_indicators(clean, reading)
     _check_buses(clean, reading)
     _check_ports(clean, reading)
     _check_devices(clean, reading)
@@ -142,10 +144,11 @@ def _check_lines(clean: Clean, reading: Reading) -> None:
 
 
 def _lines_of(evse: Clean, path: KeyPath) -> Iterator[tuple[str, str, KeyPath]]:
-    for role in ("contactor", "mirror", "phase_contactor", "phase_mirror", "lock", "rcd", "emergency_stop", "led"):
+    for role in ("contactor", "mirror", "phase_contactor", "phase_mirror", "lock", "rcd", "emergency_stop"):
         line = evse.get(role, {}).get("line")
         if line is not None:
             yield role, line, (*path, role)
+    yield from people_lines(evse, path)
     feedback = evse.get("lock", {}).get("feedback", {}).get("line")
     if feedback is not None:
         yield "lock.feedback", feedback, (*path, "lock", "feedback")

@@ -12,7 +12,16 @@ from drivers.registry import closest
 
 _OWN: Final = {"pilot": "control pilot and proximity", "contactor": "coil of the main contactor"}
 _ITS: Final = ("pilot", "contactor", "phase_contactor", "phase_mirror", "lock")  # the controller does these itself
-_KEPT: Final = ("mirror", "rcd", "emergency_stop", "led", "meter", "controller")  # tables with an effect beside one
+_KEPT: Final = (
+    "mirror",
+    "rcd",
+    "emergency_stop",
+    "led",
+    "buzzer",
+    "button",
+    "meter",
+    "controller",
+)  # tables with an effect beside one
 _SERIAL_UNIT_MOST: Final = 247  # MODBUS over Serial Line V1.02 §2.2
 
 

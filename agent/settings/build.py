@@ -11,11 +11,12 @@ from typing import Any, Final, NamedTuple, Protocol, runtime_checkable
 
 import msgspec
 
-from agent.model.station import OnMeterLoss, OnOverCurrent, OnPowerLoss
+from agent.model.station import ButtonUse, OnMeterLoss, OnOverCurrent, OnPowerLoss
 from agent.settings.across import check_across
 from agent.settings.board import BOARD, check_board, lay_over, lines_in, take_board
 from agent.settings.claims import check_line_names
 from agent.settings.identity import identity_digest, merge_identity
+from agent.settings.indicators import LIGHTS, indicators_of
 from agent.settings.key_lines import KeyPath, key_lines
 from agent.settings.maintenance import maintenance_of
 from agent.settings.problems import Problem, SettingsError
@@ -245,7 +246,9 @@ def _settings(clean: Clean, file: Path, sha256: str, variables: Mapping[str, str
             meter_stale_s=charging["meter_stale_s"],
             meter_poll_s=charging["meter_poll_s"],
             max_current_a=charging.get("max_current_a"),
+            button=ButtonUse(charging["button"]),
         ),
+        indicators=indicators_of(clean),
         variables=variables,
         maintenance=maintenance_of(clean["maintenance"]),
         log=LogSettings(level=log["level"], format=LogFormat(log["format"])),
@@ -280,9 +283,24 @@ def _evse(clean: Clean) -> EvseSettings:
         temperatures=temperatures_of(clean.get("temperature", [])),
         rcd=_line(clean.get("rcd")),
         emergency_stop=_line(clean.get("emergency_stop")),
-        led=_line(clean.get("led")),
+        led=_led(clean.get("led")),
+        lights={colour: LineSettings(**each) for colour, each in _lights(clean)},
+        buzzer=_line(clean.get("buzzer")),
+        button=_line(clean.get("button")),
         meter=None if meter is None else _meter(meter["driver"]),
     )
+
+
+def _led(clean: Clean | None) -> LineSettings | None:
+    """Return the line of a status light that has only one."""
+    if clean is None or clean.get("line") is None:
+        return None
+    return LineSettings(line=clean["line"], active_high=clean["active_high"])
+
+
+def _lights(clean: Clean) -> list[tuple[str, Clean]]:
+    led = clean.get("led", {})
+    return [(colour, led[colour]) for colour in LIGHTS if colour in led]
 
 
 def _line(clean: Clean | None) -> LineSettings | None:

@@ -17,6 +17,7 @@ from typing import Any, Final
 from agent import __version__
 from agent.settings.atomic import replace_file
 from agent.settings.build import CheckVariable
+from agent.settings.indicators import alone_plan, people_plan
 from agent.settings.last_good import EXIT_CODE, load_station
 from agent.settings.loaded import Loaded, Origin
 from agent.settings.problems import SettingsError
@@ -58,6 +59,7 @@ def plan_of(settings: Settings) -> dict[str, Any]:
         "evses": [_evse(each) for each in settings.evses if each.controller is None],
         **_controlled(settings),
         **plan_of_station(settings),
+        **alone_plan(settings),
     }
     content = json.dumps(plan, sort_keys=True, separators=(",", ":")).encode()
     return {
@@ -162,6 +164,7 @@ def _controlled_evse(evse: EvseSettings, controller: ControllerSettings) -> dict
         "rcd": input_plan(evse.rcd, latches=True),
         "emergency_stop": input_plan(evse.emergency_stop),
         "led": _line(evse.led),
+        **people_plan(evse),
     }
 
 
@@ -193,6 +196,7 @@ def _evse(evse: EvseSettings) -> dict[str, Any]:
         "phase_mirror": _line(evse.phase_mirror),
         "lock": _line(evse.lock),
         "led": _line(evse.led),
+        **people_plan(evse),
         **plan_of_evse(evse),
     }
 

@@ -71,6 +71,11 @@ _LINE_SAMPLES: Final = {
     "inputs.tilt": "GPIO10",
     "emergency_stop": "GPIO25",
     "led": "GPIO5",
+    "red": "GPIO11",
+    "green": "GPIO14",
+    "blue": "GPIO15",
+    "buzzer": "GPIO2",
+    "button": "GPIO3",
 }
 _DRIVER_SAMPLES: Final = {
     DriverKind.CONTROLLER: "evse-din",

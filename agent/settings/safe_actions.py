@@ -94,6 +94,8 @@ def _others(evse: EvseSettings) -> Iterator[SafeOutput]:
     if evse.lock is not None and evse.lock.unlock is not None:  # a motor that is driven for ever burns
         yield _off(evse.lock)
         yield _off(evse.lock.unlock)
+    if evse.buzzer is not None:
+        yield SafeOutput(line=evse.buzzer.line, active_high=evse.buzzer.active_high)
     if evse.rcd_test is not None:
         yield SafeOutput(line=evse.rcd_test.line, active_high=evse.rcd_test.active_high)
 

@@ -12,7 +12,8 @@ from typing import Any
 
 import msgspec
 
-from agent.model.station import EvseLayout, OnMeterLoss, OnOverCurrent, OnPowerLoss, StationLayout
+from agent.model.indications import Indicators, usual_indicators
+from agent.model.station import ButtonUse, EvseLayout, OnMeterLoss, OnOverCurrent, OnPowerLoss, StationLayout
 from agent.settings.protection import HeartbeatSettings, RcdTestSettings, TemperatureSettings
 from drivers.api import DriverKind
 
@@ -141,6 +142,9 @@ class EvseSettings(msgspec.Struct, frozen=True, kw_only=True):
     tilt: LineSettings | None = None
     rcd_test: RcdTestSettings | None = None
     temperatures: tuple[TemperatureSettings, ...] = ()
+    lights: Mapping[str, LineSettings] = {}  # of the status light, by colour
+    buzzer: LineSettings | None = None
+    button: LineSettings | None = None
 
 
 class SerialBusSettings(msgspec.Struct, frozen=True, kw_only=True, tag="serial"):
@@ -248,6 +252,7 @@ class ChargingSettings(msgspec.Struct, frozen=True, kw_only=True):
     meter_stale_s: float
     meter_poll_s: float
     max_current_a: float | None
+    button: ButtonUse = ButtonUse.START_STOP
 
 
 class LogSettings(msgspec.Struct, frozen=True, kw_only=True):
@@ -326,6 +331,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     maintenance: MaintenanceSettings = MaintenanceSettings()
     identity_sha256: str = ""
     board: BoardNote | None = None
+    indicators: Indicators = usual_indicators()
     inputs: Mapping[str, LineSettings] = {}  # of the station as a whole, by role
 
     @property
@@ -341,7 +347,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     def layout(self) -> StationLayout:
         """Return what the charging core must know."""
         return StationLayout(
-            evses=tuple(_evse_layout(each) for each in self.evses),
+            evses=tuple(_evse_layout(each, self.charging.button) for each in self.evses),
             readers={each.name: each.evses for each in self.readers},
             authorization_required=self.authorization.required,
             on_meter_loss=self.charging.on_meter_loss,
@@ -353,7 +359,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         )
 
 
-def _evse_layout(evse: EvseSettings) -> EvseLayout:
+def _evse_layout(evse: EvseSettings, button: ButtonUse) -> EvseLayout:
     return EvseLayout(
         evse_id=evse.id,
         phases=evse.phases,
@@ -362,6 +368,8 @@ def _evse_layout(evse: EvseSettings) -> EvseLayout:
         lockable=evse.lock is not None or _drives_lock(evse.controller),
         metered=evse.meter is not None,
         voltage_v=evse.voltage_v,
+        button=ButtonUse.OFF if evse.button is None else button,
+        has_buzzer=evse.buzzer is not None,
     )
 
 

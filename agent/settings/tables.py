@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from agent.settings.indicators import BUTTON_USE, INDICATORS, SOUNDS, people_tables
 from agent.settings.maintenance import MAINTENANCE
 from agent.settings.places import DEFAULT_STATE_DIR
 from agent.settings.protection_tables import (
@@ -391,7 +392,7 @@ EVSE: Final = Table(
         *further_inputs(_line, _PULL),
         rcd_test(_line),
         temperature(_driver("sysfs")),
-        _line("led", "status light"),
+        *people_tables(_line, _PULL, debounce(30)),
         Table(
             name="meter",
             help="energy meter",
@@ -490,6 +491,7 @@ CHARGING: Final = Table(
     name="charging",
     help="How it charges.",
     fields=(
+        BUTTON_USE,
         Field(
             name="on_meter_loss",
             kind=Kind.TEXT,
@@ -565,5 +567,6 @@ LOG: Final = Table(
 VARIABLES: Final = "variables"  # a table of names that only the dialects know
 
 TABLES: Final = (
-    STATION, CSMS, CLOCK, LINES, GUARD, INPUTS, EVSE, BUS, READER, AUTHORIZATION, CHARGING, MAINTENANCE, LOG,
+    STATION, CSMS, CLOCK, LINES, GUARD, INPUTS, EVSE, BUS, READER, AUTHORIZATION, CHARGING, INDICATORS, SOUNDS,
+    MAINTENANCE, LOG,
 )  # fmt: skip

@@ -445,7 +445,7 @@ class World:
                 bay = self.bays[effect.evse_id]
                 bay.locked = effect.held and bay.plugged if not bay.lock_jammed else bay.locked
             case ShowState():
-                self.lights[effect.evse_id] = effect.pattern
+                self.lights[effect.evse_id] = effect.state.value
             case AskReading():
                 self._polls.append((self.now_s + 0.2, effect.evse_id))
             case AskAuthorization():

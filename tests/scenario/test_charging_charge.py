@@ -359,13 +359,13 @@ def test_a_refused_card_starts_nothing() -> None:
 def test_the_light_says_what_the_evse_does() -> None:
     world = World()
     world.run(0.2)
-    assert world.lights[1] == "off"
+    assert world.lights[1] == "available"
     world.tap()
     world.run(1)
-    assert world.lights[1] == "slow"
+    assert world.lights[1] == "authorized"
     world.plug()
     world.until(world.closed)
-    assert world.lights[1] == "on"
+    assert world.lights[1] == "charging"
 
 
 def test_every_change_of_occupancy_is_announced_once() -> None:

@@ -29,7 +29,7 @@ def test_a_dangerous_fault_ends_the_transaction(code: FaultCode, reason: StopRea
     assert world.ended[0].reason is reason
     assert world.ended[0].trigger is Trigger.ABNORMAL_CONDITION
     assert world.station.view(1).blocked
-    assert world.lights[1] == "fast"
+    assert world.lights[1] == "faulted"
 
 
 def test_a_welded_contactor_ends_with_a_register_and_says_that_it_was_not_confirmed_open() -> None:
