@@ -5,6 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from agent.model.facts import Fact
+from agent.model.moment import Stamp
 
 
 class JournalRow(msgspec.Struct, frozen=True, kw_only=True):
@@ -20,6 +21,7 @@ class JournalRow(msgspec.Struct, frozen=True, kw_only=True):
         start_lost: its transaction's start was given up, so the CSMS never named it.
         age_s: how long it has been waiting, s; ``None`` across boots without a clock.
         last_error: what the CSMS last said about it.
+        retry_at: the moment before which it must not be sent again; ``None``: it has not failed.
     """
 
     seq: int
@@ -32,3 +34,4 @@ class JournalRow(msgspec.Struct, frozen=True, kw_only=True):
     start_lost: bool = False
     age_s: float | None = None
     last_error: str = ""
+    retry_at: Stamp | None = None

@@ -222,7 +222,7 @@ class Session:
 
     def deliver(self, row: JournalRow, now_s: float) -> list[Output]:
         """Send a fact. Returns no output where the moment has passed: ask ``wants_fact`` again."""
-        if not self.wants_fact(now_s):
+        if not self.wants_fact(now_s) or self._still_waits(row, now_s):
             return self._done(now_s)
         fixes_time = row.utc_s is None and row.fact.at.utc_s is None
         fixed = replace(row, utc_s=self._resolve(row.fact.at)) if fixes_time else row
@@ -240,6 +240,12 @@ class Session:
             self._emit(MarkSent(seq=row.seq, utc_s=fixed.utc_s if fixes_time else None))
         self._transmit(row.message_id, message.action, payload, row, now_s)
         return self._done(now_s)
+
+    def _still_waits(self, row: JournalRow, now_s: float) -> bool:
+        if row.retry_at is None:
+            return False
+        utc_s = self._time.of(now_s, now_s)
+        return utc_s is not None and self._delivery.must_wait(row, self._resolve(row.retry_at) - utc_s, now_s)
 
     # ---- what the CSMS says --------------------------------------------------------------------------------------
 

@@ -49,11 +49,15 @@ class Acknowledged(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Failed(msgspec.Struct, frozen=True, kw_only=True):
-    """The CSMS failed to process a fact: count one attempt. ``new_message_id``: the next one needs a fresh id."""
+    """The CSMS failed to process a fact: count one attempt, and keep from when on the next one may come.
+
+    ``new_message_id``: the next one needs a fresh id. ``wait_s``: how long it has to wait from now.
+    """
 
     seq: int
     error: str
     new_message_id: bool
+    wait_s: float
 
 
 class GiveUp(msgspec.Struct, frozen=True, kw_only=True):

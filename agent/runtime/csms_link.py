@@ -16,6 +16,7 @@ from agent.model.evse import EvseView
 from agent.model.ids import IdToken
 from agent.model.inputs import Input
 from agent.model.journal import JournalRow
+from agent.model.moment import Stamp, moved
 from agent.model.variables import VariableEntry
 from agent.ocpp.backoff import BackOff
 from agent.ocpp.dialect import Message
@@ -60,8 +61,8 @@ class JournalStore(Protocol):
     async def acknowledge(self, seq: int, csms_id: str | None) -> None:
         """Remove a delivered row; with a CSMS id durably, else lazily."""
 
-    async def failed(self, seq: int, error: str, *, new_message_id: bool) -> int:
-        """Count a failed attempt durably."""
+    async def failed(self, seq: int, error: str, *, new_message_id: bool, retry_at: Stamp | None = None) -> int:
+        """Count a failed attempt durably, and keep from when on the next one may come."""
 
     async def dead_letter(self, seq: int, error: str, *, attempted: bool) -> None:
         """Give a row up durably; ``attempted``: a transmission that is not counted yet was the last one."""
@@ -411,8 +412,10 @@ class CsmsLink:
         match output:
             case Acknowledged(seq=seq, csms_id=csms_id):
                 await store.acknowledge(seq, csms_id)
-            case Failed(seq=seq, error=error, new_message_id=new_id):
-                await store.failed(seq, error, new_message_id=new_id)
+            case Failed(seq=seq, error=error, new_message_id=new_id, wait_s=wait_s):
+                now = self._clock.now()
+                retry_at = moved(now, now.mono_s + wait_s)
+                await store.failed(seq, error, new_message_id=new_id, retry_at=retry_at)
                 self._log.warning("fact.refused", seq=seq, error=error)
             case GiveUp(seq=seq, error=error, attempted=attempted):
                 await store.dead_letter(seq, error, attempted=attempted)

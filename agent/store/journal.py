@@ -8,11 +8,13 @@ from collections.abc import Iterable, Sequence
 import msgspec
 
 from agent.model.facts import Fact
+from agent.model.moment import Stamp
 from agent.store.connection import Connection
 from agent.store.encoding import ENDED, PERIODIC, STARTED, Unreadable, decode_fact, encode, fact_checksum, kind_of
 from agent.store.tables import forget_transaction, mark_start_lost
 
 COUNT_EXACTLY_BELOW = 65_536  # rows; counting reads every page, which a start must not do with a year's backlog
+_RETRY = "retry"  # in meta: place and moment of the next attempt
 _COLUMNS = "seq, transaction_id, kind, fact, crc32, message_id, utc_s, attempts, sent, last_error"
 
 
@@ -113,6 +115,23 @@ def note_failure(connection: Connection, seq: int, error: str, message_id: str |
         " WHERE seq = ?",
         (error, message_id, seq),
     )
+
+
+def note_retry(connection: Connection, seq: int, at: Stamp) -> None:
+    """Keep from when on a failed row may be sent again. Only the head of the lane can wait for that: there is one."""
+    connection.execute(
+        "INSERT INTO meta (key, value) VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET value = excluded.value",
+        (_RETRY, msgspec.json.encode((seq, at)).decode()),
+    )
+
+
+def retry_of(connection: Connection) -> tuple[int, Stamp] | None:
+    """Return what ``note_retry`` kept last; ``None`` also where that cannot be read."""
+    row = connection.execute("SELECT value FROM meta WHERE key = ?", (_RETRY,)).fetchone()
+    try:
+        return None if row is None else msgspec.json.decode(str(row[0]), type=tuple[int, Stamp])
+    except msgspec.MsgspecError:
+        return None
 
 
 def fix_utc(connection: Connection, seq: int, utc_s: float) -> None:

@@ -67,6 +67,7 @@ class Store:
         self._lane = Lane(self._database.read(journal.waiting_at_most))
         self._names: dict[str, tuple[str | None, bool]] = {}
         self._thinning = _Round()
+        self._retry: tuple[int, Stamp] | None = self._database.read(journal.retry_of)
         self._database.on_recovered = self._recovered
 
     @classmethod
@@ -239,16 +240,24 @@ class Store:
         if self._lane.unsettled:
             self._write(lambda _connection: None)
 
-    def failed(self, seq: int, error: str, *, new_message_id: bool) -> int:
+    def failed(self, seq: int, error: str, *, new_message_id: bool, retry_at: Stamp | None = None) -> int:
         """Count a failed attempt and return how many there are now.
 
         Args:
             seq: the row.
             error: what the CSMS said, for people.
             new_message_id: the next attempt is a new message (after a CALLERROR), not a repetition (after a time-out).
+            retry_at: when the next attempt may come at the earliest; kept with the row (``JournalRow.retry_at``).
         """
         message_id = journal.new_message_id() if new_message_id else None
-        self._write(lambda connection: journal.note_failure(connection, seq, error, message_id))
+
+        def job(connection: Connection) -> None:
+            journal.note_failure(connection, seq, error, message_id)
+            if retry_at is not None:
+                journal.note_retry(connection, seq, retry_at)
+
+        self._write(job)
+        self._retry = None if retry_at is None else (seq, retry_at)
         stored = self._database.read(lambda connection: journal.row_at(connection, seq))
         held = self._lane.find(seq)
         if stored is None:
@@ -439,6 +448,7 @@ class Store:
             start_lost=start_lost,
             age_s=self._age_s(fact.at),
             last_error=row.last_error,
+            retry_at=self._retry[1] if self._retry is not None and self._retry[0] == row.seq else None,
         )
 
     def _queue_row(self, row: StoredRow, state: RowState) -> QueueRow:

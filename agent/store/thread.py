@@ -14,6 +14,7 @@ from msgspec.structs import replace
 
 from agent.model.effects import Durable
 from agent.model.journal import JournalRow
+from agent.model.moment import Stamp
 from agent.model.variables import StoredValue
 from agent.store.failures import FailureKind, StoreFailure
 from agent.store.opening import OpenReport
@@ -187,9 +188,11 @@ class StoreThread:
         """See ``Store.flush``."""
         await self._call(Store.flush, changes=False)
 
-    async def failed(self, seq: int, error: str, *, new_message_id: bool) -> int:
+    async def failed(self, seq: int, error: str, *, new_message_id: bool, retry_at: Stamp | None = None) -> int:
         """See ``Store.failed``."""
-        return await self._call(lambda store: store.failed(seq, error, new_message_id=new_message_id))
+        return await self._call(
+            lambda store: store.failed(seq, error, new_message_id=new_message_id, retry_at=retry_at)
+        )
 
     async def dead_letter(self, seq: int, error: str, *, attempted: bool = False) -> None:
         """See ``Store.dead_letter``."""

@@ -26,6 +26,7 @@ from agent.model.facts import TransactionFact, TransactionStarted
 from agent.model.inputs import CommandReceived, Input, LinkChanged
 from agent.model.journal import JournalRow
 from agent.model.maintenance import MaintenanceCommand
+from agent.model.moment import moved
 from agent.model.security import SecurityCommand
 from agent.model.station import EvseLayout
 from agent.ocpp.dialect import StationIdentity
@@ -151,7 +152,8 @@ class Conversation(Core16):
         assert output.seq == row.seq, "the lane lost its order"
         if isinstance(output, Failed):
             message_id = f"f{self._new_id()}" if output.new_message_id else row.message_id
-            self.journal[0] = replace(row, attempts=row.attempts + 1, message_id=message_id)
+            at = moved(self.stamp(), self.now_s + output.wait_s)
+            self.journal[0] = replace(row, attempts=row.attempts + 1, message_id=message_id, retry_at=at)
             return
         self.journal.pop(0)
         self.gone.append(row.seq)

@@ -16,7 +16,7 @@ from agent.model.facts import ChargingState, Fact
 from agent.model.ids import IdToken
 from agent.model.inputs import AuthorizationAnswered, CommandReceived, Input
 from agent.model.journal import JournalRow
-from agent.model.moment import Stamp
+from agent.model.moment import Stamp, moved
 from agent.model.standard_variables import STANDARD_VARIABLES
 from agent.model.station import EvseLayout
 from agent.model.variables import StoredValue, ValueSource, VariableBook
@@ -200,7 +200,8 @@ class Desk:
                 case Failed():
                     row = self.row(output.seq)
                     new_id = self._new_id() if output.new_message_id else row.message_id
-                    self._replace(row, replace(row, attempts=row.attempts + 1, message_id=new_id))
+                    at = moved(self.stamp(), self.now_s + output.wait_s)
+                    self._replace(row, replace(row, attempts=row.attempts + 1, message_id=new_id, retry_at=at))
                 case GiveUp():
                     self.dead.append(output.seq)
                     self._give_up(self.row(output.seq))

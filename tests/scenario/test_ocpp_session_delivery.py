@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from agent.model.commands import Verdict
 from agent.model.ids import IdToken
@@ -163,10 +164,44 @@ def test_attempts_survive_a_restart(version: str) -> None:
     desk.record(started(desk.stamp()))
     desk.refuse(desk.expect(action(version, "StartTransaction")))
     desk.lose()
+    desk.run(50)
     desk.restart()
     desk.boot()
+    desk.run(60)
     desk.refuse(desk.expect(action(version, "StartTransaction")))
     assert desk.dead == [1]
+
+
+@both
+@pytest.mark.req("OCPP 1.6 §3.7.1")
+def test_a_restart_does_not_shorten_the_wait_after_a_failure(version: str) -> None:
+    desk = booted(version, **{"OCPPCommCtrlr.MessageAttemptInterval[TransactionEvent]": "60"})
+    desk.record(started(desk.stamp()))
+    desk.refuse(desk.expect(action(version, "StartTransaction")))
+    desk.run(20)
+    desk.lose()
+    desk.restart()
+    desk.boot()
+    desk.run(39)
+    assert not desk.calls
+    desk.run(1)
+    desk.expect(action(version, "StartTransaction"))
+
+
+@both
+def test_a_clock_that_was_set_back_does_not_make_the_wait_longer_than_it_was(version: str) -> None:
+    desk = booted(version, **{"OCPPCommCtrlr.MessageAttemptInterval[TransactionEvent]": "60"})
+    desk.record(started(desk.stamp()))
+    desk.refuse(desk.expect(action(version, "StartTransaction")))
+    desk.lose()
+    row = desk.journal[0]
+    assert row.retry_at is not None
+    tomorrow = Stamp(boot_id="b0", mono_s=0.0, utc_s=(row.retry_at.utc_s or 0.0) + 86_400)
+    desk.journal[0] = replace(row, retry_at=tomorrow)
+    desk.restart()
+    desk.boot()
+    desk.run(60)
+    desk.expect(action(version, "StartTransaction"))
 
 
 @both

@@ -9,7 +9,7 @@ from agent.model.effects import Durable, Record, SaveTransaction
 from agent.model.facts import TransactionEnded, TransactionStarted, Trigger
 from agent.model.journal import JournalRow
 from agent.store import RowState, Store, read_copy
-from tests.unit.store_examples import charge, ended, journal_path, opened, record, started, updated
+from tests.unit.store_examples import charge, ended, journal_path, opened, record, stamp, started, updated
 
 
 def committed(store: Store, transaction_id: str = "t1", samples: int = 3) -> list[int]:
@@ -122,6 +122,23 @@ def test_a_failed_attempt_is_counted_over_restarts_and_a_time_out_keeps_the_mess
     assert row is not None
     assert (row.attempts, row.sent, row.last_error) == (1, True, "no answer in 30 s")
     assert row.message_id == before.message_id
+    store.close()
+
+
+def test_the_moment_of_the_next_attempt_survives_a_restart_and_belongs_to_its_row(tmp_path: Path) -> None:
+    store = opened(tmp_path)
+    committed(store)
+    retry_at = stamp(500.0, utc_s=1.7e9)
+    store.failed(1, "InternalError", new_message_id=True, retry_at=retry_at)
+    store.close()
+    store = opened(tmp_path)
+    row = store.next_row()
+    assert row is not None
+    assert row.retry_at == retry_at
+    store.acknowledge(1, "4711")
+    row = store.next_row()
+    assert row is not None
+    assert row.retry_at is None
     store.close()
 
 
