@@ -35,6 +35,7 @@ def status_screen(status: Answer) -> str:
         f"  facts   {_count(store['waiting'])} waiting, {_count(store['dead'])} given up"
         + ("" if store["ok"] else "  STORE FAILING: new sessions are refused"),
     ]
+    lines += _maintenance_lines(status.get("maintenance", {}))
     if store["recovered"]:
         lines.append(f"  JOURNAL RECOVERED: {store['recovered']}")
     if station["settings"] != "file":
@@ -65,6 +66,20 @@ def _security_lines(security: Answer) -> list[str]:
         if left is not None and left <= _ENDS_SOON_DAYS:
             ends = f"ends in {left} days" if left >= 0 else f"HAS ENDED {-left} days ago"
             lines.append(f"  CERTIFICATE  {each['what']} {ends}")
+    return lines
+
+
+def _maintenance_lines(maintenance: Answer) -> list[str]:
+    lines = []
+    firmware, upload = maintenance.get("firmware"), maintenance.get("upload")
+    if firmware:
+        state = (firmware["state"] or firmware["phase"]).replace("_", " ")
+        percent = f" {firmware['percent']} %" if firmware["phase"] == "install" else ""
+        why = f": {firmware['why']}" if firmware["why"] else ""
+        lines.append(f"  firmware update {'(signed) ' if firmware['signed'] else ''}{state}{percent}{why}")
+    if upload:
+        failed = f", failed {upload['failures']} times" if upload["failures"] else ""
+        lines.append(f"  upload of {upload['filename']} is under way{failed}")
     return lines
 
 

@@ -17,7 +17,7 @@ from typing import Any
 
 from agent.maintenance.address import IMPLICIT_FTPS_PORT, Address
 from agent.maintenance.part_file import NoRoom, PartFile, TooLarge
-from agent.maintenance.transfer import CHUNK_B, SILENCE_S, Means, Stop, TransferFailed, Trouble
+from agent.maintenance.transfer import CHUNK_B, SILENCE_S, Means, Stop, TransferFailed, TransferStopped, Trouble
 
 
 def fetch_ftp(address: Address, part: PartFile, means: Means, stop: Stop) -> None:
@@ -34,13 +34,17 @@ def fetch_ftp(address: Address, part: PartFile, means: Means, stop: Stop) -> Non
         stop.closes_socket(content)
         with content:
             while chunk := content.recv(CHUNK_B):
-                stop.check()
                 part.write(chunk)
+                stop.check()
         link.voidresp()
     except (TooLarge, NoRoom) as error:
         part.discard()
         trouble = Trouble.TOO_LARGE if isinstance(error, TooLarge) else Trouble.NO_ROOM
         raise TransferFailed(trouble, str(error)) from error
+    except TransferStopped:
+        with contextlib.suppress(OSError):
+            part.pause()
+        raise
     except ftplib.all_errors as error:
         with contextlib.suppress(OSError):
             part.pause()

@@ -19,7 +19,7 @@ from typing import Final
 
 from agent.maintenance.address import Address, AddressRefused, redirected
 from agent.maintenance.part_file import Incomplete, NoRoom, Note, PartFile, TooLarge
-from agent.maintenance.transfer import CHUNK_B, SILENCE_S, Means, Stop, TransferFailed, Trouble
+from agent.maintenance.transfer import CHUNK_B, SILENCE_S, Means, Stop, TransferFailed, TransferStopped, Trouble
 
 MOST_REDIRECTIONS: Final = 5
 AGENT: Final = "charge-agent"
@@ -57,9 +57,11 @@ def fetch_http(address: Address, part: PartFile, means: Means, stop: Stop) -> No
             except (TooLarge, NoRoom, Incomplete) as error:
                 part.discard()
                 raise TransferFailed(_trouble_here(error), str(error)) from error
+            except TransferStopped:
+                _pause(part)
+                raise
             except (OSError, http.client.HTTPException) as error:
-                with contextlib.suppress(OSError):
-                    part.pause()
+                _pause(part)
                 stop.check()
                 raise TransferFailed(Trouble.UNREACHABLE, f"{address.shown}: {_said(error)}") from error
             return
@@ -152,9 +154,9 @@ def _take(response: http.client.HTTPResponse, part: PartFile, known: Note, stop:
         raise TransferFailed(trouble, f"it answers HTTP {response.status}")
     offset_b, total_b = _extent(response, known)
     part.begin(offset_b, total_b=total_b, validator=_validator(response))
-    while chunk := response.read(CHUNK_B):
-        stop.check()
+    while chunk := response.read1(CHUNK_B):
         part.write(chunk)
+        stop.check()
 
 
 def _extent(response: http.client.HTTPResponse, known: Note) -> tuple[int, int | None]:
@@ -184,6 +186,12 @@ def _headers(address: Address) -> dict[str, str]:
         pair = f"{address.user}:{address.password or ''}".encode()
         headers["Authorization"] = "Basic " + base64.b64encode(pair).decode("ascii")
     return headers
+
+
+def _pause(part: PartFile) -> None:
+    """Keep what has come, if the disk lets us."""
+    with contextlib.suppress(OSError):
+        part.pause()
 
 
 def _trouble_here(error: Exception) -> Trouble:

@@ -11,7 +11,9 @@ from agent.console.door import DoorError
 from agent.errors import StoreError
 from agent.guard.wire import Report
 from agent.model.evse import EvseView, Limit, amperes
+from agent.model.facts import MetersSampled, SecurityEvent
 from agent.model.faults import Fault
+from agent.model.maintenance import FirmwareProgressed, UploadProgressed
 from agent.model.variables import Access, ValueSource, VariableBook, VariableEntry
 from agent.runtime.guard_link import GuardLink
 from agent.runtime.headline import Headline
@@ -190,7 +192,7 @@ def queue_row(row: QueueRow) -> Answer:
     """Return one undelivered fact for people and programs."""
     return {
         "seq": row.seq,
-        "kind": row.kind if row.transaction_id else "security_event",
+        "kind": _kind(row),
         "transaction": row.transaction_id,
         "csms_id": row.csms_id,
         "message_id": row.message_id,
@@ -200,6 +202,20 @@ def queue_row(row: QueueRow) -> Answer:
         "sent": row.sent,
         "last_error": row.last_error,
     }
+
+
+def _kind(row: QueueRow) -> str:
+    """Return what kind of fact it is, for people; those of no transaction are told apart."""
+    match row.fact:
+        case SecurityEvent():
+            return "security_event"
+        case MetersSampled():
+            return "meter_values"
+        case FirmwareProgressed(state=state):
+            return f"firmware {state.value}"
+        case UploadProgressed(state=state):
+            return f"upload {state.value}"
+    return row.kind
 
 
 def _whole(request: Answer, name: str, lowest: int, default: int) -> int:
