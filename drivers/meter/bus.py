@@ -159,7 +159,7 @@ class ModbusBus(ABC):
         self._silent += 1
         if self.answers_carry_numbers and self._silent >= _SILENT_BEFORE_RECONNECT:
             self._hang_up()  # perhaps half-open: only a new connection tells
-        raise DriverTimeout(f"{self._place}: no answer to {read}")
+        raise DriverTimeout(f"no answer to {read}, on {self._place}")
 
     async def _ask(self, read: _Read, timeout_s: float) -> ModbusPDU | Trouble:
         from pymodbus.exceptions import ModbusException
@@ -209,7 +209,9 @@ class ModbusBus(ABC):
         while (due_s := self._debts.due_s(unit, self._now_s())) is not None:
             now_s = self._now_s()
             if now_s >= patience_s:
-                raise DriverTimeout(f"{self._place}: unit {unit} still owes an answer to an earlier read")
+                raise DriverTimeout(
+                    f"unit {unit} is silent, it still owes an answer to an earlier read, on {self._place}"
+                )
             self._arrived.clear()
             try:
                 async with asyncio.timeout(min(due_s, patience_s) - now_s):
