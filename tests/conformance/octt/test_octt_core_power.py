@@ -79,6 +79,8 @@ async def test_tc_032_1_cs_power_failure_stop_before_going_down() -> None:
         station.warn_of_power()
         stop = await csms.frame("StopTransaction", transactionId=transaction, reason="PowerLoss")
         await csms.status(1, "Finishing")
+        await station.rest(2)  # the supply lasts until the answer has come
+        csms.forget()
         await station.power_cut()
         boot = await csms.frame("BootNotification")
         assert stop.seq < boot.seq
