@@ -41,7 +41,7 @@ class Surroundings(msgspec.Struct, frozen=True, kw_only=True):
         hold: nothing new may begin to charge, or it may again. views: the EVSEs now.
         online: the CSMS is reached. untold: how many facts it has not acknowledged.
         restart: ends this software so that it starts again. facts_waiting: the journal has something new.
-        new_sessions: charges may begin while an image waits.
+        new_sessions: charges may begin while an image waits. store_retry_s: pause before a refusing store is asked again.
     """
 
     clock: Clock
@@ -60,6 +60,7 @@ class Surroundings(msgspec.Struct, frozen=True, kw_only=True):
     facts_waiting: Callable[[], None]
     note: Note
     new_sessions: bool = False
+    store_retry_s: float = 5.0
 
 
 class ImageUntrusted(Exception):

@@ -39,7 +39,6 @@ from agent.runtime.firmware_around import ImageUntrusted, Surroundings
 from drivers.api import DriverError
 from drivers.api.installers import ImageRejected, Installer
 
-STORE_RETRY_S: Final = 5.0
 LOOK_S: Final = 3600.0  # a date is looked at so often at least: clocks are set
 UNKNOWN_TIME_S: Final = 30.0
 TELL_S: Final = 10.0  # how long a restart waits until the CSMS was told of it
@@ -320,7 +319,7 @@ class FirmwareTask:
                     break
             except StoreError as error:
                 self._unkept.set(True, error=str(error))
-                await asyncio.sleep(STORE_RETRY_S)
+                await asyncio.sleep(self._around.store_retry_s)
         self._unkept.set(False)
         if news and state is not None:
             level = "warning" if state in FINAL_STATES and state is not FirmwareState.INSTALLED else "info"

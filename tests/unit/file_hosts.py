@@ -32,6 +32,7 @@ class Host:
     etag: str = '"one"'
     breaks_after_b: int | None = None
     stalls: bool = False
+    stalls_after_b: int = 10
     ranged: bool = True
     put_status: int = 201
     post_status: int = 201
@@ -73,7 +74,7 @@ def _http_of(host: Host) -> type[BaseHTTPRequestHandler]:
                 self.send_header("ETag", host.etag)
             self.end_headers()
             if host.stalls:
-                self.wfile.write(content[begin : begin + 10])
+                self.wfile.write(content[begin : begin + host.stalls_after_b])
                 self.wfile.flush()
                 host.asked_one.set()
                 host.released.wait(20)

@@ -15,12 +15,12 @@ import pytest
 from agent.clock import Clock
 from agent.console.screens import status_screen
 from agent.errors import StoreError
+from agent.maintenance.part_file import CHECKPOINT_B
 from agent.maintenance.transfer import Means
 from agent.maintenance.update import KEY, Phase, Update, decode_update
 from agent.model.effects import Durable, Record, SaveDocument
 from agent.model.maintenance import FirmwareProgressed, FirmwareState, UpdateFirmware
 from agent.model.security import SecurityEventKind
-from agent.runtime import firmware_task
 from agent.runtime.firmware_around import Surroundings
 from agent.runtime.firmware_task import FirmwareTask
 from drivers.installer.bench import BenchInstaller
@@ -83,6 +83,7 @@ def around(folder: Path, journal: Journal, events: list[Any] | None = None) -> S
         restart=lambda: None,
         facts_waiting=lambda: None,
         note=note,
+        store_retry_s=0.01,
     )
 
 
@@ -104,11 +105,14 @@ def wanted(port: int, **more: Any) -> Update:
 @pytest.mark.req("OCPP 1.6 §4.5, §5.19: a download goes on after a restart; a state is told once")
 async def test_an_agent_that_is_killed_in_the_middle_of_a_file_goes_on_where_it_stopped(tmp_path: Path) -> None:
     journal, events = Journal(), []
-    with http_host(fw=CONTENT) as host:
-        host.stalls = True
+    part = tmp_path / "maintenance" / "firmware.bin.part.json"
+    with http_host(fw=CONTENT * 6) as host:
+        host.stalls, host.stalls_after_b = True, CHECKPOINT_B + 1000
         async with running(FirmwareTask(around(tmp_path, journal), None)) as task:
             await task.take(wanted(host.port))
-            await asyncio.to_thread(host.asked_one.wait)
+            async with asyncio.timeout(10):
+                while not part.exists() or b'"durable_b":0' in part.read_bytes():
+                    await asyncio.sleep(0.01)
             began_s = time.monotonic()
             assert task.current().state is FirmwareState.DOWNLOADING  # whoever asks is answered meanwhile
         assert time.monotonic() - began_s < 5
@@ -117,7 +121,8 @@ async def test_an_agent_that_is_killed_in_the_middle_of_a_file_goes_on_where_it_
         assert kept.phase is Phase.DOWNLOAD
         async with running(FirmwareTask(around(tmp_path, journal, events), kept)):
             await journal.until(FirmwareState.INSTALLED)
-        assert host.ranges == ["bytes=10-"]
+        [begin] = host.ranges
+        assert int(begin.removeprefix("bytes=").rstrip("-")) >= CHECKPOINT_B
     assert journal.states == [
         FirmwareState.DOWNLOADING,
         FirmwareState.DOWNLOADED,
@@ -142,8 +147,7 @@ async def test_a_newer_request_ends_a_download_that_hangs_at_once(tmp_path: Path
     assert (tmp_path / "bench" / "log").read_text().count("install ") == 1
 
 
-async def test_a_store_that_refuses_for_a_while_costs_no_state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(firmware_task, "STORE_RETRY_S", 0.01)
+async def test_a_store_that_refuses_for_a_while_costs_no_state(tmp_path: Path) -> None:
     journal = Journal()
     with http_host(fw=b"small") as host:
         async with running(FirmwareTask(around(tmp_path, journal), None)) as task:
