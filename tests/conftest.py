@@ -20,9 +20,10 @@ def pytest_runtest_logreport(report: pytest.TestReport) -> None:
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
     """Add this run's outcomes to the kept ones; those of a function that ran replace all of its own."""
-    if hasattr(session.config, "workerinput") or session.config.cache is None or not _ended:
+    cache = getattr(session.config, "cache", None)  # it can be switched off
+    if hasattr(session.config, "workerinput") or cache is None or not _ended:
         return
     ran = {node.partition("[")[0] for node in _ended}
-    kept: dict[str, str] = session.config.cache.get(RESULTS, {})
+    kept: dict[str, str] = cache.get(RESULTS, {})
     others = {node: outcome for node, outcome in kept.items() if node.partition("[")[0] not in ran}
-    session.config.cache.set(RESULTS, others | _ended)
+    cache.set(RESULTS, others | _ended)

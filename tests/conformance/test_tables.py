@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from tests.conformance import tables
 from tests.conformance.octt.certification import CASES
 
@@ -31,3 +33,10 @@ def test_an_outcome_is_that_of_every_parameter() -> None:
     assert tables.outcome(["t.py::test_b"], results) == "yes"
     assert tables.outcome(["t.py::test_a", "t.py::test_b"], results) == "failed"
     assert tables.outcome(["t.py::test_c"], results) == "not run"
+
+
+def test_the_table_of_cases_is_shown_line_by_line(capsys: pytest.CaptureFixture[str]) -> None:
+    tables.main(["--show"])
+    *lines, summary = capsys.readouterr().out.splitlines()
+    assert [line.split()[0] for line in lines] == ALL
+    assert summary.endswith("of 102 cases.")
