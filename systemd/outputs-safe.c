@@ -19,7 +19,8 @@
  *     cannot  WHAT                                    something that has no safe action: always reported as failed
  *
  * One line per action on standard error. Exit code: 0 everything was done; otherwise the sum of 1 gpio, 2 pwm, 4 write,
- * 8 serial, 16 tcp, 32 unix, 64 a line that is not understood or "cannot". 128: there is no such plan; 129: wrong usage.
+ * 8 serial, 16 tcp, 32 unix, 64 a line that is not understood, "cannot", an empty plan or one that was cut off.
+ * 128: there is no such plan; 129: wrong usage.
  * --root DIR goes before every path, for tests.
  *
  * C99 and POSIX; needs the C library and the headers of a kernel of 5.10 or later (GPIO v2).
@@ -537,8 +538,12 @@ static int read_plan(char *text)
     for (char *next; text; text = next) {
         line++;
         next = strchr(text, '\n');
-        if (next)
+        if (next) {
             *next++ = 0;
+        } else if (*text) {
+            fprintf(stderr, "outputs-safe: FAILED: line %d: the plan ends within a line\n", line);
+            bits |= F_PLAN;
+        }
         size_t length = strlen(text);
         if (length && text[length - 1] == '\r')
             text[length - 1] = 0;
@@ -578,6 +583,10 @@ static int read_plan(char *text)
             }
         count++;
     }
+    if (first) {
+        fprintf(stderr, "outputs-safe: FAILED: the plan is empty\n");
+        bits |= F_PLAN;
+    }
     return bits;
 }
 
@@ -585,13 +594,21 @@ static char *load(const char *path)
 {
     size_t size = 0, room = 1 << 20;
     char *text = malloc(room + 1);
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
-    if (!text || fd < 0) {
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK); /* whatever it is, do not wait for it */
+    struct stat is;
+    if (!text || fd < 0 || fstat(fd, &is) < 0) {
         fprintf(stderr, "outputs-safe: FAILED: %s: %s\n", path, strerror(errno));
         return NULL;
     }
-    for (ssize_t got; size < room && (got = read(fd, text + size, room - size)) > 0;)
+    if (!S_ISREG(is.st_mode)) {
+        fprintf(stderr, "outputs-safe: FAILED: %s: is no file\n", path);
+        return NULL;
+    }
+    ssize_t got = 0;
+    while (size < room && (got = read(fd, text + size, room - size)) > 0)
         size += (size_t)got;
+    if (got < 0) /* a failing disk: what came is still done */
+        fprintf(stderr, "outputs-safe: FAILED: %s: %s\n", path, strerror(errno));
     close(fd);
     for (size_t each = 0; each < size; each++)
         if (!text[each])

@@ -285,8 +285,6 @@ def test_a_device_that_hangs_is_given_up_after_two_seconds_and_keeps_nothing_els
 @pytest.mark.parametrize(
     ("text", "code"),
     [
-        ("", 0),
-        ("# nothing\n\n", 0),
         ("outputs-safe\t1\n", 0),
         ("outputs-safe\t2\nwrite\t/done\t0\n", PLAN),
         ("write\t/done\t0\n", PLAN),
@@ -315,6 +313,29 @@ def test_garbage_neither_crashes_it_nor_keeps_it_from_the_rest(run: Run) -> None
         code = run(text=b"outputs-safe\t1\n" + garbage + b"\nwrite\t/done\t0\n")
         assert 0 <= code < 128
         assert done.read_text() == "0"
+
+
+@needs_compiler
+@pytest.mark.parametrize("text", ["", "\n\n", "# nothing\n"])
+def test_an_empty_plan_makes_nothing_safe_and_says_so(run: Run, text: str) -> None:
+    assert run(text=text) == PLAN
+    assert run.said == ["outputs-safe: FAILED: the plan is empty"]
+
+
+@needs_compiler
+def test_a_plan_that_was_cut_off_is_told_and_what_is_left_of_it_is_done(run: Run) -> None:
+    done = run.file("/done", "1")
+    assert run(text="outputs-safe\t1\nwrite\t/done\t0\ngpio\tpinctrl-rp1\t1") == PLAN + GPIO
+    assert done.read_text() == "0"
+    assert "outputs-safe: FAILED: line 3: the plan ends within a line" in run.said
+
+
+@needs_compiler
+def test_a_plan_that_is_no_file_is_no_plan_and_nobody_waits_for_it(built: tuple[Path, Path], tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "fifo")
+    for place in (tmp_path, tmp_path / "fifo"):
+        done = subprocess.run([str(built[0]), str(place)], capture_output=True, text=True, timeout=5)
+        assert (done.returncode, done.stderr) == (NO_PLAN, f"outputs-safe: FAILED: {place}: is no file\n")
 
 
 @needs_compiler
