@@ -10,10 +10,12 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping
 from enum import Enum
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from agent.model.moment import Stamp
-from drivers.api import ClockSource
+
+if TYPE_CHECKING:
+    from drivers.api import ClockSource
 
 EARLIEST_UTC_S: Final = (
     1_767_225_600.0  # 2026-01-01: this software did not exist before; no earlier time leaves the station

@@ -7,6 +7,7 @@ sections 6.2, 7.2.2, 7.2.10, 7.2.11, 7.3.1, 7.3.5; the TWN4's Simple Protocol as
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from typing import Final, Protocol
 
 from hil.rdm6300 import FRAME_PERIOD_S, card_frame
@@ -169,4 +170,9 @@ def _answer(body: bytes) -> bytes:
     return b"\x00\x00\xff" + bytes([length, -length & 0xFF]) + content + bytes([-sum(content) & 0xFF, 0])
 
 
-READER_FACES: Final = {"rdm6300": Rdm6300Face, "pn532": Pn532Face, "line": LineFace, "twn4": Twn4Face}
+READER_FACES: Final[Mapping[str, type[ReaderFace]]] = {
+    "rdm6300": Rdm6300Face,
+    "pn532": Pn532Face,
+    "line": LineFace,
+    "twn4": Twn4Face,
+}

@@ -11,36 +11,42 @@ A driver is found by ``driver = "name"`` in the station file, through the entry-
 imported by those who have one.
 """
 
-from drivers.api.contracts import (
-    CardReader,
-    ClockSource,
-    InputLine,
-    Lines,
-    Meter,
-    OutputLine,
-    PolledLine,
-    PowerPath,
-    RegisterBus,
-    TemperatureSensor,
-)
-from drivers.api.errors import (
-    DriverError,
-    DriverProtocolError,
-    DriverRejected,
-    DriverTimeout,
-    DriverUnavailable,
-)
-from drivers.api.spec import DriverKind, DriverSpec, Look, Option, OptionProblem
-from drivers.api.values import (
-    CardRead,
-    MeterReading,
-    PilotMode,
-    PilotSignal,
-    PowerPathReading,
-    Pull,
-    RegisterKind,
-    SignedReading,
-)
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, Final
+
+if TYPE_CHECKING:
+    from drivers.api.contracts import (
+        CardReader,
+        ClockSource,
+        InputLine,
+        Lines,
+        Meter,
+        OutputLine,
+        PolledLine,
+        PowerPath,
+        RegisterBus,
+        TemperatureSensor,
+    )
+    from drivers.api.errors import (
+        DriverError,
+        DriverProtocolError,
+        DriverRejected,
+        DriverTimeout,
+        DriverUnavailable,
+    )
+    from drivers.api.spec import DriverKind, DriverSpec, Look, Option, OptionProblem
+    from drivers.api.values import (
+        CardRead,
+        MeterReading,
+        PilotMode,
+        PilotSignal,
+        PowerPathReading,
+        Pull,
+        RegisterKind,
+        SignedReading,
+    )
 
 __all__ = [
     "CardRead",
@@ -72,3 +78,40 @@ __all__ = [
     "SignedReading",
     "TemperatureSensor",
 ]
+
+_ROOMS: Final = {
+    "contracts": (
+        "CardReader",
+        "ClockSource",
+        "InputLine",
+        "Lines",
+        "Meter",
+        "OutputLine",
+        "PolledLine",
+        "PowerPath",
+        "RegisterBus",
+        "TemperatureSensor",
+    ),
+    "errors": ("DriverError", "DriverProtocolError", "DriverRejected", "DriverTimeout", "DriverUnavailable"),
+    "spec": ("DriverKind", "DriverSpec", "Look", "Option", "OptionProblem"),
+    "values": (
+        "CardRead",
+        "MeterReading",
+        "PilotMode",
+        "PilotSignal",
+        "PowerPathReading",
+        "Pull",
+        "RegisterKind",
+        "SignedReading",
+    ),
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Import the module that holds ``name``: no process needs all of them before its first act (PEP 562)."""
+    for room, members in _ROOMS.items():
+        if name in members:
+            module = import_module(f"drivers.api.{room}")
+            globals().update({each: getattr(module, each) for each in members})
+            return globals()[name]
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
-from drivers.api.values import CardRead, MeterReading, PilotSignal, PowerPathReading, RegisterKind
+if TYPE_CHECKING:
+    from drivers.api.values import CardRead, MeterReading, PilotSignal, PowerPathReading, RegisterKind
 
 
 class PowerPath(Protocol):

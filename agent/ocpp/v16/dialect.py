@@ -23,19 +23,31 @@ from agent.ocpp.errors import Violation
 from agent.ocpp.lenient import whole_of
 from agent.ocpp.v16 import boot, keys
 from agent.ocpp.v16.codes import CODE_OF
-from agent.ocpp.v16.enums import ChargePointErrorCode
 from agent.ocpp.v16.places import STATION, Connectors, Place
 from agent.ocpp.wire_time import format_utc
 
 if TYPE_CHECKING:
-    from agent.ocpp.v16 import answers, incoming, maintenance, messages, outgoing, security, smart_charging, status
-else:
-    answers, incoming, maintenance, messages, outgoing, security, smart_charging, status = (
-        lazily(f"agent.ocpp.v16.{name}")
-        for name in (
-            *("answers", "incoming", "maintenance", "messages", "outgoing", "security", "smart_charging", "status"),
-        )
+    from agent.ocpp.v16 import (
+        answers,
+        enums,
+        incoming,
+        maintenance,
+        messages,
+        outgoing,
+        security,
+        smart_charging,
+        status,
     )
+else:  # the boot notification needs none of these
+    answers = lazily("agent.ocpp.v16.answers")
+    enums = lazily("agent.ocpp.v16.enums")
+    incoming = lazily("agent.ocpp.v16.incoming")
+    maintenance = lazily("agent.ocpp.v16.maintenance")
+    messages = lazily("agent.ocpp.v16.messages")
+    outgoing = lazily("agent.ocpp.v16.outgoing")
+    security = lazily("agent.ocpp.v16.security")
+    smart_charging = lazily("agent.ocpp.v16.smart_charging")
+    status = lazily("agent.ocpp.v16.status")
 
 
 class Dialect16:
@@ -140,7 +152,7 @@ class Dialect16:
             return None
         payload = messages.StatusNotificationRequest(
             connector_id=self._connectors.number(*place),
-            error_code=ChargePointErrorCode.NO_ERROR,
+            error_code=enums.ChargePointErrorCode.NO_ERROR,
             status=through,
             timestamp=None if at_utc_s is None else format_utc(at_utc_s),
         )
