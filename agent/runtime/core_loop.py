@@ -254,7 +254,7 @@ class CoreLoop:
     async def _commit(self, durables: Sequence[Durable]) -> bool:
         anchor_s = self._clock.new_anchor() or self._anchor_s
         batch = [*self._backlog, *durables]
-        if not batch and anchor_s is None:
+        if not batch and anchor_s is None and self._retry_at_s is None:  # else: does the store take anything again?
             return True
         try:
             await self._write(batch, anchor_s)
