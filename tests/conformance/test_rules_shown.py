@@ -65,6 +65,28 @@ def test_the_last_period_lasts_until_the_duration_and_what_lies_beyond_is_ignore
     in_virtual_time(play())
 
 
+@pytest.mark.req(
+    "OCPP 1.6 §5.14: the stop is told before the restart, but nobody waits for a back end that says nothing"
+)
+@pytest.mark.parametrize("reply", ["silent", "callerror"])
+def test_a_soft_reset_waits_ten_seconds_for_its_stops_to_be_taken(reply: str) -> None:
+    async def play() -> None:
+        async with bench() as station:
+            csms = station.csms
+            await station.booted()
+            transaction = await station.charging()
+            csms.script(action="StopTransaction", reply=reply)
+            await csms.accepted("Reset", type="Soft")
+            stop = await csms.frame("StopTransaction", transactionId=transaction)
+            boot = await csms.frame("BootNotification")
+            assert 9 < boot.at_s - stop.at_s < 15
+            csms.script(action="StopTransaction", reply="ok")
+            again = await csms.expect("StopTransaction", within_s=200)
+            assert again == stop.payload
+
+    in_virtual_time(play())
+
+
 @pytest.mark.req("quirk T20: the same requestId for several reports")
 def test_reports_with_one_request_id_are_all_made() -> None:
     desk = Desk(version="2.0.1", presets={})

@@ -85,7 +85,8 @@ async def test_tc_004_2_cs_identification_first_connection_time_out() -> None:
 
 
 @case("TC_007_CS")
-async def test_tc_007_cs_start_with_a_cached_id() -> None:
+@pytest.mark.parametrize("way", ["card", "remote"])
+async def test_tc_007_cs_start_with_a_cached_id(way: str) -> None:
     """A cached idTag starts without a question, also where remote starts are checked."""
     async with bench() as station:
         csms = station.csms
@@ -96,7 +97,7 @@ async def test_tc_007_cs_start_with_a_cached_id() -> None:
         await station.unplug()
         await csms.status(1, "Available")
         csms.forget()
-        await csms.accepted("RemoteStartTransaction", idTag=CARD, connectorId=1)
+        await station.identify(way)
         await csms.status(1, "Preparing")
         await station.plug()
         await csms.expect("StartTransaction", idTag=CARD)
@@ -105,11 +106,12 @@ async def test_tc_007_cs_start_with_a_cached_id() -> None:
 
 
 @case("TC_061_CS")
-async def test_tc_061_cs_clear_cache() -> None:
+@pytest.mark.parametrize("way", ["card", "remote"])
+async def test_tc_061_cs_clear_cache(way: str) -> None:
     """After ClearCache a card of before is asked about again."""
     async with bench() as station:
         csms = station.csms
-        await station.booted(AuthorizationCacheEnabled=True, LocalPreAuthorize=True)
+        await station.booted(AuthorizationCacheEnabled=True, LocalPreAuthorize=True, AuthorizeRemoteTxRequests=True)
         await station.charging()
         await station.tap()
         await csms.expect("StopTransaction")
@@ -117,7 +119,7 @@ async def test_tc_061_cs_clear_cache() -> None:
         await csms.accepted("ClearCache")
         csms.forget()
         await station.plug()
-        await station.tap()
+        await station.identify(way)
         await csms.expect("Authorize", idTag=CARD)
 
 
@@ -164,15 +166,16 @@ async def test_tc_011_2_cs_remote_start_time_out() -> None:
 
 @case("TC_023_CS")
 @pytest.mark.parametrize("status", ["Invalid", "Blocked", "Expired"])
-async def test_tc_023_cs_start_authorize_invalid(status: str) -> None:
+@pytest.mark.parametrize("way", ["card", "remote"])
+async def test_tc_023_cs_start_authorize_invalid(status: str, way: str) -> None:
     """A card that the CSMS refuses starts nothing."""
     async with bench() as station:
         csms = station.csms
         csms.tag(BAD_CARD, status)
-        await station.booted()
+        await station.booted(AuthorizeRemoteTxRequests=True)
         await station.plug()
         await csms.status(1, "Preparing")
-        await station.tap(BAD_CARD)
+        await station.identify(way, BAD_CARD)
         await csms.expect("Authorize", idTag=BAD_CARD)
         await csms.silence("StartTransaction", 5)
         assert not station.evse().live

@@ -27,14 +27,15 @@ async def version(csms: Csms) -> int:
 
 
 @case("TC_008_CS")
-async def test_tc_008_cs_start_with_an_id_in_the_local_list() -> None:
+@pytest.mark.parametrize("way", ["card", "remote"])
+async def test_tc_008_cs_start_with_an_id_in_the_local_list(way: str) -> None:
     """A listed card starts without a question."""
     async with bench() as station:
         csms = station.csms
-        await station.booted(LocalAuthListEnabled=True, LocalPreAuthorize=True)
+        await station.booted(LocalAuthListEnabled=True, LocalPreAuthorize=True, AuthorizeRemoteTxRequests=True)
         assert await send(csms, 1, entry(CARD)) == "Accepted"
         await station.plug()
-        await station.tap()
+        await station.identify(way)
         await csms.expect("StartTransaction", idTag=CARD)
         await csms.status(1, "Charging")
         assert csms.calls("Authorize") == []

@@ -180,7 +180,8 @@ async def test_tc_052_cs_cancel_an_unknown_reservation() -> None:
 
 
 @case("TC_053_CS")
-async def test_tc_053_cs_use_a_reserved_connector_with_the_parent_id_tag() -> None:
+@pytest.mark.parametrize("way", ["card", "remote"])
+async def test_tc_053_cs_use_a_reserved_connector_with_the_parent_id_tag(way: str) -> None:
     """Another card of the reservation's parent may use it."""
     async with bench() as station:
         csms = station.csms
@@ -189,7 +190,7 @@ async def test_tc_053_cs_use_a_reserved_connector_with_the_parent_id_tag() -> No
         await station.booted()
         assert await reserve(station, parentIdTag="FLEET") == "Accepted"
         await csms.status(1, "Reserved")
-        await station.tap(OTHER_CARD)
+        await station.identify(way, OTHER_CARD)
         await csms.expect("Authorize", idTag=OTHER_CARD)
         await csms.status(1, "Preparing")
         await station.plug()

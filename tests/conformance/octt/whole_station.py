@@ -134,6 +134,13 @@ class Bench:
         queue.put_nowait(card)
         await asyncio.sleep(SETTLED_S)
 
+    async def identify(self, way: str, card: str = CARD) -> None:
+        """Have somebody identified on connector 1: by ``card``, or by the CSMS's ``remote`` start."""
+        if way == "card":
+            await self.tap(card)
+        else:
+            await self.csms.accepted("RemoteStartTransaction", idTag=card, connectorId=1)
+
     async def vehicle(self, evse: int = 1, **changes: Any) -> None:
         """Change the vehicle: ``paused=True`` and so on."""
 
