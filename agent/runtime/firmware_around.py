@@ -41,7 +41,8 @@ class Surroundings(msgspec.Struct, frozen=True, kw_only=True):
         hold: nothing new may begin to charge, or it may again. views: the EVSEs now.
         online: the CSMS is reached. untold: how many facts it has not acknowledged.
         restart: ends this software so that it starts again. facts_waiting: the journal has something new.
-        new_sessions: charges may begin while an image waits. store_retry_s: pause before a refusing store is asked again.
+        new_sessions: charges may begin while an image waits. store_retry_s: pause before a store that refuses is asked
+            again.
     """
 
     clock: Clock

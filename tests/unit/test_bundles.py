@@ -16,6 +16,7 @@ from agent.maintenance.log_lines import LogRing, TimeRange, log_lines, moment_in
 from agent.maintenance.redact import Blackener
 from agent.model.ids import IdToken
 from tests.unit.station_files import SMALL
+from tests.unit.test_docs import blocks
 
 NOON_S = 1_795_176_000.0  # 2026-11-20T12:00:00Z
 
@@ -205,3 +206,15 @@ def test_bundle_says_where_it_cannot_write_and_that_there_is_no_station_file(
     with pytest.raises(SystemExit) as caught:
         main(["bundle", "--config", str(config), "--since", "yesterday"])
     assert caught.value.code == 2
+
+
+def test_the_commands_of_the_page_do_what_it_says(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CHARGE_AGENT_CONFIG", str(station(tmp_path)))
+    monkeypatch.chdir(tmp_path)
+    page = Path(__file__).parents[2] / "docs" / "maintenance.md"
+    lines = [line for block in blocks(page, "sh") for line in block.splitlines()]
+    for line in lines:
+        program, *words = line.split()
+        assert (program, main(words)) == ("charge-agent", 0), line
+    assert len(list(tmp_path.glob("*.tar.gz"))) == len(lines) == 2
+    assert (tmp_path / "support.tar.gz").exists()
