@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from hil import bench_verbs, controllers, outside_verbs, protection_verbs, world_verbs
+from hil import bench_verbs, controllers, outside_verbs, people_verbs, protection_verbs, world_verbs
 from hil.control import Verbs
 from hil.world import WorldSettings
 
@@ -17,6 +17,7 @@ async def register_all(verbs: Verbs, bench: Bench) -> None:
     world_verbs.register(verbs, bench.world.settings, world_verbs.WorldVerbs(bench))
     bench_verbs.register(verbs, bench_verbs.BenchVerbs(bench, verbs))
     protection_verbs.register(verbs, bench.world.settings.evses, protection_verbs.ProtectionVerbs(bench))
+    people_verbs.register(verbs, bench.world.settings.evses, people_verbs.PeopleVerbs(bench))
     controllers.register(verbs, bench.world.settings.evses, controllers.ControllerVerbs(bench))
     outside = outside_verbs.OutsideVerbs(bench)
     await outside.start()
@@ -31,6 +32,7 @@ def describe_all() -> list[dict[str, Any]]:
     world_verbs.register(verbs, WorldSettings(evses=64, readers=64), world_verbs.WorldVerbs)
     bench_verbs.register(verbs, bench_verbs.BenchVerbs)
     protection_verbs.register(verbs, 64, protection_verbs.ProtectionVerbs)
+    people_verbs.register(verbs, 64, people_verbs.PeopleVerbs)
     controllers.register(verbs, 64, controllers.ControllerVerbs)
     outside_verbs.register(verbs, outside_verbs.OutsideVerbs)
     return verbs.describe()

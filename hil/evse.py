@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from enum import Enum
 from typing import Any, Final
 
-from hil import protection
+from hil import people, protection
 from hil.actuators import Contactor, SocketLock
 from hil.agenda import Agenda
 from hil.car import Car, CarSettings, CarState
@@ -23,8 +23,8 @@ from hil.pilot_circuit import (
     pilot_levels,
 )
 
-OUTPUTS: Final = ("contactor", "lock", "led", "phase_contactor", "unlock", *protection.OUTPUTS)  # by the station
-INPUTS: Final = ("mirror", "lock_feedback", "rcd", "emergency_stop", "phase_mirror", *protection.INPUTS)  # read by it
+OUTPUTS: Final = ("contactor", "lock", "phase_contactor", "unlock", *protection.OUTPUTS, *people.OUTPUTS)
+INPUTS: Final = ("mirror", "lock_feedback", "rcd", "emergency_stop", "phase_mirror", *protection.INPUTS, *people.INPUTS)
 Value = bool | int | float | str | None
 METER_LATE_S: Final = 1.2  # longer than the driver waits for a block
 DISPLAY_ROLLOVER_WH: Final = 1e9  # 999,999.9 kWh: a display of seven digits, where the profile says nothing
@@ -96,7 +96,7 @@ class Evse:
         self.lock = SocketLock(agenda, self.name)
         self.car = Car(agenda, self.name, CarSettings())
         self.generator = Generator()
-        self.led = False
+        self.people = people.People()
         self.rcd_tripped = False
         self.protection = protection.Protection(agenda, self.name)
         self.emergency_stop = False
@@ -190,8 +190,8 @@ class Evse:
                 self.lock.command_back(level, now_s)
             case "rcd_test":
                 self.protection.drive_test(level, now_s)
-            case "led":
-                self.led = level
+            case _ if line in people.OUTPUTS:
+                self.people.drive(line, level, now_s)
             case _:
                 raise ValueError(f"output {line!r}: expected one of {', '.join(OUTPUTS)}")
 
@@ -200,7 +200,7 @@ class Evse:
         return {
             "contactor": self.contactor.coil,
             "lock": self.lock.commanded,
-            "led": self.led,
+            **self.people.levels,
             "mirror": self.contactor.closed != self._mirror_closed_at_rest,
             "lock_feedback": self.lock.locked,
             "rcd": self.rcd_tripped or self.protection.rcd_by_test,
@@ -269,7 +269,8 @@ class Evse:
             "mirror": self.contactor.closed != self._mirror_closed_at_rest,
             "lock_command": self.lock.commanded,
             "lock": self.lock.locked,
-            "led": self.led,
+            **self.people.levels,
+            "light": self.people.colour,
             "rcd": self.rcd_tripped or self.protection.rcd_by_test,
             **self.protection.levels(),
             "rcd_sensor": self.protection.mode.value,

@@ -192,7 +192,10 @@ class World:
             "mains": self.mains,
             "power": self.powered,
             "energy_factor": self.settings.energy_factor,
-            "evses": {str(number): evse.report() for number, evse in self.evses.items()},
+            "evses": {
+                str(number): {**evse.report(), "shows": evse.people.report(self.now_s)}
+                for number, evse in self.evses.items()
+            },
             "readers": {str(index): {"card": reader.card} for index, reader in enumerate(self.readers)},
             "lines": {line: int(level) for line, level in self.levels().items()},
         }

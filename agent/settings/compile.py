@@ -86,10 +86,10 @@ def write_plan(settings: Settings, out: Path) -> str:
     """
     from agent.settings.safe_actions import write_safe_plan  # the agent wants ``plan_of`` at its start, and not this
 
-    plan = plan_of(settings)
     out.parent.mkdir(parents=True, exist_ok=True)
+    safe = write_safe_plan(settings, out)  # first: a plan that is there vouches for the actions beside it
+    plan = {**plan_of(settings), "safe_sha256": hashlib.sha256(safe).hexdigest()}
     replace_file(out, json.dumps(plan, indent=1).encode() + b"\n")
-    write_safe_plan(settings, out)
     return str(plan["plan_id"])
 
 

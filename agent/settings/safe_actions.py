@@ -43,11 +43,11 @@ def safe_actions(settings: Settings) -> list[SafeAction]:
     return actions + _of_lines(settings, others)
 
 
-def write_safe_plan(settings: Settings, plan: Path) -> Path:
-    """Put the safe actions beside the guard's ``plan``, atomically and durably; return where. Raises ``OSError``."""
-    out = plan.with_name(PLAN_NAME)
-    replace_file(out, plan_text(safe_actions(settings)).encode())
-    return out
+def write_safe_plan(settings: Settings, plan: Path) -> bytes:
+    """Put the safe actions beside the guard's ``plan``, atomically and durably; return them. Raises ``OSError``."""
+    text = plan_text(safe_actions(settings)).encode()
+    replace_file(plan.with_name(PLAN_NAME), text)
+    return text
 
 
 def _of_lines(settings: Settings, outputs: list[SafeOutput]) -> list[SafeAction]:
