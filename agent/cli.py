@@ -214,14 +214,15 @@ def _plan_is_fresh(plan: Path, config: Path) -> bool:
             return False
         board = made_of.get("board_file")
         board_now = hashlib.sha256(Path(board).read_bytes()).hexdigest() if board else ""
-    except (OSError, ValueError, TypeError):
+        safe_now = hashlib.sha256(plan.with_name("outputs-safe.plan").read_bytes()).hexdigest()
+    except (OSError, ValueError, TypeError, RecursionError):
         return False
     return (
         board_now == made_of.get("board_sha256", "")
         and made_of.get("station_sha256") == now
         and made_of.get("station_file") == str(config.absolute())
         and made_of.get("made_by") == __version__
-        and plan.with_name("outputs-safe.plan").exists()
+        and made_of.get("safe_sha256") == safe_now
     )
 
 

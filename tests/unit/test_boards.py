@@ -276,6 +276,22 @@ def test_the_guards_plan_is_made_again_when_the_board_changed(check: Check, tmp_
     assert not _plan_is_fresh(plan, file)
 
 
+@pytest.mark.parametrize("left", [b"", b"outputs-safe\t1\n", None])
+def test_the_guards_plan_is_made_again_when_the_safe_actions_beside_it_are_damaged(
+    check: Check, tmp_path: Path, left: bytes | None
+) -> None:
+    check()
+    file, plan, safe = tmp_path / "station.toml", tmp_path / "plan.json", tmp_path / "outputs-safe.plan"
+    compile_station(file, plan)
+    if left is None:
+        safe.unlink()
+    else:
+        safe.write_bytes(left)
+    assert not _plan_is_fresh(plan, file)
+    compile_station(file, plan)
+    assert _plan_is_fresh(plan, file)
+
+
 def test_a_changed_board_is_read_again_and_a_broken_one_leaves_the_last_good_copy(check: Check, tmp_path: Path) -> None:
     check()
     file, board = tmp_path / "station.toml", tmp_path / "board.toml"

@@ -369,7 +369,7 @@ def test_a_raspberry_pi_names_its_header_by_the_labels_of_its_models(tmp_path: P
     assert safe_actions(settings)[0] == SafeLine(
         chips=("pinctrl-rp1", "pinctrl-bcm2711", "pinctrl-bcm2835"), line="17", high=False
     )
-    assert write_safe_plan(settings, tmp_path / "plan.json").read_text().startswith("outputs-safe\t1\ngpio\t")
+    assert write_safe_plan(settings, tmp_path / "plan.json").startswith(b"outputs-safe\t1\ngpio\t")
 
 
 @pytest.mark.parametrize(
