@@ -72,11 +72,11 @@ class Csms:
         """Meets ``agent.secured.Dial``."""
         if not self.reachable:
             raise LinkClosed(LinkFailure.UNREACHABLE, "the case has cut the network")
-        theirs, ours = connected()
+        theirs, ours = connected(endpoint.subprotocol)
         card = self.desk.station(IDENTITY)
         card.connections += 1
         self._peer = make_peer(self.desk, cast(Any, ours), IDENTITY)  # as far as a peer uses a connection
-        self.desk.record(IDENTITY, self._peer.number, Direction.IN, FrameKind.CONNECTED, "ocpp1.6")
+        self.desk.record(IDENTITY, self._peer.number, Direction.IN, FrameKind.CONNECTED, endpoint.subprotocol)
         self._wire = ours
         self._serving = asyncio.create_task(self._serve(self._peer))
         return Link(cast(Any, theirs))  # as far as a link uses a connection

@@ -203,6 +203,7 @@ class Bench:
 @asynccontextmanager
 async def bench(
     *,
+    ocpp: str = "1.6",
     evses: int = 1,
     tethered: bool = False,
     second_contactor: bool = False,
@@ -235,6 +236,7 @@ async def bench(
         lines["csms"] = lines.get("csms", "") + f"fallback_urls = {json.dumps(urls[1:])}\n"
     options = StationOptions(
         identity=IDENTITY,
+        ocpp=ocpp,
         evses=evses,
         extra=lines,
         variables=variables or {},

@@ -13,9 +13,8 @@ from websockets.frames import Close
 class End:
     """One end. ``transport`` is the end itself: it has nothing to buffer and no TLS."""
 
-    subprotocol = "ocpp1.6"
-
-    def __init__(self) -> None:
+    def __init__(self, subprotocol: str) -> None:
+        self.subprotocol = subprotocol
         self.other: End
         self._inbox: asyncio.Queue[str | None] = asyncio.Queue()
         self._closed: Close | None = None
@@ -73,8 +72,8 @@ class End:
         return ConnectionClosedError(self._closed, self._closed, True)
 
 
-def connected() -> tuple[End, End]:
+def connected(subprotocol: str) -> tuple[End, End]:
     """Return the two ends of a new connection."""
-    one, two = End(), End()
+    one, two = End(subprotocol), End(subprotocol)
     one.other, two.other = two, one
     return one, two
