@@ -17,6 +17,7 @@ from agent.model.journal import JournalRow
 from agent.model.moment import Stamp
 from agent.model.variables import StoredValue
 from agent.store.failures import FailureKind, StoreFailure
+from agent.store.lane import starts_unnamed
 from agent.store.opening import OpenReport
 from agent.store.records import KeptRecord
 from agent.store.store import LOCK_WAIT_S, SETTLE_ROWS, Store
@@ -27,6 +28,7 @@ V = TypeVar("V")
 
 MOST_UNDER_WAY: Final = 256  # operations handed over and not done; more means that the disk is blocked
 SETTLE_WITHIN_S: Final = 1.0  # a lazy acknowledgement is durable after this time
+COMMIT_AHEAD_ROWS: Final = 2  # read with a commit: the row itself, and whether there is another
 AHEAD_ROWS: Final = 32  # rows read together: a hop to the thread and back costs as much as sending a row
 
 
@@ -48,6 +50,7 @@ class StoreThread:
         self._sent: list[int] = []
         self._settling: asyncio.TimerHandle | None = None
         self._ahead: deque[JournalRow] = deque()  # the head of the lane, as it is in the file
+        self._nothing_behind = False  # ... and all of it
         self._changes = 0
 
     @classmethod
@@ -136,14 +139,15 @@ class StoreThread:
                 notes=notes,
             )
             try:
-                return seqs, store.peek(1) if seqs else ()
+                return seqs, store.peek(COMMIT_AHEAD_ROWS) if seqs else ()
             except StoreFailure:  # the commit is durable; who asks for the row is told
                 return seqs, ()
 
         writing = self._call(work)
         changes = self._changes
         seqs, head = await writing
-        self._keep_ahead(head, changes)
+        if seqs:
+            self._keep_ahead(head, changes, COMMIT_AHEAD_ROWS)
         return seqs
 
     async def peek(self, limit: int = 32) -> tuple[JournalRow, ...]:
@@ -153,9 +157,11 @@ class StoreThread:
     async def next_row(self) -> JournalRow | None:
         """See ``Store.next_row``. Rows are read ahead, and forgotten with every change but their delivery."""
         if not self._ahead:
+            if self._nothing_behind and not self._closing:
+                return None
             changes = self._changes
             rows = await self.peek(AHEAD_ROWS)
-            self._keep_ahead(rows, changes)
+            self._keep_ahead(rows, changes, AHEAD_ROWS)
             return rows[0] if rows else None
         self._refuse_if_closed()
         return self._ahead[0]
@@ -279,14 +285,16 @@ class StoreThread:
         future.add_done_callback(self._done)
         return future
 
-    def _keep_ahead(self, rows: Sequence[JournalRow], changes: int) -> None:
+    def _keep_ahead(self, rows: Sequence[JournalRow], changes: int, asked: int) -> None:
         """Keep what was read when there had been so many changes, unless there were more or somebody else did."""
         if changes == self._changes and not self._ahead:
             self._ahead.extend(rows)
+            self._nothing_behind = len(rows) < asked and not (rows and starts_unnamed(rows[-1]))
 
     def _forget_ahead(self) -> None:
         self._changes += 1
         self._ahead.clear()
+        self._nothing_behind = False
 
     def _recovered(self, tell: Callable[[OpenReport], None] | None) -> Callable[[OpenReport], None]:
         def recovered(report: OpenReport) -> None:
