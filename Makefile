@@ -14,7 +14,7 @@ EXAMPLES ?= 150
 # Byte code is kept: without it every process of a test compiles the whole house anew.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: run test check format lint types layers units soak-kill soak-outage guard-coverage powercut fuzz bench wheel clean octt outputs-safe mutate
+.PHONY: run test check format lint types layers units soak-kill soak-outage acceptance guard-coverage powercut fuzz bench wheel clean octt outputs-safe mutate
 
 define install
 	@$(PYTHON) -c 'import sys; sys.exit("charge-agent needs Python 3.11 or later, this is " + sys.version.split()[0]) if sys.version_info < (3, 11) else None'
@@ -59,6 +59,10 @@ TRANSACTIONS ?= 5000
 soak-outage: $(VENV)/.installed
 	@$(BIN)/python -m tests.process.soak_outage --samples $(SAMPLES) --transactions $(TRANSACTIONS)
 
+# Against a back end that other people made; installs it on demand into .acceptance/, so it needs a package registry.
+acceptance: $(VENV)/.installed
+	@$(BIN)/python -m tests.acceptance
+
 # Every branch of what judges in the guard, or it fails.
 GUARD_JUDGES := pilot pilot_watch interlock offer contactor cycle cycle_report phases stopping vehicle wake_up
 guard-coverage: $(VENV)/.installed
@@ -93,7 +97,7 @@ wheel: $(VENV)/.installed
 	@$(BIN)/python -m pip wheel --quiet --disable-pip-version-check --no-deps -w dist .
 
 clean:
-	rm -rf $(VENV) dist build .bench .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) dist build .bench .acceptance .mypy_cache .ruff_cache .pytest_cache .hypothesis
 
 # Every certification case of OCPP 1.6 for a station, and their table; docs/conformance-16.md has the rest.
 octt: $(VENV)/.installed

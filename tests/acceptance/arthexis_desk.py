@@ -1,0 +1,111 @@
+"""An operator in front of Arthexis: runs in the product's own Python and process, with its server and its functions.
+
+``python arthexis_desk.py PORT IDENTITY PASSWORD CARD`` makes the database, enrols one station that only knows one card,
+and serves. Each line of standard input is a question in JSON, each line of standard output that begins with ``@`` its
+answer. Without a Redis the product sends commands only from within its own process, hence from here.
+"""
+# ruff: noqa: E402  # Django has to be set up before its applications can be imported
+# mypy: ignore-errors
+
+import asyncio
+import json
+import os
+import sys
+import threading
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "arthexis.settings")
+
+import django
+
+django.setup()
+
+from apps.cards.models import CardCredential
+from apps.ocpp.models import Charger, Connector, MeterValue, OcppTransaction
+from apps.ocpp.transport.operations import emit_v16_operation
+from asgiref.sync import sync_to_async
+from django.contrib.auth.hashers import make_password
+from django.core.management import call_command
+from django.utils import timezone
+
+
+def enrol(identity: str, password: str, card: str) -> None:
+    """Make what an operator makes by hand before a station is set up."""
+    now = timezone.now()
+    Charger.objects.create(
+        identity=identity,
+        connection_token_hash=make_password(password),
+        authorization_mode=Charger.AuthorizationMode.RESTRICTED,
+        enrolled_at=now,
+        authority_cutover_at=now,
+    )
+    CardCredential.objects.create(external_id=card, ocpp_id_tag=card)
+
+
+def transactions() -> list[dict]:
+    """Return every transaction, oldest first, with its samples' registers."""
+    return [
+        {
+            "id": each.pk,
+            "id_tag": each.id_tag,
+            "meter_start": None if each.meter_start is None else float(each.meter_start),
+            "meter_stop": None if each.meter_stop is None else float(each.meter_stop),
+            "over": each.stopped_at is not None,
+            "samples": MeterValue.objects.filter(transaction=each).count(),
+        }
+        for each in OcppTransaction.objects.order_by("pk")
+    ]
+
+
+def station() -> dict:
+    """Return what the product knows of the station."""
+    charger = Charger.objects.get()
+    found = {each.number: each.status for each in Connector.objects.filter(charger=charger)}
+    return {"connected": charger.connected_at is not None, "connectors": found}
+
+
+async def answer(question: dict) -> object:
+    """Answer one question."""
+    match question["do"]:
+        case "transactions":
+            return await sync_to_async(transactions)()
+        case "station":
+            return await sync_to_async(station)()
+        case "call":
+            charger = await sync_to_async(Charger.objects.get)()
+            done = await emit_v16_operation(
+                charger=charger, action=question["action"], payload=question["payload"], timeout=20
+            )
+            await sync_to_async(done.refresh_from_db)()
+            return {"status": done.status, "error": done.error_code, "answer": done.response_payload}
+
+
+def listen(loop: asyncio.AbstractEventLoop) -> None:
+    """Answer what standard input asks, until it ends."""
+    for line in sys.stdin:
+        try:
+            said = asyncio.run_coroutine_threadsafe(answer(json.loads(line)), loop).result(30)
+        except Exception as error:  # whatever the product raises is the answer
+            said = {"failed": f"{type(error).__name__}: {error}"}
+        print("@" + json.dumps(said), flush=True)
+    os._exit(0)
+
+
+def main(port: str, identity: str, password: str, card: str) -> None:
+    """Set up, serve, answer."""
+    call_command("migrate", verbosity=0)
+    enrol(identity, password, card)
+    from arthexis.asgi import application
+    from daphne.server import Server
+    from twisted.internet import reactor
+
+    def ready() -> None:
+        print("@" + json.dumps("ready"), flush=True)
+        threading.Thread(target=listen, args=(reactor._asyncioEventloop,), daemon=True).start()
+
+    Server(
+        application, endpoints=[f"tcp:port={port}:interface=127.0.0.1"], signal_handlers=False, ready_callable=ready
+    ).run()
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
