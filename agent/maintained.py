@@ -280,6 +280,8 @@ class Maintained:
 
     def live_variables(self) -> Mapping[str, str]:
         """Return the variables that mirror what the station has for transfers, by ``key_of``."""
+        if not self._dialect.transfers_files:
+            return {}
         if not self._protocols:
             own = self._settings.maintenance
             usable = own.allowed_schemes

@@ -71,15 +71,11 @@ def fetch_http(address: Address, part: PartFile, means: Means, stop: Stop) -> No
 def send_http(address: Address, file: Path, name: str, means: Means, stop: Stop) -> None:
     """Send ``file``; see ``transfer.send``.
 
-    An address whose path ends in ``/`` is a folder; any other is the file's own. PUT first; a server that does not
-    take it is asked with POST.
+    The address is that of a folder (OCPP 1.6 §6.23) unless it has a query, as signed addresses do, or looks like a
+    file's own. A server that does not take a PUT there is asked in the next likely way.
     """
-    folder = address.target.partition("?")[0].endswith("/")
-    target = f"{address.target.partition('?')[0]}{name}" if folder else address.target
-    if folder and "?" in address.target:
-        target += "?" + address.target.partition("?")[2]
     status = 0
-    for method in ("PUT", "POST"):
+    for method, target in _ways(address.target, name):
         with _connected(address, means, stop) as connection, file.open("rb") as body:
             headers = {
                 **_headers(address),
@@ -88,7 +84,7 @@ def send_http(address: Address, file: Path, name: str, means: Means, stop: Stop)
                 "Content-Disposition": f'attachment; filename="{name}"',
             }
             try:
-                connection.request(method, target if method == "PUT" else address.target, body, headers)
+                connection.request(method, target, body, headers)
                 status = connection.getresponse().status
             except (OSError, http.client.HTTPException) as error:
                 stop.check()
@@ -98,6 +94,17 @@ def send_http(address: Address, file: Path, name: str, means: Means, stop: Stop)
         if status not in (404, 405, 501):
             break
     raise TransferFailed(_TROUBLE_OF.get(status, Trouble.UNREACHABLE), f"{address.shown}: it answers HTTP {status}")
+
+
+def _ways(target: str, name: str) -> list[tuple[str, str]]:
+    """Return the methods and targets to try."""
+    path, mark, _ = target.partition("?")
+    last = path.rpartition("/")[2]
+    if not mark and not last:
+        return [("PUT", path + name), ("POST", path)]
+    if not mark and "." not in last:
+        return [("PUT", f"{path}/{name}"), ("PUT", path), ("POST", path)]
+    return [("PUT", target), ("POST", target)]
 
 
 class _connected:  # noqa: N801 - a context, used like a function
@@ -143,7 +150,8 @@ def _ask(connection: http.client.HTTPConnection, address: Address, known: Note) 
 
 def _next(address: Address, response: http.client.HTTPResponse, means: Means) -> Address:
     try:
-        return redirected(address, response.headers.get("Location", ""), means.schemes)
+        schemes = [each for each in means.schemes if each in ("http", "https")]
+        return redirected(address, response.headers.get("Location", ""), schemes)
     except AddressRefused as error:
         raise TransferFailed(Trouble.NOT_SUPPORTED, f"{address.shown}: {error}") from error
 

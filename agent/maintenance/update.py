@@ -16,13 +16,10 @@ from typing import Final
 
 import msgspec
 
+from agent.maintenance.attempts import interval_of, retries_of
 from agent.model.maintenance import FINAL_STATES, FirmwareState, UpdateFirmware
 
 KEY: Final = "update"
-OWN_RETRIES: Final = 2  # where the CSMS leaves them to the station. OCPP 1.6 §6.53
-OWN_INTERVAL_S: Final = 5.0
-MOST_RETRIES: Final = 1_000
-LONGEST_INTERVAL_S: Final = 86_400.0
 MOST_INSTALLATIONS: Final = 3  # begun, of one image: power cuts in the middle of an installation
 
 UNSIGNED_STATES: Final = frozenset(
@@ -84,14 +81,12 @@ class Update(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def retries(self) -> int:
         """Return how often fetching it is tried again."""
-        asked = self.request.retries
-        return OWN_RETRIES if asked is None else min(max(asked, 0), MOST_RETRIES)
+        return retries_of(self.request.retries)
 
     @property
     def interval_s(self) -> float:
         """Return the pause before it is tried again."""
-        asked = self.request.retry_interval_s
-        return OWN_INTERVAL_S if asked is None else min(max(float(asked), 0.0), LONGEST_INTERVAL_S)
+        return interval_of(self.request.retry_interval_s)
 
     @property
     def current(self) -> FirmwareState | None:

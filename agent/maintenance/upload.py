@@ -11,11 +11,12 @@ from typing import Final
 
 import msgspec
 
+from agent.maintenance.attempts import interval_of, retries_of
 from agent.maintenance.transfer import Trouble
-from agent.maintenance.update import LONGEST_INTERVAL_S, MOST_RETRIES, OWN_INTERVAL_S, OWN_RETRIES
 from agent.model.maintenance import LogKind, UploadLog, UploadState
 
 KEY: Final = "upload"
+MOST_BEGUN: Final = 10  # what ends the software each time must not do so for ever
 _NOT_IN_NAMES: Final = re.compile(r"[^A-Za-z0-9._-]+")
 _STATE_OF: Final = {
     Trouble.DENIED: UploadState.PERMISSION_DENIED,
@@ -25,24 +26,28 @@ _STATE_OF: Final = {
 
 
 class Upload(msgspec.Struct, frozen=True, kw_only=True):
-    """One upload that has not ended. ``told``: the last state that was told. ``failures``: attempts that failed."""
+    """One upload that has not ended.
+
+    Attributes:
+        told: the last state that was told. failures: attempts that failed.
+        begun: how often work on it began, restarts of the software included.
+    """
 
     request: UploadLog
     filename: str
     told: UploadState | None = None
     failures: int = 0
+    begun: int = 0
 
     @property
     def retries(self) -> int:
         """Return how often it is tried again."""
-        asked = self.request.retries
-        return OWN_RETRIES if asked is None else min(max(asked, 0), MOST_RETRIES)
+        return retries_of(self.request.retries)
 
     @property
     def interval_s(self) -> float:
         """Return the pause before it is tried again."""
-        asked = self.request.retry_interval_s
-        return OWN_INTERVAL_S if asked is None else min(max(float(asked), 0.0), LONGEST_INTERVAL_S)
+        return interval_of(self.request.retry_interval_s)
 
 
 def state_of(trouble: Trouble) -> UploadState:

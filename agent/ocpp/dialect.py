@@ -76,6 +76,7 @@ class Dialect(Protocol):
     triggered_measurands: tuple[str, str]  # component and variable of the list that a triggered MeterValues holds
     boots_again_after_reconnect: bool  # 1.6 grants a triggered boot after a reconnect; 2.0.1 never while accepted
     reports_all_after_outage: bool  # 2.0.1 reports every status after an outage above OfflineThreshold
+    transfers_files: bool  # requests for firmware and logs are taken
     statuses_need_time: bool  # 2.0.1 cannot report a status without a time of day
 
     def error_code(self, violation: Violation) -> str:

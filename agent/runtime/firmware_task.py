@@ -36,6 +36,7 @@ from agent.model.maintenance import (
 )
 from agent.model.security import SecurityEventKind
 from agent.runtime.firmware_around import ImageUntrusted, Surroundings
+from agent.runtime.replaceable import Superseded, until_replaced
 from drivers.api import DriverError
 from drivers.api.installers import ImageRejected, Installer
 
@@ -45,10 +46,6 @@ TELL_S: Final = 10.0  # how long a restart waits until the CSMS was told of it
 REBOOT_S: Final = 600.0  # a machine that still runs after so long does not restart
 CONFIRM_S: Final = 600.0  # a new image is kept once the CSMS was reached, or after so long
 IMAGE: Final = "firmware.bin"
-
-
-class _Superseded(Exception):
-    """Another request has taken its place."""
 
 
 class FirmwareTask:
@@ -93,7 +90,7 @@ class FirmwareTask:
         """Begin an update; one that is under way ends. Return whether one did.
 
         Raises:
-            StoreError: it cannot be kept; nothing changed. ``_Superseded`` never leaves this class.
+            StoreError: it cannot be kept; nothing changed. ``Superseded`` never leaves this class.
         """
         async with self._saving:
             before = self._update
@@ -119,24 +116,17 @@ class FirmwareTask:
             if update is None or not update.under_way:
                 await self._replaced.wait()
                 continue
-            work = asyncio.ensure_future(self._carry_out(self._generation))
-            replaced = asyncio.ensure_future(self._replaced.wait())
             try:
-                await asyncio.wait((work, replaced), return_when=asyncio.FIRST_COMPLETED)
-                if work.done():
-                    work.result()
-            except _Superseded:
+                await until_replaced(self._carry_out(self._generation), self._replaced)
+            except Superseded:
                 self._log.info("firmware.superseded")
             finally:
-                for each in (work, replaced):
-                    each.cancel()
-                await asyncio.gather(work, replaced, return_exceptions=True)
                 self._around.hold(False)
 
     async def _carry_out(self, generation: int) -> None:
         while (update := self._update) is not None and update.under_way:
             if generation != self._generation:
-                raise _Superseded
+                raise Superseded
             match update.phase:
                 case Phase.WAIT:
                     await self._wait(generation, update)
@@ -225,6 +215,7 @@ class FirmwareTask:
     async def _install(self, generation: int, update: Update) -> None:
         around = self._around
         around.hold(True)
+        update = await self._until_still(generation, update, lambda each: not each.operative)
         try:
             installer = self._opened()
             if update.installations and await installer.running() != update.running_before:
@@ -313,7 +304,7 @@ class FirmwareTask:
             try:
                 async with self._saving:
                     if generation != self._generation:
-                        raise _Superseded
+                        raise Superseded
                     await self._around.store.commit(durables)
                     self._update = update
                     break
@@ -350,12 +341,13 @@ class FirmwareTask:
         return ""
 
     async def _until_still(self, generation: int, update: Update, still: Callable[[EvseView], bool]) -> Update:
-        """Wait until every EVSE is still; a signed update that has to wait is told to be scheduled."""
+        """Wait until every EVSE is still; an update that has to wait for a charge is told to be scheduled."""
         while True:
             self._changed.clear()
-            if all(still(view) for view in self._around.views()):
+            views = self._around.views()  # none before the core stands
+            if views and all(still(view) for view in views):
                 return update
-            if any(view.transaction_id is not None for view in self._around.views()):
+            if update.phase is Phase.READY and any(view.transaction_id is not None for view in views):
                 update = await self._save(generation, update, FirmwareState.INSTALL_SCHEDULED)
             await self._changed.wait()
 

@@ -18,19 +18,16 @@ from agent.errors import StoreError
 from agent.log import Condition, get_logger
 from agent.maintenance.address import AddressRefused, parse_address
 from agent.maintenance.transfer import HOPELESS, LASTING, Means, TransferFailed, Trouble, send, usable
-from agent.maintenance.upload import KEY, Upload, encode_upload, state_of
+from agent.maintenance.upload import KEY, MOST_BEGUN, Upload, encode_upload, state_of
 from agent.model.effects import Durable, Record, SaveDocument
 from agent.model.maintenance import UPLOAD_DOCUMENTS, UploadLog, UploadProgressed, UploadState
 from agent.runtime.firmware_around import DocumentStore
+from agent.runtime.replaceable import Superseded, until_replaced
 
 STORE_RETRY_S: Final = 5.0
 
 MakeBundle = Callable[[Path, UploadLog], Awaitable[int]]
 """Writes the bundle that a request asks for into a file; returns its size in bytes. Raises ``OSError``."""
-
-
-class _Superseded(Exception):
-    """Another request has taken this upload's place."""
 
 
 class UploadTask:
@@ -107,18 +104,10 @@ class UploadTask:
             if self._upload is None:
                 await self._replaced.wait()
                 continue
-            work = asyncio.ensure_future(self._carry_out(self._generation))
-            replaced = asyncio.ensure_future(self._replaced.wait())
             try:
-                await asyncio.wait((work, replaced), return_when=asyncio.FIRST_COMPLETED)
-                if work.done():
-                    work.result()
-            except _Superseded:
+                await until_replaced(self._carry_out(self._generation), self._replaced)
+            except Superseded:
                 self._log.info("upload.superseded")
-            finally:
-                for each in (work, replaced):
-                    each.cancel()
-                await asyncio.gather(work, replaced, return_exceptions=True)
 
     def _tidy(self) -> None:
         """Remove what an earlier run left behind when it was killed."""
@@ -134,6 +123,10 @@ class UploadTask:
         assert upload is not None  # run looked
         path = self._folder / upload.filename
         self._size_b = 0
+        upload = msgspec.structs.replace(upload, begun=upload.begun + 1)
+        if upload.begun > MOST_BEGUN:
+            await self._save(generation, upload, UploadState.FAILED, ended=True)
+            return
         upload = await self._save(generation, upload, UploadState.UPLOADING)
         try:
             while True:
@@ -184,7 +177,7 @@ class UploadTask:
             try:
                 async with self._saving:
                     if generation != self._generation:
-                        raise _Superseded
+                        raise Superseded
                     await self._store.commit(durables)
                     self._upload = None if ended else upload
                     break

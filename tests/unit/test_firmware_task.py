@@ -8,8 +8,10 @@ from collections.abc import Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
+import msgspec
 import pytest
 
 from agent.clock import Clock
@@ -77,7 +79,7 @@ def around(folder: Path, journal: Journal, events: list[Any] | None = None) -> S
         installer=lambda: BenchInstaller(dir=str(folder / "bench")),
         check=lambda _image, _request: None,
         hold=lambda _held: None,
-        views=lambda: (),
+        views=lambda: (SimpleNamespace(operative=False, transaction_id=None),),
         online=lambda: True,
         untold=untold,
         restart=lambda: None,
@@ -161,9 +163,29 @@ async def test_a_store_that_refuses_for_a_while_costs_no_state(tmp_path: Path) -
     assert len(journal.states) == 4
 
 
-async def test_without_an_installer_nothing_is_fetched_and_the_csms_is_told(tmp_path: Path) -> None:
-    import msgspec
+@pytest.mark.req("OCPP 1.6 §5.19: no installation while a charge runs, also right after a restart")
+async def test_an_update_that_waits_is_not_installed_before_the_core_stands_and_its_charge_has_ended(
+    tmp_path: Path,
+) -> None:
+    journal, seen = Journal(), []
+    charging = SimpleNamespace(operative=True, transaction_id="T")
+    held = msgspec.structs.replace(around(tmp_path, journal), views=lambda: seen)
+    (tmp_path / "maintenance").mkdir()
+    (tmp_path / "maintenance" / "firmware.bin").write_bytes(b"image")
+    update = msgspec.structs.replace(wanted(1), phase=Phase.READY, told=FirmwareState.DOWNLOADED)
+    async with running(FirmwareTask(held, update)) as task:
+        for views in ([], [charging]):
+            seen[:] = views
+            task.changed()
+            for _ in range(20):
+                await asyncio.sleep(0)
+            assert journal.states == []
+        seen[:] = [SimpleNamespace(operative=False, transaction_id=None)]
+        task.changed()
+        await journal.until(FirmwareState.INSTALLED)
 
+
+async def test_without_an_installer_nothing_is_fetched_and_the_csms_is_told(tmp_path: Path) -> None:
     journal = Journal()
     nobody = msgspec.structs.replace(around(tmp_path, journal), installer=None)
     with http_host(fw=b"small") as host:

@@ -146,10 +146,11 @@ async def test_a_server_without_ranges_gives_the_file_whole_again(tmp_path: Path
 async def test_redirections_are_followed_a_few_times_and_only_to_where_files_may_come_from(tmp_path: Path) -> None:
     with http_host(fw=b"x") as host:
         base = f"http://127.0.0.1:{host.port}"
-        host.redirect = {"/a": "/fw", "/loop": "/loop", "/out": "file:///etc/passwd"}
+        host.redirect = {"/a": "/fw", "/loop": "/loop", "/out": "file:///etc/passwd", "/ftp": "ftp://127.0.0.1/x"}
         assert await fetched(tmp_path, f"{base}/a") == b"x"
         assert (await trouble(tmp_path, f"{base}/loop")).trouble is Trouble.NOT_UNDERSTOOD
         assert (await trouble(tmp_path, f"{base}/out")).trouble is Trouble.NOT_SUPPORTED
+        assert (await trouble(tmp_path, f"{base}/ftp")).trouble is Trouble.NOT_SUPPORTED
 
 
 async def test_what_a_server_refuses_is_told_apart(tmp_path: Path) -> None:
@@ -188,7 +189,14 @@ async def test_https_servers_are_judged_by_the_stations_roots(tmp_path: Path) ->
 
 @pytest.mark.parametrize(
     ("path", "put", "stored"),
-    [("/in/", 201, "PUT /in/log.tar.gz"), ("/in/exact", 201, "PUT /in/exact"), ("/in/", 405, "POST /in/")],
+    [
+        ("/in/", 201, "PUT /in/log.tar.gz"),
+        ("/in", 201, "PUT /in/log.tar.gz"),
+        ("/in/exact.gz", 201, "PUT /in/exact.gz"),
+        ("/in?signature=x", 201, "PUT /in?signature=x"),
+        ("/in/", 405, "POST /in/"),
+        ("/in", 405, "POST /in"),
+    ],
 )
 async def test_an_upload_goes_into_a_folder_or_to_its_own_address(
     tmp_path: Path, path: str, put: int, stored: str

@@ -66,6 +66,7 @@ class Dialect16:
     boots_again_after_reconnect = True
     reports_all_after_outage = False
     statuses_need_time = False
+    transfers_files = True
 
     def __init__(self, evses: Sequence[EvseLayout], vendor_id: str = "charge-agent") -> None:
         self._evses = tuple(evses)

@@ -48,6 +48,7 @@ class Dialect201:
     boots_again_after_reconnect = False
     reports_all_after_outage = True
     statuses_need_time = True
+    transfers_files = False
 
     def __init__(self, evses: Sequence[EvseLayout]) -> None:
         self._variables = tuple(variables.own_variables(evses))
