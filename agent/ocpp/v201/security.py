@@ -14,33 +14,17 @@ from agent.model.journal import JournalRow
 from agent.model.security import SecurityEventKind
 from agent.ocpp.dialect import Message, Resolve
 from agent.ocpp.fact_time import fact_time
+from agent.ocpp.security_words import SAME_EVENT_NAME, TECH_INFO_CHARS
 from agent.ocpp.v201.messages import SecurityEventNotificationRequest
 from agent.ocpp.wire_time import WireTime, format_utc
 
-TECH_INFO_CHARS: Final = 255
-
 EVENT_NAME: Final[Mapping[SecurityEventKind, str]] = MappingProxyType(
     {
-        SecurityEventKind.FIRMWARE_UPDATED: "FirmwareUpdated",
+        **SAME_EVENT_NAME,
         SecurityEventKind.FAILED_TO_AUTHENTICATE: "FailedToAuthenticateAtCsms",
         SecurityEventKind.CSMS_FAILED_TO_AUTHENTICATE: "CsmsFailedToAuthenticate",
-        SecurityEventKind.SETTING_SYSTEM_TIME: "SettingSystemTime",
-        SecurityEventKind.STARTUP: "StartupOfTheDevice",
-        SecurityEventKind.RESET_OR_REBOOT: "ResetOrReboot",
-        SecurityEventKind.LOG_CLEARED: "SecurityLogWasCleared",
-        SecurityEventKind.PARAMETERS_CHANGED: "ReconfigurationOfSecurityParameters",
-        SecurityEventKind.MEMORY_EXHAUSTION: "MemoryExhaustion",
-        SecurityEventKind.INVALID_MESSAGES: "InvalidMessages",
-        SecurityEventKind.REPLAY_ATTACKS: "AttemptedReplayAttacks",
-        SecurityEventKind.TAMPER_DETECTION: "TamperDetectionActivated",
-        SecurityEventKind.INVALID_FIRMWARE_SIGNATURE: "InvalidFirmwareSignature",
-        SecurityEventKind.INVALID_FIRMWARE_CERTIFICATE: "InvalidFirmwareSigningCertificate",
         SecurityEventKind.INVALID_CSMS_CERTIFICATE: "InvalidCsmsCertificate",
         SecurityEventKind.INVALID_STATION_CERTIFICATE: "InvalidChargingStationCertificate",
-        SecurityEventKind.INVALID_TLS_VERSION: "InvalidTLSVersion",
-        SecurityEventKind.INVALID_TLS_CIPHER_SUITE: "InvalidTLSCipherSuite",
-        SecurityEventKind.MAINTENANCE_LOGIN_ACCEPTED: "MaintenanceLoginAccepted",
-        SecurityEventKind.MAINTENANCE_LOGIN_FAILED: "MaintenanceLoginFailed",
     }
 )
 
