@@ -18,6 +18,8 @@ BENCHES: Final[Mapping[str, str]] = {
     "start": "bench.start:run",
     "footprint": "bench.footprint:run",
     "reaction": "bench.reaction:run",
+    "interlock": "bench.interlock:run",
+    "scan": "bench.scan:run",
     "meters": "bench.meters:run",
     "journal": "bench.journal_bench:run",
     "codec": "bench.codec:run",

@@ -21,6 +21,7 @@ AGENT_NO_METER: Final = "agent, reader, no meter"
 AGENT_ALONE: Final = "agent, no meter, no guard"
 GUARD: Final = "guard, 100 scans/s"
 GUARD_LOCKED: Final = "guard, 100 scans/s, mlockall"
+GUARD_GPIO: Final = "guard, gpiozero lines, mlockall"
 GUARD_CONTROLLER: Final = "guard, EVSE-DIN and its meter on one line"
 WINDOW_S: Final = 60.0
 QUICK_S: Final = 0.5
@@ -85,6 +86,10 @@ async def _everything(place: Path) -> AsyncIterator[Mapping[str, int]]:
         await child.says("guard.started", timeout_s=READY_S)
         if "refused" not in child.log_text():
             pids[GUARD_LOCKED] = child.pid
+        pins = await station("pins", realtime=True, gpiozero=True)
+        child = await pins.start("guard")
+        await child.says("guard.started", timeout_s=READY_S)
+        pids[GUARD_GPIO] = child.pid
         bought = await station("bought", controller="evse-din")
         pids[GUARD_CONTROLLER] = (await bought.start("guard")).pid
         await bought.start("run")
@@ -129,6 +134,7 @@ def _verdicts(found: Mapping[str, Cost]) -> list[Verdict]:
     return [
         at_most("memory: agent over TLS, drivers live", found[AGENT].resident_mib, 42, "MiB"),
         at_most("memory: guard, mlockall on-fault", guard.resident_mib, 24, "MiB"),
+        at_most("memory: guard with gpiozero lines", found[GUARD_GPIO].resident_mib, 24, "MiB"),
         at_most("memory: guard with a Modbus controller", found[GUARD_CONTROLLER].resident_mib, 32, "MiB"),
         at_most("idle: agent with a 1 Hz meter, CPU", found[AGENT].cpu_s_per_min, 0.06, "s/min"),
         at_most("idle: agent with a 1 Hz meter, wake-ups", found[AGENT].wakeups_per_s, 5, "1/s"),

@@ -61,7 +61,7 @@ def run(*, quick: bool) -> Outcome:
         Variant(name="idle", busy=False, realtime=False),
         Variant(name="busy", busy=True, realtime=False),
     ]
-    realtime_permitted = _may_be_realtime()
+    realtime_permitted = may_be_realtime()
     if realtime_permitted:
         variants.append(Variant(name="busy, SCHED_FIFO", busy=True, realtime=True))
     rounds = 1 if quick else ROUNDS
@@ -110,11 +110,17 @@ class Guard:
     """A guard whose permits we hold. Its log comes through a pipe, as systemd's would: no file, no disk."""
 
     def __init__(
-        self, opened_us: asyncio.Queue[int], said: Sequence[bytes], holder: socket.socket, welcome: Welcome
+        self,
+        opened_us: asyncio.Queue[int],
+        said: Sequence[bytes],
+        holder: socket.socket,
+        welcome: Welcome,
+        begun_s: float,
     ) -> None:
         self.opened_us = opened_us
         self.said = said
         self.welcome = welcome
+        self.begun_s = begun_s  # by its own word, monotonic
         self._holder = holder
         self._granted_s = 0.0
 
@@ -143,6 +149,7 @@ async def guard_on(stage: Stage) -> AsyncIterator[Guard]:
     opened_us: asyncio.Queue[int] = asyncio.Queue()
     last_lines: deque[bytes] = deque(maxlen=12)
     started = asyncio.Event()
+    begun_s: list[float] = []
     process = await asyncio.create_subprocess_exec(
         *stage.command("guard"),
         stderr=asyncio.subprocess.PIPE,
@@ -155,6 +162,7 @@ async def guard_on(stage: Stage) -> AsyncIterator[Guard]:
             last_lines.append(line)
             said: dict[str, Any] = json.loads(line) if line.startswith(b"{") else {}
             if said.get("event") == "guard.started":
+                begun_s.append(said["monotonic_s"])
                 started.set()
             elif said.get("event") == "contactor.opened":
                 opened_us.put_nowait(int(said["scan_us"]))
@@ -170,9 +178,10 @@ async def guard_on(stage: Stage) -> AsyncIterator[Guard]:
             welcome = decode(holder.recv(MAX_PACKET_B))
             assert isinstance(welcome, Welcome)
             holder.setblocking(False)
-            yield Guard(opened_us, last_lines, holder, welcome)
+            yield Guard(opened_us, last_lines, holder, welcome, begun_s[0])
     finally:
-        process.kill()
+        with contextlib.suppress(ProcessLookupError):  # it was told to end
+            process.kill()
         await process.wait()
         reading.cancel()
         await asyncio.gather(reading, return_exceptions=True)
@@ -212,7 +221,7 @@ async def _close_and_open(bench: AsyncBench) -> float:
     return 1000 * (opened_s - left_s)
 
 
-def _may_be_realtime() -> bool:
-    """Try it in a child, because the priority would stay."""
+def may_be_realtime() -> bool:
+    """Return whether SCHED_FIFO is permitted; tried in a child, because the priority would stay."""
     code = "import os; os.sched_setscheduler(0, os.SCHED_FIFO, os.sched_param(50))"
     return subprocess.run([sys.executable, "-c", code], stderr=subprocess.DEVNULL, check=False).returncode == 0

@@ -61,6 +61,7 @@ class StageOptions:
         metered: the EVSE has a meter.
         realtime: the guard asks for SCHED_FIFO and locked memory.
         controller: family of a bought controller in the EVSE; empty: pilot and contactor are its own.
+        gpiozero: the lines are gpiozero's, on pins that it makes up itself (its ``mock`` factory).
     """
 
     url: str
@@ -68,6 +69,7 @@ class StageOptions:
     metered: bool = True
     realtime: bool = False
     controller: str = ""
+    gpiozero: bool = False
     environ: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -126,4 +128,10 @@ class Stage:
         text = station_toml(self.directory, 0, station)
         if options.realtime:
             text = text.replace("realtime = false", "realtime = true")
+        if options.gpiozero:
+            text = text.replace(
+                '[lines]\ndriver = "bench"\nsocket = "pins.sock"', '[lines]\ndriver = "gpio"\nfactory = "mock"'
+            )
+            for number, line in enumerate(sorted(set(re.findall(r'line = "(evse1\.\w+)"', text))), 5):
+                text = text.replace(f'"{line}"', f'"GPIO{number}"')
         return text if options.metered else re.sub(r"(?m)^meter = .*\n", "", text)
