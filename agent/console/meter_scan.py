@@ -13,6 +13,7 @@ from drivers.meter.profile import Profile
 
 _PROBES: Final = (RegisterKind.HOLDING, RegisterKind.INPUT)  # a device answers one of them, if only with a refusal
 LIKELY_V: Final = (180.0, 260.0)
+_NO_SUCH_REGISTER: Final = frozenset((1, 2, 3))  # illegal function, address, value: MODBUS V1.1b3 §7
 
 
 class Setting(msgspec.Struct, frozen=True, kw_only=True):
@@ -108,8 +109,11 @@ async def _identified(bus: RegisterBus, unit: int, profiles: Iterable[Profile], 
     return tuple([each.id for each in profiles if each.identity and await matches(bus, unit, each, wait_s)])
 
 
-async def matches(bus: RegisterBus, unit: int, profile: Profile, wait_s: float) -> bool:
-    """Return whether every identity register of ``profile`` says that the device is such a meter."""
+async def matches(bus: RegisterBus, unit: int, profile: Profile, wait_s: float) -> bool | None:
+    """Return whether every identity register of ``profile`` says that the device is such a meter.
+
+    A device that has no such register is another one; ``None``: it did not answer the question.
+    """
     for mark in profile.identity:
         try:
             words = await bus.read_registers(
@@ -117,8 +121,10 @@ async def matches(bus: RegisterBus, unit: int, profile: Profile, wait_s: float) 
             )
         except DriverUnavailable:
             raise
+        except DriverRejected as refused:
+            return False if refused.code in _NO_SUCH_REGISTER else None
         except DriverError:
-            return False
+            return None
         if words not in mark.one_of:
             return False
     return True

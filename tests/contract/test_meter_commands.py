@@ -158,6 +158,15 @@ def test_the_doctor_sees_another_model(line: Line, capsys: pytest.CaptureFixture
     assert "reading: 0 of 1" in shown.err
 
 
+def test_a_meter_that_fails_is_not_said_to_be_another_model(line: Line, capsys: pytest.CaptureFixture[str]) -> None:
+    line.fault = Fault.EXCEPTION
+    assert meter("doctor", "--reads", 1, "--port", line.path, "--profile", "eastron_sdm630") == 1
+    shown = capsys.readouterr().out
+    assert "refused with exception 4 (device failure)" in shown
+    assert "it says" not in shown
+    assert "the device is no" not in shown
+
+
 def test_a_scan_finds_every_address_and_says_what_is_there(line: Line, capsys: pytest.CaptureFixture[str]) -> None:
     line.meters("abb_b23_b24", 2, 5)
     assert meter("scan", "--port", line.path, "--units", "1-3,5", "--wait-s", 0.05, "--json") == 0
