@@ -46,9 +46,10 @@ def main(arguments: list[str]) -> int:
         return 64
     log = Log()
     stop = StopRequest()
-    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGQUIT):
         signal.signal(number, stop.ask)
-    signal.signal(signal.SIGPIPE, signal.SIG_IGN)
+    for number in (signal.SIGPIPE, signal.SIGTSTP, signal.SIGTTIN, signal.SIGTTOU):
+        signal.signal(number, signal.SIG_IGN)  # a terminal's Ctrl-Z must not stop who holds a coil
     try:
         return run(load_plan(arguments[0]), log, stop)
     except PlanError as problem:

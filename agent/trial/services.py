@@ -73,7 +73,7 @@ def _holders(settings: Settings) -> list[str]:
     try:
         check_free(str(settings.station.guard_socket))
     except LinkError:
-        pid = _guard_pid(settings.station.guard_socket)
+        pid = guard_pid(settings.station.guard_socket)
         found.append(f"a guard runs{'' if pid is None else f' (process {pid})'}")
     try:
         ask(settings.station.run_dir / "agent.sock", "status")
@@ -85,7 +85,8 @@ def _holders(settings: Settings) -> list[str]:
     return found
 
 
-def _guard_pid(path: Path) -> int | None:
+def guard_pid(path: Path) -> int | None:
+    """Return the process that listens at a guard's socket, ``None`` where none says."""
     with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as link:
         link.settimeout(ANSWER_S)
         try:

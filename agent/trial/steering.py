@@ -84,7 +84,8 @@ def _end(holder: subprocess.Popen[bytes]) -> str:
 
 
 def _write_safe(plan: Path) -> None:
-    subprocess.run([sys.executable, "-m", "agent.guard", str(plan), "--outputs-safe"], check=False, timeout=END_S)
+    with contextlib.suppress(subprocess.TimeoutExpired):
+        subprocess.run([sys.executable, "-m", "agent.guard", str(plan), "--outputs-safe"], check=False, timeout=END_S)
 
 
 def _why(code: int, said: str) -> str:

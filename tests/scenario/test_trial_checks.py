@@ -209,6 +209,38 @@ def test_a_pulsed_lock_with_two_lines_is_moved_both_ways() -> None:
     assert [bench.world.level(f"evse1.{line}") for line in ("lock", "unlock")] == [False, False]
 
 
+def test_every_colour_the_buzzer_and_the_button_are_tried() -> None:
+    bench = TrialBench(
+        led=None,
+        lights={name: {"line": f"evse1.led_{name}"} for name in ("red", "green", "blue")},
+        buzzer={"line": "evse1.buzzer"},
+        button={"line": "evse1.button"},
+    )
+    seen: dict[str, str] = {}
+
+    def answer(question: str) -> bool:
+        seen[question] = bench.evse.people.colour
+        return "blue" not in question
+
+    def press() -> None:
+        if bench.said[-1:] == ["waiting for the button"]:
+            with bench.happening() as evse:
+                evse.people.levels["button"] = True
+
+    bench.answers = answer
+    bench.run(left_out=(Check.INPUTS, Check.CONTACTOR), each_step=press)
+    lights = [(each.what, each.verdict) for each in bench.of(Check.LIGHT)]
+    assert lights == [
+        ("status light red", Verdict.PASSED),
+        ("status light green", Verdict.PASSED),
+        ("status light blue", Verdict.FAILED),
+    ]
+    assert list(seen.values())[:3] == ["red", "green", "blue"]
+    assert bench.evse.people.report(bench.now_s)["buzzer"]["heard"] == "long"
+    assert [each.verdict for each in bench.of(Check.BUZZER)] == [Verdict.PASSED]
+    assert [each.value for each in bench.of(Check.BUTTON)] == ["acts"]
+
+
 def test_a_finding_survives_its_way_as_json() -> None:
     bench = TrialBench()
     for each in bench.run():
