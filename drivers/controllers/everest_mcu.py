@@ -24,8 +24,7 @@ from drivers.api.controllers import (
 )
 from drivers.api.safe import SafeAction, SafeSerial
 from drivers.controllers import mcu_frames as frames
-from drivers.controllers.own_thread import OwnThread, Reopening
-from drivers.controllers.polled import Polled
+from drivers.controllers.own_thread import OnOwnPort, Reopening
 from drivers.controllers.serial_port import SerialPort
 
 BAUD: Final = 115200
@@ -71,13 +70,13 @@ class Board:
 BOARDS: Final = {"yeti": Board(), "tida-010939": Board(set_lock=None, cable=None, lock=None)}
 
 
-class EverestMcu(Polled[Reopening]):
+class EverestMcu(OnOwnPort):
     """One board on a serial port of its own."""
 
     def __init__(self, *, port: str, board: Board) -> None:
         """Start to talk; see ``SPEC`` for the options."""
         traits = ControllerTraits(stale_s=LOST_S, step_a=0.1, fails_safe=True, contactor_sensed=True)
-        super().__init__(traits, poll_s=0.0)  # the wait for the board's next word is the pause
+        super().__init__(traits, poll_s=0.0, port=port, baud=BAUD)  # the wait for the board's next word is the pause
         self._board = board
         self._seen: dict[str, int | None] = {}
         self._faults: tuple[ControllerFault, ...] = ()
@@ -86,20 +85,7 @@ class EverestMcu(Polled[Reopening]):
         self._kept_s = 0.0
         self._stop_s: float | None = None
         self._received = b""
-        self._line = Reopening(port, baud=BAUD)
-        self._thread = OwnThread(f"everest mcu {port}", lambda: self.turn(self._line))
-        self._wake = self._thread.wake
-
-    def read(self) -> ControllerReading | None:
-        """See ``Controller``."""
-        if not self._thread.alive:
-            raise RuntimeError(f"the thread of {self._line.path} has ended")
-        return super().read()
-
-    def close(self) -> None:
-        """See ``Controller``."""
-        self._thread.close()
-        self._line.hang_up()
+        self._begin("everest mcu")
 
     def _greet(self, line: Reopening) -> None:
         """The board tells everything by itself."""

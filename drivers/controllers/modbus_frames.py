@@ -10,23 +10,13 @@ on TCP/IP V1.0b §3.1.3.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Final, NamedTuple
+from typing import NamedTuple
 
 from drivers.api import DriverRejected, DriverTimeout
-from drivers.meter.answers import crc16
+from drivers.meter.answers import EXCEPTIONS, crc16
 
 READ_COILS, READ_DISCRETE, READ_HOLDING, READ_INPUT = 1, 2, 3, 4
 WRITE_COIL, WRITE_REGISTER, WRITE_REGISTERS = 5, 6, 16
-EXCEPTIONS: Final = {
-    1: "illegal function",
-    2: "illegal data address",
-    3: "illegal data value",
-    4: "device failure",
-    5: "acknowledge",
-    6: "device busy",
-    10: "gateway path unavailable",
-    11: "gateway target did not respond",
-}
 
 
 class NotThere(DriverRejected):

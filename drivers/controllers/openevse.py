@@ -23,8 +23,8 @@ from drivers.api import (
 from drivers.api.controllers import ControllerOrder, ControllerReading, ControllerTraits
 from drivers.api.safe import SafeAction, SafeSerial
 from drivers.controllers import rapi
-from drivers.controllers.own_thread import OwnThread, Reopening
-from drivers.controllers.polled import Polled, whole_steps
+from drivers.controllers.own_thread import OnOwnPort, Reopening
+from drivers.controllers.polled import whole_steps
 
 ANSWER_S: Final = 0.5  # OpenEVSE WiFi firmware's time-out
 HEARTBEAT_FLOOR_A: Final = 6  # fallback current of $SY; less is not documented
@@ -35,12 +35,13 @@ _MOST_A: Final = 80
 _NOBODY: Final = -1  # no answer is waited for
 
 
-class OpenEvse(Polled[Reopening]):
+class OpenEvse(OnOwnPort):
     """One controller on a serial port of its own."""
 
     def __init__(self, *, port: str, baud: int, poll_s: float, heartbeat_s: int) -> None:
         """Start to talk; see ``SPEC`` for the options."""
-        super().__init__(ControllerTraits(stale_s=max(3.0, 4 * poll_s), obey_s=poll_s + 1.0), poll_s=poll_s)
+        traits = ControllerTraits(stale_s=max(3.0, 4 * poll_s), obey_s=poll_s + 1.0)
+        super().__init__(traits, poll_s=poll_s, port=port, baud=baud)
         self._heartbeat_s = heartbeat_s
         self._sequence = 0
         self._numbered: bool | None = None  # unknown until the first answer: firmware before 3.0 repeats no ids
@@ -48,20 +49,7 @@ class OpenEvse(Polled[Reopening]):
         self._looks = 0
         self._temperature_c: float | None = None
         self._firmware: str | None = None
-        self._line = Reopening(port, baud=baud)
-        self._thread = OwnThread(f"openevse {port}", lambda: self.turn(self._line))
-        self._wake = self._thread.wake
-
-    def read(self) -> ControllerReading | None:
-        """See ``Controller``."""
-        if not self._thread.alive:
-            raise RuntimeError(f"the thread of {self._line.path} has ended")
-        return super().read()
-
-    def close(self) -> None:
-        """See ``Controller``."""
-        self._thread.close()
-        self._line.hang_up()
+        self._begin("openevse")
 
     def _greet(self, line: Reopening) -> None:
         version = self._ask(line, "$GV")

@@ -1,4 +1,4 @@
-"""The thread of a controller that has a serial port to itself."""
+"""A controller that has a serial port to itself: the port, the thread, and what every driver of such a one does."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ from time import monotonic
 from typing import Final
 
 from drivers.api import DriverUnavailable
+from drivers.api.controllers import ControllerReading, ControllerTraits
+from drivers.controllers.polled import Polled
 from drivers.controllers.serial_port import SerialPort
 
 REOPEN_FIRST_S: Final = 1.0
@@ -82,3 +84,28 @@ class OwnThread:
             if wait_s > 0.0:
                 self._woken.wait(wait_s)
             self._woken.clear()
+
+
+class OnOwnPort(Polled[Reopening]):
+    """A controller on a serial port of its own. Subclasses set up what they talk with, and then call ``_begin``."""
+
+    def __init__(self, traits: ControllerTraits, *, poll_s: float, port: str, baud: int) -> None:
+        """Describe the port; nothing is opened yet."""
+        super().__init__(traits, poll_s=poll_s)
+        self._line = Reopening(port, baud=baud)
+
+    def _begin(self, name: str) -> None:
+        """Start to talk, on a thread with ``name``."""
+        self._thread = OwnThread(f"{name} {self._line.path}", lambda: self.turn(self._line))
+        self._wake = self._thread.wake
+
+    def read(self) -> ControllerReading | None:
+        """See ``Controller``."""
+        if not self._thread.alive:
+            raise RuntimeError(f"the thread of {self._line.path} has ended")
+        return super().read()
+
+    def close(self) -> None:
+        """See ``Controller``."""
+        self._thread.close()
+        self._line.hang_up()

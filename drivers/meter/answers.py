@@ -14,6 +14,16 @@ from typing import Final
 
 from drivers.meter.counters import Trouble
 
+EXCEPTIONS: Final = {
+    1: "illegal function",
+    2: "illegal data address",
+    3: "illegal data value",
+    4: "device failure",
+    5: "acknowledge",
+    6: "device busy",
+    10: "gateway path unavailable",
+    11: "gateway target did not respond",
+}
 _READS: Final = (3, 4)
 _EXCEPTION: Final = 0x80
 _SMALLEST_ANSWER_B: Final = 5  # RTU exception answer

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from drivers.api import DriverProtocolError, DriverRejected, DriverTimeout, DriverUnavailable, RegisterKind
-from drivers.meter.answers import AnswerGate, RtuGate, TcpGate
+from drivers.meter.answers import EXCEPTIONS, AnswerGate, RtuGate, TcpGate
 from drivers.meter.counters import Debts, Tally, Trouble, UnitCounters
 
 if TYPE_CHECKING:
@@ -30,16 +30,6 @@ _REOPEN_FIRST_S: Final = 1.0
 _REOPEN_MOST_S: Final = 8.0
 _SILENT_BEFORE_RECONNECT: Final = 3
 _BABBLE_S: Final = 2.0  # longer than the longest answer at 1200 baud takes
-_EXCEPTIONS: Final = {  # MODBUS Application Protocol V1.1b3 §7
-    1: "illegal function",
-    2: "illegal data address",
-    3: "illegal data value",
-    4: "device failure",
-    5: "acknowledge",
-    6: "device busy",
-    10: "gateway path unavailable",
-    11: "gateway target did not respond",
-}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -223,7 +213,7 @@ class ModbusBus(ABC):
         if answer.isError():
             code = getattr(answer, "exception_code", 0)
             raise DriverRejected(
-                f"{self._place}: {read} refused with exception {code} ({_EXCEPTIONS.get(code, 'unknown')})", code
+                f"{self._place}: {read} refused with exception {code} ({EXCEPTIONS.get(code, 'unknown')})", code
             )
         registers = tuple(answer.registers)
         if answer.dev_id != read.unit or answer.function_code != read.kind.value or len(registers) != read.count:

@@ -190,24 +190,17 @@ def _part(register: Register, words: tuple[int, ...], start: int) -> tuple[int, 
     return words[register.address - start : register.end - start]
 
 
-def open_meter(
-    *,
-    profile: str,
-    unit: int,
-    bus: RegisterBus,
-    timeout_s: float = 1.0,
-    extras: bool = False,
-    invert: bool = False,
-    ct_ratio: float = 1.0,
-) -> ModbusMeter:
-    """Open the meter with the profile of that name. Raises ``ProfileError`` for options that were not checked."""
+def open_meter(*, profile: str, unit: int, bus: RegisterBus, **options: Any) -> ModbusMeter:
+    """Open the meter with the profile of that name; ``options``: those of ``ModbusMeter``.
+
+    Raises:
+        ProfileError: the options were not checked.
+    """
     loaded = load_profile(profile)
     keep_gap = getattr(bus, "keep_gap", None)
     if keep_gap is not None and loaded.gap_s > SPARE_GAP_S:
         keep_gap(loaded.gap_s)
-    return ModbusMeter(
-        profile=loaded, unit=unit, bus=bus, timeout_s=timeout_s, extras=extras, invert=invert, ct_ratio=ct_ratio
-    )
+    return ModbusMeter(profile=loaded, unit=unit, bus=bus, **options)
 
 
 def _check(options: Mapping[str, Any]) -> list[OptionProblem]:

@@ -19,7 +19,7 @@ from typing import Any, Final
 
 from drivers.api import DriverKind, DriverSpec, Option
 from drivers.rfid.conversation import NOTHING, Seen, Step
-from drivers.rfid.serial_reader import SerialReader, for_reader, reader_options
+from drivers.rfid.serial_reader import POLL_OPTION, SerialReader, for_reader, reader_options
 from drivers.rfid.uid_form import form_of
 
 ACK: Final = bytes.fromhex("0000ff00ff00")
@@ -244,15 +244,7 @@ SPEC = DriverSpec(
     target="drivers.rfid.pn532:open_reader",
     options=(
         *reader_options("ISO14443", baud=Pn532.baud),
-        Option(
-            name="poll_ms",
-            type=int,
-            default=250,
-            unit="ms",
-            minimum=50,
-            maximum=2000,
-            help="time between two searches for a card",
-        ),
+        POLL_OPTION,
         Option(name="type_b", type=bool, default=False, help="look for ISO/IEC 14443 type B cards too"),
     ),
     summary="Card reader with an NXP PN532 on a serial port (ISO/IEC 14443, ids of 4, 7 and 10 bytes)",

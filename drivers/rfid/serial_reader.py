@@ -203,6 +203,15 @@ def reader_options(token_kind: str, *, baud: int | None = None) -> tuple[Option,
     )
 
 
+POLL_OPTION: Final = Option(
+    name="poll_ms",
+    type=int,
+    default=250,
+    unit="ms",
+    minimum=50,
+    maximum=2000,
+    help="time between two searches for a card",
+)
 OF_READER: Final = frozenset({"port", "baud", "token_kind", "hold_off_s", "absence_s"})
 
 

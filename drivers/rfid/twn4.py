@@ -12,9 +12,9 @@ from __future__ import annotations
 import re
 from typing import Any, Final
 
-from drivers.api import DriverKind, DriverSpec, Option
+from drivers.api import DriverKind, DriverSpec
 from drivers.rfid.conversation import NOTHING, Seen, Step
-from drivers.rfid.serial_reader import SerialReader, for_reader, reader_options
+from drivers.rfid.serial_reader import POLL_OPTION, SerialReader, for_reader, reader_options
 from drivers.rfid.uid_form import form_of
 
 SEARCH: Final = b"050010\r"
@@ -99,15 +99,7 @@ SPEC = DriverSpec(
     target="drivers.rfid.twn4:open_reader",
     options=(
         *reader_options("ISO14443", baud=Twn4.baud),
-        Option(
-            name="poll_ms",
-            type=int,
-            default=250,
-            unit="ms",
-            minimum=50,
-            maximum=2000,
-            help="time between two searches for a card",
-        ),
+        POLL_OPTION,
     ),
     summary="ELATEC TWN4 with the Simple Protocol on a serial port (unverified)",
 )
