@@ -149,6 +149,62 @@ async def test_a_newer_request_ends_a_download_that_hangs_at_once(tmp_path: Path
     assert (tmp_path / "bench" / "log").read_text().count("install ") == 1
 
 
+class WholeMachine(BenchInstaller):
+    """Restarts the machine and not the software alone; ``asked`` says how often."""
+
+    asked = 0
+
+    async def reboot(self) -> bool:
+        type(self).asked += 1
+        await super().reboot()
+        return True
+
+
+class Boot(Source):
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    def boot_id(self) -> str:
+        return self.name
+
+
+@pytest.mark.req("security whitepaper L01: InstallRebooting, Installed by the new image")
+async def test_an_update_is_confirmed_after_the_restart_of_the_machine_and_not_before(tmp_path: Path) -> None:
+    journal = Journal()
+    plain = around(tmp_path, journal)
+    (tmp_path / "bench" / "plan").write_text("reboot")
+    (tmp_path / "bench" / "staged").write_text("2.0")
+    (tmp_path / "maintenance").mkdir()
+    update = msgspec.structs.replace(
+        wanted(1, request_id=7, certificate_pem="", signature=""),
+        phase=Phase.REBOOT,
+        boot_id="before",
+        running_before="bench-0",
+        told=FirmwareState.INSTALL_REBOOTING,
+    )
+    WholeMachine.asked = 0
+    installer = lambda: WholeMachine(dir=str(tmp_path / "bench"))  # noqa: E731
+
+    def at(boot: str, *, online: bool = True) -> Surroundings:
+        clock = Clock(Boot(boot))
+        return msgspec.structs.replace(plain, clock=clock, installer=installer, online=lambda: online)
+
+    async with running(FirmwareTask(at("before"), update)):  # the agent died before the machine restarted
+        async with asyncio.timeout(5):
+            while not WholeMachine.asked:
+                await asyncio.sleep(0.01)
+        assert journal.states == []
+    async with running(FirmwareTask(at("after", online=False), update)) as task:
+        for _ in range(20):
+            await asyncio.sleep(0)
+        assert journal.states == []  # it has not reached the CSMS yet
+        assert task.update.phase is Phase.REBOOT
+    async with running(FirmwareTask(at("after"), update)):
+        await journal.until(FirmwareState.INSTALLED)
+    assert WholeMachine.asked == 1
+    assert (tmp_path / "bench" / "log").read_text().splitlines()[-1] == "confirm 2.0"
+
+
 async def test_a_store_that_refuses_for_a_while_costs_no_state(tmp_path: Path) -> None:
     journal = Journal()
     with http_host(fw=b"small") as host:
