@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from typing import Final, NewType
 
 WireTime = NewType("WireTime", str)
@@ -18,7 +19,7 @@ WireTime = NewType("WireTime", str)
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _NAIVE_EPOCH: Final = datetime(1970, 1, 1)  # noqa: DTZ001  arithmetic without a zone, in UTC throughout
-_OUTGOING: Final = "%04d-%02d-%02dT%02d:%02d:%02d.%03dZ"
+_OUTGOING: Final = "%04d-%02d-%02dT%02d:%02d:%02d"
 _INCOMING: Final = re.compile(
     r"([0-9]{4}-[0-9]{2}-[0-9]{2})[Tt ]"
     r"([0-9]{2}:[0-9]{2})(?::([0-9]{2})(?:[.,]([0-9]+))?)? ?"
@@ -35,11 +36,17 @@ def format_utc(utc_s: float) -> WireTime:
         ValueError: outside the years 1-9999, or not a number.
     """
     try:
-        at = _EPOCH + timedelta(milliseconds=round(utc_s * 1000))
+        second, millisecond = divmod(round(utc_s * 1000), 1000)
+        return WireTime(f"{_second(second)}.{millisecond:03d}Z")
     except (OverflowError, ValueError) as exc:
         raise ValueError(f"{utc_s!r} s since 1970 is outside the years 1-9999") from exc
-    fields = (at.year, at.month, at.day, at.hour, at.minute, at.second, at.microsecond // 1000)
-    return WireTime(_OUTGOING % fields)
+
+
+@lru_cache(maxsize=8)
+def _second(second: int) -> str:
+    """Write a whole second; a fact has several times within one, and its sample mostly the same."""
+    at = _EPOCH + timedelta(seconds=second)
+    return _OUTGOING % (at.year, at.month, at.day, at.hour, at.minute, at.second)
 
 
 def utc_s(text: str) -> float:

@@ -42,6 +42,7 @@ from agent.ocpp.tls import TlsFacts
 from agent.ocpp.transport import Link, LinkClosed
 
 STORE_RETRY_S: Final = 1.0
+_IN_TURN: Final = frozenset({Send, Drop, MarkSent, Acknowledged, Failed, GiveUp})  # the others are told at once
 _OFFLINE: Final = frozenset({"connecting", "waiting"})
 TURN_S: Final = 0.02  # then everybody else in the process has a turn, however much the CSMS says
 
@@ -358,6 +359,9 @@ class CsmsLink:
 
     def _take(self, outputs: list[Output]) -> None:
         for output in outputs:
+            if type(output) in _IN_TURN:
+                self._todo.append(output)
+                continue
             match output:
                 case ToCore():
                     self._deliver(output.input)
@@ -373,7 +377,7 @@ class CsmsLink:
                 case Suspicious():
                     self._suspicious(output.text)
                 case _:
-                    self._todo.append(output)
+                    raise AssertionError(output)
 
     async def _perform_all(self, link: Link | None) -> None:
         while self._todo:
@@ -392,6 +396,12 @@ class CsmsLink:
                 while utc_s is not None and not await self._written(store.fix_utc(seq, utc_s)):
                     await asyncio.sleep(STORE_RETRY_S)  # what it says next time must be what it says now
                 store.mark_sent(seq)
+            case Acknowledged(seq=seq, csms_id=None) if not self._unwritten:  # written later: this returns at once
+                if await self._written(self._journal().acknowledge(seq, None)):
+                    self._maybe_fact = True
+                else:
+                    self._unwritten.append(output)
+                    self._write_at_s = self._now() + STORE_RETRY_S
             case _:
                 self._unwritten.append(output)
                 await self._write()

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
 
 import msgspec
 
@@ -16,6 +17,7 @@ from agent.store.tables import forget_transaction, mark_start_lost
 COUNT_EXACTLY_BELOW = 65_536  # rows; counting reads every page, which a start must not do with a year's backlog
 _RETRY = "retry"  # in meta: place and moment of the next attempt
 _COLUMNS = "seq, transaction_id, kind, fact, crc32, message_id, utc_s, attempts, sent, last_error"
+_COLUMN_COUNT = 10
 
 
 class StoredRow(msgspec.Struct, kw_only=True):
@@ -77,10 +79,24 @@ def dead_page(connection: Connection, limit: int, offset: int) -> list[StoredRow
     return [_stored(row) for row in rows]
 
 
-def _stored(row: Sequence[object]) -> StoredRow:
+def _stored(row: Sequence[Any]) -> StoredRow:
+    if len(row) == _COLUMN_COUNT:  # runs for every fact that is delivered
+        seq, transaction_id, kind, fact, checksum, message_id, utc_s, attempts, sent, last_error = row
+        return StoredRow(
+            seq=seq,
+            transaction_id=transaction_id,
+            kind=kind,
+            fact=fact,
+            checksum=checksum,
+            message_id=message_id,
+            utc_s=utc_s,
+            attempts=attempts,
+            sent=bool(sent),
+            last_error=last_error,
+        )
     values = dict(zip(StoredRow.__struct_fields__, row, strict=False))
     values["sent"] = bool(values["sent"])
-    return StoredRow(**values)  # type: ignore[arg-type]  # STRICT tables keep the types of the columns
+    return StoredRow(**values)  # STRICT tables keep the types of the columns
 
 
 def fact_of(row: StoredRow) -> Fact:
@@ -97,10 +113,27 @@ def fact_of(row: StoredRow) -> Fact:
 
 def delete(connection: Connection, seqs: Iterable[int]) -> None:
     """Delete delivered rows, and the transactions that thereby have nothing left to say."""
-    for seq in seqs:
-        row = connection.execute("DELETE FROM facts WHERE seq = ? RETURNING transaction_id, kind", (seq,)).fetchone()
-        if row is not None and row[1] == ENDED:
-            forget_transaction(connection, row[0])
+    for first, last in _runs(seqs):  # nearly always one: a statement costs more than the row that it deletes
+        gone = connection.execute(
+            "DELETE FROM facts WHERE seq BETWEEN ? AND ? RETURNING transaction_id, kind", (first, last)
+        ).fetchall()
+        for transaction_id, kind in gone:
+            if kind == ENDED:
+                forget_transaction(connection, transaction_id)
+
+
+def _runs(seqs: Iterable[int]) -> Iterator[tuple[int, int]]:
+    """Yield the first and the last of each run of neighbours."""
+    first = last = None
+    for seq in sorted(seqs):
+        if first is None or last is None:
+            first = seq
+        elif seq > last + 1:
+            yield first, last
+            first = seq
+        last = seq
+    if first is not None and last is not None:
+        yield first, last
 
 
 def mark_sent(connection: Connection, seqs: Iterable[int]) -> None:

@@ -29,7 +29,7 @@ V = TypeVar("V")
 MOST_UNDER_WAY: Final = 256  # operations handed over and not done; more means that the disk is blocked
 SETTLE_WITHIN_S: Final = 1.0  # a lazy acknowledgement is durable after this time
 COMMIT_AHEAD_ROWS: Final = 2  # read with a commit: the row itself, and whether there is another
-AHEAD_ROWS: Final = 32  # rows read together: a hop to the thread and back costs as much as sending a row
+AHEAD_ROWS: Final = 96  # rows read together: a hop to the thread and back costs as much as sending a row
 
 
 class StoreThread:
