@@ -261,3 +261,61 @@ async def test_rauc_without_its_bus_is_unavailable(monkeypatch: pytest.MonkeyPat
     monkeypatch.setenv("DBUS_SYSTEM_BUS_ADDRESS", f"unix:path={tmp_path}/no-bus")
     with pytest.raises(DriverUnavailable, match="system bus"):
         await RaucInstaller().running()
+
+
+class PlayedBus:
+    """A message bus on which RAUC answers: dbus-fast's own messages, no socket."""
+
+    def __init__(self, library: Any) -> None:
+        self.library = library
+        self.calls: list[Any] = []
+        self.handlers: list[Callable[[Any], Any]] = []
+        self.refuses = ""
+        self.left = False
+
+    def add_message_handler(self, handler: Callable[[Any], Any]) -> None:
+        self.handlers.append(handler)
+
+    async def call(self, message: Any) -> Any:
+        message.serial = len(self.calls) + 1
+        self.calls.append(message)
+        if self.refuses:
+            return self.library.Message.new_error(message, "de.pengutronix.rauc.Error", self.refuses)
+        if message.member == "Get":
+            return self.library.Message.new_method_return(message, "v", [self.library.Variant("s", "rootfs.0")])
+        return self.library.Message.new_method_return(message)
+
+    def completes(self, result: int) -> None:
+        signal = self.library.Message.new_signal("/", "de.pengutronix.rauc.Installer", "Completed", "i", [result])
+        for handler in self.handlers:
+            handler(signal)
+
+    def disconnect(self) -> None:
+        self.left = True
+
+
+async def test_rauc_is_asked_as_its_reference_says() -> None:
+    library = pytest.importorskip("dbus_fast")
+    from drivers.installer.rauc_bus import SystemBus
+
+    bus = PlayedBus(library)
+    rauc = SystemBus(library, bus)
+    assert await rauc.get("BootSlot") == "rootfs.0"
+    waiting = asyncio.ensure_future(rauc.completed())
+    await rauc.install("/var/lib/x/firmware.bin")
+    bus.completes(1)
+    assert await waiting == 1
+    await rauc.mark("good", "booted")
+    said = [(each.destination, each.interface, each.member, each.signature, each.body) for each in bus.calls]
+    assert said == [
+        ("de.pengutronix.rauc", "org.freedesktop.DBus.Properties", "Get", "ss", [*said[0][4]]),
+        ("de.pengutronix.rauc", "de.pengutronix.rauc.Installer", "InstallBundle", "sa{sv}", [*said[1][4]]),
+        ("de.pengutronix.rauc", "de.pengutronix.rauc.Installer", "Mark", "ss", ["good", "booted"]),
+    ]
+    assert said[0][4] == ["de.pengutronix.rauc.Installer", "BootSlot"]
+    assert said[1][4] == ["/var/lib/x/firmware.bin", {}]
+    bus.refuses = "already processing a different method"
+    with pytest.raises(DriverError, match="InstallBundle: already processing"):
+        await rauc.install("/x")
+    await rauc.close()
+    assert bus.left
