@@ -461,6 +461,16 @@ def test_every_fault_has_its_error_code_and_its_own_word_for_the_vendor(code: Fa
         assert len(payload["info"]) <= 50
 
 
+def test_the_info_says_what_happened_and_not_on_which_device_file() -> None:
+    import msgspec
+
+    dialect = dialect_of("1.6")
+    text = "/dev/serial/by-id/usb-FTDI_FT232R_USB_UART_A10KZP3D-if00-port0: no answer to function 16 at 1000 of unit 1"
+    views = (view(1, faults=(Fault(code=FaultCode.POWER_PATH_LOST, evse_id=1, blocking=True, text=text),)), view(2))
+    payload = msgspec.json.decode(dialect.encode(dialect.status((1, 1), views, True, None)))
+    assert payload["info"] == "no answer to function 16 at 1000 of unit 1"
+
+
 @pytest.mark.req("OCPP 1.6 §4.9, EVCommunicationError")
 def test_a_communication_error_of_the_vehicle_goes_only_with_the_statuses_that_allow_it() -> None:
     world = faulted(preparing, FaultCode.DIODE_MISSING)

@@ -149,6 +149,12 @@ def status_between(before: Status, after: Status, *, plugged: bool) -> Status | 
     return next((each for each in through if each in _MOVES[before] and after in _MOVES[each]), None)
 
 
+def _said(text: str) -> str:
+    """Return a fault's text without the device file that it may begin with: 50 characters have no room for both."""
+    place, colon, said = text.partition(": ")
+    return said if colon and place.startswith("/") and said else text
+
+
 def _with_fault(status: Status, faults: Sequence[Fault], side_info: str) -> Projection:
     fault = min(faults, key=lambda each: not each.blocking, default=None)
     if fault is None:
@@ -156,5 +162,5 @@ def _with_fault(status: Status, faults: Sequence[Fault], side_info: str) -> Proj
     error = _ERROR_OF[fault.code]
     if error is Error.EV_COMMUNICATION_ERROR and status not in _EV_ERROR_FITS:
         error = Error.OTHER_ERROR
-    info = (fault.text or side_info or fault.code.value.replace("_", " "))[:_INFO_CHARS]
+    info = (_said(fault.text) or side_info or fault.code.value.replace("_", " "))[:_INFO_CHARS]
     return Projection(status=status, error=error, info=info, vendor_error=fault.code.value)
