@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import json
 import os
-import sys
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+from agent.cli_station import EXIT_FAILED, EXIT_SETTINGS, Add, complain, configured
 
 if TYPE_CHECKING:
     import argparse
@@ -20,13 +21,9 @@ if TYPE_CHECKING:
     from agent.maintenance.log_lines import TimeRange
     from agent.settings.station import Settings
 
-EXIT_FAILED: Final = 1
-EXIT_SETTINGS: Final = 78
 MB: Final = 1_000_000
 ROWS: Final = 500
 
-Add = Callable[[str, Callable[["argparse.Namespace"], int], str], "argparse.ArgumentParser"]
-Configured = Callable[["argparse.ArgumentParser"], None]
 Copied = Callable[[Path, int], Mapping[str, Any] | None]
 
 
@@ -34,11 +31,9 @@ class Lent(NamedTuple):
     """What the command line lends.
 
     Attributes:
-        config: adds the option that names the station file.
         records, queue: charges and waiting facts of a copy of the journal, where no agent runs; ``None``: none there.
     """
 
-    config: Configured
     records: Copied
     queue: Copied
 
@@ -48,7 +43,7 @@ def add_verbs(add: Add, lent: Lent) -> None:
     bundle = add(
         "bundle", lambda options: bundle_verb(options, lent), "pack what support needs into one file, without secrets"
     )
-    lent.config(bundle)
+    configured(bundle)
     bundle.add_argument("--out", type=Path, metavar="FILE", help="file to write (default: a name of its own, here)")
     bundle.add_argument("--since", type=_moment, metavar="TIME", help="nothing older, as 2026-11-20T08:00:00Z")
     bundle.add_argument("--until", type=_moment, metavar="TIME", help="nothing newer")
@@ -67,7 +62,7 @@ def bundle_verb(options: argparse.Namespace, lent: Lent) -> int:
     try:
         options.config.read_bytes()
     except OSError as error:
-        _complain(f"{options.config}: {error.strerror or error}")
+        complain(f"{options.config}: {error.strerror or error}")
         return EXIT_SETTINGS
     when = TimeRange(oldest_utc_s=options.since, latest_utc_s=options.until)
     settings, problem = _settings(options.config)
@@ -83,7 +78,7 @@ def bundle_verb(options: argparse.Namespace, lent: Lent) -> int:
         made = make_bundle(out, sections, about=about, secrets=_secrets(settings), most_b=most_b)
         size_b = made.path.stat().st_size
     except OSError as error:
-        _complain(f"{out} cannot be written: {error.strerror or error}")
+        complain(f"{out} cannot be written: {error.strerror or error}")
         return EXIT_FAILED
     _show(made, size_b, as_json=options.json)
     return 0
@@ -174,7 +169,3 @@ def _moment(text: str) -> float:
     if moment is None:
         raise argparse.ArgumentTypeError(f"{text!r} is no time, expected one like 2026-11-20T08:00:00Z")
     return moment
-
-
-def _complain(text: str) -> None:
-    print(text, file=sys.stderr)

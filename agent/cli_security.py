@@ -9,9 +9,10 @@ from __future__ import annotations
 import contextlib
 import json
 import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
+
+from agent.cli_station import EXIT_FAILED, EXIT_SETTINGS, Add, complain, configured
 
 if TYPE_CHECKING:
     import argparse
@@ -19,19 +20,14 @@ if TYPE_CHECKING:
     from agent.runtime.doctor import Examination, Finding
     from agent.settings.station import Settings
 
-EXIT_FAILED: Final = 1
-EXIT_SETTINGS: Final = 78
 CREDENTIAL_STORE: Final = "/etc/credstore.encrypted"  # systemd.exec(5), LoadCredentialEncrypted=
 SHORT_CHARS: Final = 16  # OCPP 2.0.1 A00.FR.205; an AuthorizationKey of 1.6 has as many bytes
 LARGEST_B: Final = 65_536
 
-Add = Callable[[str, Callable[["argparse.Namespace"], int], str], "argparse.ArgumentParser"]
-Configured = Callable[["argparse.ArgumentParser"], None]
 
-
-def add_verbs(add: Add, configured: Configured) -> None:
-    """Add the verbs to the parser. ``configured`` adds ``--config`` to one."""
-    from agent.security.secrets import NAMES
+def add_verbs(add: Add) -> None:
+    """Add the verbs to the parser."""
+    from agent.security.secret_names import NAMES
 
     secret = add("secret", secret_verb, "keep passwords and keys on the station; they are read from standard input")
     secret.add_argument("do", choices=("set", "list", "remove"), help="set one, list which there are, remove one")
@@ -64,7 +60,8 @@ def add_verbs(add: Add, configured: Configured) -> None:
 
 def secret_verb(options: argparse.Namespace) -> int:
     """Set, list or remove a secret."""
-    from agent.security.secrets import NAMES, SecretError, SecretStore
+    from agent.security.secret_names import NAMES
+    from agent.security.secrets import SecretError, SecretStore
 
     store = SecretStore(_state_dir(options.config))
     if options.do == "list":
@@ -75,7 +72,7 @@ def secret_verb(options: argparse.Namespace) -> int:
             print("\n".join(f"{name:<20} {found.get(name, 'not set'):<12} {NAMES[name]}" for name in NAMES))
         return 0
     if options.name is None:
-        _complain(f"secret {options.do} needs a NAME: {', '.join(NAMES)}")
+        complain(f"secret {options.do} needs a NAME: {', '.join(NAMES)}")
         return 2
     try:
         if options.do == "remove":
@@ -87,10 +84,10 @@ def secret_verb(options: argparse.Namespace) -> int:
             return _encrypt(options.name, text)
         path = store.set(options.name, text)
     except SecretError as error:
-        _complain(str(error))
+        complain(str(error))
         return EXIT_FAILED
     if options.name == "csms-password" and len(text) < SHORT_CHARS:
-        _complain(f"csms-password has {len(text)} characters; OCPP wants {SHORT_CHARS} or more")
+        complain(f"csms-password has {len(text)} characters; OCPP wants {SHORT_CHARS} or more")
     print(f"{options.name}: kept in {path}; it is used from the next connection on")
     return 0
 
@@ -122,14 +119,14 @@ def _encrypt(name: str, text: str) -> int:
 
     program = shutil.which("systemd-creds")
     if program is None:
-        _complain("systemd-creds is not installed here (systemd 250 or newer): leave --systemd out")
+        complain("systemd-creds is not installed here (systemd 250 or newer): leave --systemd out")
         return EXIT_FAILED
     place = Path(CREDENTIAL_STORE) / name
     try:
         place.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         made = subprocess.run([program, "encrypt", f"--name={name}", "-", str(place)], input=text.encode(), check=False)
     except OSError as error:
-        _complain(f"{place}: {error.strerror or error}")
+        complain(f"{place}: {error.strerror or error}")
         return EXIT_FAILED
     if made.returncode != 0:
         return EXIT_FAILED
@@ -146,13 +143,13 @@ def identity_verb(options: argparse.Namespace) -> int:
 
     path = options.file or _identity_file(options.config)
     if path is None:
-        _complain(f"{options.config} names no identity_file in [station]; give --file")
+        complain(f"{options.config} names no identity_file in [station]; give --file")
         return EXIT_SETTINGS
     if options.do == "show":
         try:
             found = read_identity(path)
         except IdentityFileError as error:
-            _complain(str(error))
+            complain(str(error))
             return EXIT_FAILED
         print("\n".join(f"{key} = {'***' if key == PASSWORD else json.dumps(found[key])}" for key in found))
         return 0
@@ -174,18 +171,18 @@ def _write_identity(options: argparse.Namespace, path: Path) -> int:
         if options.password_stdin:
             given[PASSWORD] = _read_secret("csms-password")
     except SecretError as error:
-        _complain(str(error))
+        complain(str(error))
         return EXIT_FAILED
     merged = {**known, **given}
     if "id" not in merged:
-        _complain("an identity needs --id")
+        complain("an identity needs --id")
         return 2
     lines = [f"{key} = {json.dumps(merged[key], ensure_ascii=False)}" for key in merged]
     try:
         write_private(path, ("\n".join(lines) + "\n").encode(), shared_folder=True)
         read_identity(path)
     except (OSError, IdentityFileError) as error:
-        _complain(str(error))
+        complain(str(error))
         return EXIT_FAILED
     print(f"{path}: this station is {merged['id']}")
     return 0
@@ -217,7 +214,7 @@ def log_verb(options: argparse.Namespace) -> int:
     try:
         entries = deque(log.entries(), maxlen=max(1, options.limit))
     except OSError as error:
-        _complain(f"{log.path} cannot be read: {error.strerror or error}")
+        complain(f"{log.path} cannot be read: {error.strerror or error}")
         return EXIT_FAILED
     rows = [
         {
@@ -259,7 +256,7 @@ def doctor_verb(options: argparse.Namespace) -> int:
             problems = [{"key": each.key, "line": each.line, "problem": each.text} for each in error.problems]
             print(json.dumps({"ok": False, "exit_code": EXIT_SETTINGS, "problems": problems}, indent=2))
         else:
-            _complain(str(error))
+            complain(str(error))
         return EXIT_SETTINGS
     examined = asyncio.run(_examine(settings, boot=not options.no_boot, quiet=options.json))
     code = next((each.exit_code for each in examined if each.exit_code), 0)
@@ -365,8 +362,3 @@ def _state_dir(config: Path) -> Path:
     except OSError:
         text = b""
     return state_dirs(config, text)[0]
-
-
-def _complain(text: str) -> None:
-    with contextlib.suppress(BrokenPipeError):
-        print(text, file=sys.stderr)

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping
 from enum import Enum
 from pathlib import Path
 from typing import Final
@@ -18,16 +17,9 @@ from typing import Final
 import msgspec
 
 from agent.security.private_files import write_private
+from agent.security.secret_names import NAMES
 
 FOLDER: Final = "secrets"
-CSMS_PASSWORD: Final = "csms-password"
-CLIENT_KEY: Final = "client-key"
-CLIENT_CERTIFICATE: Final = "client-certificate"
-NAMES: Final[Mapping[str, str]] = {
-    CSMS_PASSWORD: "password for the CSMS (HTTP Basic authentication)",
-    CLIENT_KEY: "private key of a client certificate made elsewhere, PEM",
-    CLIENT_CERTIFICATE: "client certificate made elsewhere, PEM, the station's own first",
-}
 LARGEST_B: Final = 65_536
 _NAME: Final = re.compile(r"[a-z][a-z0-9-]{0,62}")
 

@@ -16,7 +16,8 @@ from agent.model.security import RootPurpose
 from agent.security.passwords import PasswordSlots
 from agent.security.profile import ProfileRecord
 from agent.security.roots import RootStore
-from agent.security.secrets import CLIENT_CERTIFICATE, CLIENT_KEY, CSMS_PASSWORD, FOLDER, SecretStore
+from agent.security.secret_names import CLIENT_CERTIFICATE, CLIENT_KEY, CSMS_PASSWORD
+from agent.security.secrets import FOLDER, SecretStore
 
 if TYPE_CHECKING:
     from agent.security.event_log import SecurityLog
