@@ -25,7 +25,6 @@ BENCHES: Final[Mapping[str, str]] = {
     "codec": "bench.codec:run",
     "drain": "bench.drain:run_drain",
     "exchange": "bench.drain:run_exchange",
-    "slow-link": "bench.drain:run_slow",
 }
 
 

@@ -1,4 +1,4 @@
-"""Journalled messages to the CSMS: draining a backlog, exchanging one at a time, and over a slow link.
+"""Journalled messages to the CSMS: draining a backlog, also over slow links, and exchanging one at a time.
 
 Every client is a process of its own with its journal on the same disk, and speaks to the same server in another
 process. Same durability: WAL with synchronous=FULL, acknowledgements committed each or by hundreds. The package
@@ -24,7 +24,7 @@ from bench.tables import Outcome, Verdict, at_least, at_most, grid, ratio
 
 ROUNDS: Final = 3
 PATIENCE_S: Final = 600.0
-ROUND_TRIP_MS: Final = 50.0
+ROUND_TRIPS: Final = ((0.0, 4_000, 50.0), (20.0, 300, 95.0), (100.0, 60, 95.0))  # ms, facts, share of the link, %
 TARGETS: Final = ((1, 2.0), (20, 6.0))  # values per message, ours / ocpp
 OURS: Final = "ours"
 BARE: Final = "bare"
@@ -65,10 +65,12 @@ def acking_csms(*, delay_ms: float = 0.0) -> Iterator[str]:
 
 
 def run_drain(*, quick: bool) -> Outcome:
-    """Measure how fast a backlog goes, each acknowledgement committed and by hundreds."""
+    """Measure how fast a backlog goes: each acknowledgement committed, by hundreds, and at three round trips."""
     count, rounds = (200, 1) if quick else (10_000, ROUNDS)
     with acking_csms() as url:
-        return _drain(url, count, rounds, ("hundreds",) if quick else ("each", "hundreds"))
+        loopback = _drain(url, count, rounds, ("hundreds",) if quick else ("each", "hundreds"))
+    links = run_links(quick=quick)
+    return Outcome(table=f"{loopback.table}\n\n{links.table}", verdicts=[*loopback.verdicts, *links.verdicts])
 
 
 def run_exchange(*, quick: bool) -> Outcome:
@@ -78,11 +80,27 @@ def run_exchange(*, quick: bool) -> Outcome:
         return _exchange(url, count, rounds, TARGETS[-1:] if quick else TARGETS)
 
 
-def run_slow(*, quick: bool) -> Outcome:
-    """Measure draining where the link is what takes the time."""
-    count, rounds = (10, 1) if quick else (200, ROUNDS)
-    with acking_csms(delay_ms=ROUND_TRIP_MS / 2) as url:
-        return _slow(url, count, rounds)
+def run_links(*, quick: bool) -> Outcome:
+    """Measure draining at 0, 20 and 100 ms round trip, against what the link allows without any journal."""
+    rows: dict[str, Sequence[str]] = {}
+    verdicts: list[Verdict] = []
+    for round_trip_ms, count, target in ROUND_TRIPS[1:2] if quick else ROUND_TRIPS:
+        with acking_csms(delay_ms=round_trip_ms / 2) as url:
+            task, rounds = (Task(count=10), 1) if quick else (Task(count=count), ROUNDS)
+            found = _interleaved(f"{round_trip_ms:g} ms", url, (OURS, OCPP, LINK), task, rounds)
+        for client, result in found.items():
+            share = f"{100 * result.per_s / found[LINK].per_s:.1f} %"
+            rows[f"{round_trip_ms:g} ms, {client}"] = (
+                f"{result.per_s:,.1f}",
+                share,
+                f"{result.written_per_message:,.0f}",
+            )
+        share_of_link = 100 * found[OURS].per_s / found[LINK].per_s
+        verdicts.append(
+            at_least(f"drain at {round_trip_ms:g} ms: share of the link's limit", share_of_link, target, "%")
+        )
+    title = f"drain by round trip, acks by hundreds; medians of {1 if quick else ROUNDS} rounds"
+    return Outcome(table=grid(title, ("messages/s", "of the link", "B/fact"), rows), verdicts=verdicts)
 
 
 def _drain(url: str, count: int, rounds: int, ways: Sequence[str]) -> Outcome:
@@ -133,18 +151,6 @@ def _exchange(url: str, count: int, rounds: int, targets: Sequence[tuple[int, fl
         table=grid(title, ("messages/s", "µs each", "client CPU µs", "/ ocpp", "/ bare"), rows, notes),
         verdicts=verdicts,
     )
-
-
-def _slow(url: str, count: int, rounds: int) -> Outcome:
-    found = _interleaved("slow link", url, (OURS, BARE, OCPP, LINK), Task(count=count), rounds)
-    rows = {
-        client: (f"{result.per_s:.2f}", f"{100 * result.per_s / found[LINK].per_s:.1f} %")
-        for client, result in found.items()
-    }
-    share = 100 * found[OURS].per_s / found[LINK].per_s
-    title = f"drain of {count} at {ROUND_TRIP_MS:g} ms round trip, acks by hundreds; medians of {rounds} rounds"
-    verdict = at_least(f"drain at {ROUND_TRIP_MS:g} ms: share of the link's limit", share, 95, "%")
-    return Outcome(table=grid(title, ("messages/s", "of the link"), rows), verdicts=[verdict])
 
 
 def _how(acks: str) -> str:
