@@ -1,4 +1,4 @@
-"""The command line: ``charge-agent VERB``; the two processes and the parser, whose verbs live in ``cli_*`` and elsewhere.
+"""The command line: ``charge-agent VERB``. Here are the two processes and the parser; the verbs live in ``cli_*``.
 
 Exit codes: 0 all is well; 1 it failed; 2 wrong usage; 69 no agent runs there; 75 (``test``) a guard or an agent runs;
 78 the station file cannot be used.

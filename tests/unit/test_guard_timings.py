@@ -8,7 +8,7 @@ import pytest
 
 from agent.guard import timings
 from agent.guard.timings import TIMINGS, as_markdown
-from agent.settings.tables import EVSE, GUARD
+from agent.settings.hardware_tables import EVSE, GUARD
 
 PAGE = (Path(__file__).parents[2] / "docs" / "guard.md").read_text("utf-8")
 
