@@ -4,6 +4,8 @@
 from __future__ import annotations
 
 import asyncio
+import errno
+import os
 import termios
 import time
 from collections import deque
@@ -99,7 +101,7 @@ class SerialReader:
         except (OSError, ValueError, termios.error) as exc:
             self._reopen_at_s = loop.time() + self._reopen_pause_s
             self._reopen_pause_s = min(self._reopen_pause_s * 2, _REOPEN_MOST_S)
-            raise DriverUnavailable(f"card reader at {self._port} cannot be opened: {exc}") from exc
+            raise DriverUnavailable(f"card reader at {self._port} cannot be opened: {_why(exc)}") from exc
         self._serial, self._loop = opened, loop
         self._perform(self._conversation.open(time.monotonic()))
 
@@ -218,3 +220,11 @@ OF_READER: Final = frozenset({"port", "baud", "token_kind", "hold_off_s", "absen
 def for_reader(options: dict[str, Any]) -> dict[str, Any]:
     """Return what of a driver's checked options is the port's business rather than the family's."""
     return {name: value for name, value in options.items() if name in OF_READER}
+
+
+def _why(problem: OSError | ValueError | termios.error) -> str:
+    """Return why a port was not opened; pyserial's own words name the port twice."""
+    number = problem.errno if isinstance(problem, OSError) else None
+    if number in (errno.EAGAIN, errno.EBUSY):
+        return "somebody else has it open"
+    return os.strerror(number) if number else str(problem)

@@ -152,7 +152,7 @@ def status_between(before: Status, after: Status, *, plugged: bool) -> Status | 
 def _said(text: str) -> str:
     """Return a fault's text without the device file that it may begin with: 50 characters have no room for both."""
     place, colon, said = text.partition(": ")
-    return said if colon and place.startswith("/") and said else text
+    return said if colon and place.startswith("/") and " " not in place else text
 
 
 def _with_fault(status: Status, faults: Sequence[Fault], side_info: str) -> Projection:
