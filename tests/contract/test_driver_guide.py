@@ -46,6 +46,16 @@ def build_wheel(folder: Path, project: dict[str, object], module: str, source: s
     return wheel
 
 
+def test_the_guide_names_every_driver_that_ships_and_its_group() -> None:
+    text = GUIDE.read_text()
+    groups = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())["project"]["entry-points"]
+    rows = {row.split("`charge_agent.")[1].split("`")[0]: row for row in text.splitlines() if "`charge_agent." in row}
+    for group, drivers in groups.items():
+        kind = group.removeprefix("charge_agent.")
+        if kind != group:
+            assert [name for name in drivers if f"`{name}`" not in rows[kind]] == [], kind
+
+
 def _digest(text: str) -> str:
     return base64.urlsafe_b64encode(hashlib.sha256(text.encode()).digest()).rstrip(b"=").decode()
 
