@@ -18,6 +18,7 @@ from agent.guard.log import Log
 from agent.guard.plan import ControlledPlan, Plan, PlanError, Target
 from agent.guard.sensing import SharedInputs, claim_input, stopped_by
 from agent.guard.timings import MAX_AGE_SCANS, QUIET_REPORT_S, REPORT_S
+from agent.guard.told import Told
 from agent.guard.wire import ContactorState, GuardFault, PilotState, Report
 from drivers.api import DriverTimeout, Lines, PilotMode, PilotSignal
 from drivers.api.controllers import NO_OFFER, STOP_AT_ONCE, Controller
@@ -157,27 +158,21 @@ class ControlledEvse:
 _EXPLAINED: Final = (GuardFault.POWER_PATH_LOST, GuardFault.CONTROLLER_DISOBEYS)
 
 
-class _Told:
+class _Told(Told):
     """Says in the log what changed, once per change."""
 
-    def __init__(self, evse_id: int, log: Log) -> None:
-        self._evse_id = evse_id
-        self._log = log
-        self._before: tuple[object, ...] = (None, None, None, None)
-        self._faults: tuple[GuardFault, ...] = ()
-        self._firmware: str | None = None
+    _order_a: float | None = None
+    _contactor: ContactorState | None = None
+    _firmware: str | None = None
 
     def compare(self, cycle: ControlledCycle, controller: Controller) -> None:
         log, evse_id = self._log, self._evse_id
-        now = (cycle.pilot, cycle.offer_a, cycle.order.current_a, cycle.contactor)
-        before, self._before = self._before, now
-        if now[0] is not before[0]:
-            log.info("pilot.changed", evse_id=evse_id, state=cycle.pilot.value)
-        if now[1] != before[1]:
-            log.info("offer.changed", evse_id=evse_id, offer_a=now[1])
-        if now[2] != before[2]:
-            log.info("order.changed", evse_id=evse_id, order_a=now[2])
-        if now[3] is not before[3]:
+        self.pilot(cycle.pilot, cycle.offer_a)
+        if cycle.order.current_a != self._order_a:
+            self._order_a = cycle.order.current_a
+            log.info("order.changed", evse_id=evse_id, order_a=self._order_a)
+        if cycle.contactor is not self._contactor:
+            self._contactor = cycle.contactor
             opened = cycle.contactor is ContactorState.OPEN
             reason = cycle.open_reason.value if opened else None
             log.info("contactor.changed", evse_id=evse_id, state=cycle.contactor.value, reason=reason)
@@ -185,14 +180,7 @@ class _Told:
         if reading is not None and reading.firmware is not None and reading.firmware != self._firmware:
             self._firmware = reading.firmware
             log.info("controller.found", evse_id=evse_id, firmware=reading.firmware)
-        for fault in cycle.faults:
-            if fault not in self._faults:
-                why = cycle.why(controller.trouble) if fault in _EXPLAINED else None
-                log.warning("fault.raised", evse_id=evse_id, fault=fault.value, problem=why)
-        for fault in self._faults:
-            if fault not in cycle.faults:
-                log.info("fault.cleared", evse_id=evse_id, fault=fault.value)
-        self._faults = cycle.faults
+        self.faults(cycle.faults, why=lambda fault: cycle.why(controller.trouble) if fault in _EXPLAINED else None)
 
 
 def _settings(plan: ControlledPlan, station: Plan) -> ControlledSettings:

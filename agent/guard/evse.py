@@ -21,7 +21,8 @@ from agent.guard.plan import EvsePlan, Plan
 from agent.guard.protection import ProtectionSettings
 from agent.guard.sensing import SharedInputs, Temperature, WatchedLine, claim_input
 from agent.guard.timings import LOST_S, MAX_AGE_SCANS, QUIET_REPORT_S, REPORT_S
-from agent.guard.wire import GuardFault, OpenReason, Report
+from agent.guard.told import Told
+from agent.guard.wire import OpenReason, Report
 from drivers.api import DriverError, DriverUnavailable, Lines, OutputLine, PilotSignal, PowerPath
 
 
@@ -263,14 +264,10 @@ class Evse:
             self._log.error("power_path.lost", evse_id=self.evse_id, problem=str(problem))
 
 
-class _Told:
+class _Told(Told):
     """Says in the log what changed, once per change."""
 
-    def __init__(self, evse_id: int, log: Log) -> None:
-        self._evse_id = evse_id
-        self._log = log
-        self._before: tuple[object, ...] = (None, None, None)
-        self._faults: tuple[GuardFault, ...] = ()
+    _permit_a: float | None = None
 
     def coil(self, coil: bool, reason: OpenReason, *, scan_us: int) -> None:
         if coil:
@@ -279,22 +276,12 @@ class _Told:
             self._log.info("contactor.opened", evse_id=self._evse_id, reason=reason.value, scan_us=scan_us)
 
     def compare(self, cycle: Cycle) -> None:
-        permit = cycle.permit
-        now = (cycle.view.state, cycle.offer.current_a, None if permit is None else permit.max_current_a)
-        before, self._before = self._before, now
-        if now[0] is not before[0]:
-            self._log.info("pilot.changed", evse_id=self._evse_id, state=cycle.view.state.value)
-        if now[1] != before[1]:
-            self._log.info("offer.changed", evse_id=self._evse_id, offer_a=now[1])
-        if now[2] != before[2]:
-            self._log.info("permit.changed", evse_id=self._evse_id, permit_a=now[2])
-        for fault in cycle.faults:
-            if fault not in self._faults:
-                self._log.warning("fault.raised", evse_id=self._evse_id, fault=fault.value)
-        for fault in self._faults:
-            if fault not in cycle.faults:
-                self._log.info("fault.cleared", evse_id=self._evse_id, fault=fault.value)
-        self._faults = cycle.faults
+        self.pilot(cycle.view.state, cycle.offer.current_a)
+        permit_a = None if cycle.permit is None else cycle.permit.max_current_a
+        if permit_a != self._permit_a:
+            self._permit_a = permit_a
+            self._log.info("permit.changed", evse_id=self._evse_id, permit_a=permit_a)
+        self.faults(cycle.faults)
 
 
 class _Driven:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -25,13 +23,6 @@ FAULTS = {
     "door": GuardFault.DOOR_OPEN,
     "tilt": GuardFault.TILTED,
 }
-
-
-@pytest.fixture
-def log_fd() -> Iterator[int]:
-    fd = os.open(os.devnull, os.O_WRONLY)
-    yield fd
-    os.close(fd)
 
 
 def line(name: str, **options: Any) -> dict[str, Any]:

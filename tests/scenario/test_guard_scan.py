@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -21,18 +19,6 @@ from agent.guard.wire import (
 )
 from drivers.api import DriverError, PilotMode
 from tests.scenario.guard_rig import SCAN_S, Rig
-
-
-@pytest.fixture
-def log_fd() -> Iterator[int]:
-    fd = os.open(os.devnull, os.O_WRONLY)
-    yield fd
-    os.close(fd)
-
-
-@pytest.fixture
-def rig(tmp_path: Path, log_fd: int) -> Rig:
-    return Rig(str(tmp_path), log_fd)
 
 
 def test_a_permitted_vehicle_in_c_is_charged_at_the_permitted_current(rig: Rig) -> None:

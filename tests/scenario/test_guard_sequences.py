@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import math
-import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -18,18 +17,6 @@ from agent.guard.temperature import SensorSettings
 from agent.guard.wire import GuardFault, OpenReason, Permit, PilotState
 from drivers.api import PilotMode
 from tests.scenario.guard_rig import SCAN_S, Rig
-
-
-@pytest.fixture
-def log_fd() -> Iterator[int]:
-    fd = os.open(os.devnull, os.O_WRONLY)
-    yield fd
-    os.close(fd)
-
-
-@pytest.fixture
-def rig(tmp_path: Path, log_fd: int) -> Rig:
-    return Rig(str(tmp_path), log_fd)
 
 
 def offered(rig: Rig, current_a: float = 16.0) -> None:
