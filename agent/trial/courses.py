@@ -17,7 +17,8 @@ from agent.guard.timings import FEEDBACK_S
 from agent.guard.wire import SelfTest
 from agent.trial.findings import Check, Finding, Verdict, judged
 from agent.trial.fitted import Fitted, Mains
-from agent.trial.sights import SAFE, Course, Pause, Pressing, Seen, Wish, ask, hold
+from agent.trial.people_courses import told
+from agent.trial.sights import SAFE, Course, Seen, Wish, ask, hold, until
 from drivers.api import PilotMode, PilotSignal
 
 HIGH_V: Final = (11.4, 12.6)  # the generator without a load. IEC 61851-1:2017 Annex A, 12 V +- 5 % (unverified)
@@ -26,7 +27,6 @@ SETTLE_S: Final = 0.3  # until a changed pilot is measured; house rule
 PWM_A: Final = 16.0  # a duty cycle in the middle of the range
 VEHICLE_V: Final = (2.0, 10.5)  # something loads the pilot as a vehicle does, states B to D
 CLOSED_S: Final = 0.5  # how long the contactor stays closed; house rule
-PRESS_S: Final = 30.0  # how long a person has to press something; house rule
 TEMPERATURE_WAIT_S: Final = 5.0
 OPEN_OHM: Final = 4000.0  # more is no cable; the greatest coding is 1.5 kohm. IEC 61851-1:2017 table B.2
 COLDEST_C: Final = -30.0  # a working station; IEC 61851-1:2017 §11.11 asks for -25 degC outdoors (unverified)
@@ -122,60 +122,12 @@ def proximity(evse: Fitted, seen: Seen) -> Course:
     ]
 
 
-def inputs(evse: Fitted, seen: Seen) -> Course:
-    """Look at every input at rest, and let a person press what can be pressed."""
-    found = []
-    seen = yield from hold(replace(SAFE, say="inputs"), seen, SETTLE_S)
-    for each in evse.inputs:
-        level = seen.levels.get(each.name)
-        evse_id = None if each.name.startswith("station ") else evse.evse_id
-        role = each.name.removeprefix("station ")
-        finding = Finding(
-            check=Check.INPUTS,
-            evse_id=evse_id,
-            what=role.replace("_", " "),
-            verdict=Verdict.PASSED,
-            value="at rest",
-        )
-        if level is None:
-            finding = replace(
-                finding, verdict=Verdict.FAILED, value=None, text="no value", hint="the line's name; the board"
-            )
-        elif level:
-            finding = replace(finding, verdict=Verdict.FAILED, value="active", text=_ACTIVE[role], hint=_POLARITY)
-        elif each.pressable:
-            seen, finding = yield from _pressed(finding, each.name, seen)
-        found.append(finding)
-    return found
-
-
-def _pressed(finding: Finding, name: str, seen: Seen) -> Pressing:
-    question = f"{_PRESS[name.removeprefix('station ')]} within {PRESS_S:.0f} s. Ready?"
-    ready = yield from ask(SAFE, seen, question)
-    if ready is not True:
-        return seen, replace(finding, verdict=Verdict.NOT_CONFIRMED, text="at rest; nobody made it active")
-    waiting = replace(SAFE, say=f"waiting for {finding.what} to become active")
-    seen = yield from _until(waiting, seen, lambda now: now.levels.get(name) is True, PRESS_S)
-    if seen.levels.get(name) is not True:
-        text = f"did not become active within {PRESS_S:.0f} s"
-        return seen, replace(finding, verdict=Verdict.FAILED, text=text, hint="the contact, its wires; debounce_ms")
-    waiting = replace(SAFE, say=f"{finding.what} seen; waiting for its release")
-    seen = yield from _until(waiting, seen, lambda now: now.levels.get(name) is False, PRESS_S)
-    released = seen.levels.get(name) is False
-    return seen, replace(
-        finding,
-        verdict=Verdict.PASSED if released else Verdict.FAILED,
-        value="acts" if released else "active",
-        text="became active and was released" if released else f"not released within {PRESS_S:.0f} s",
-    )
-
-
 def temperature(evse: Fitted, seen: Seen) -> Course:
     """Read every sensor; each runs on a thread of its own and may take a moment."""
     if not evse.temperatures:
         return []
     waiting = replace(SAFE, say="temperatures")
-    seen = yield from _until(waiting, seen, lambda now: None not in now.temperature_c, TEMPERATURE_WAIT_S)
+    seen = yield from until(waiting, seen, lambda now: None not in now.temperature_c, TEMPERATURE_WAIT_S)
     return [
         judged(
             Check.TEMPERATURE,
@@ -211,9 +163,9 @@ def lock(evse: Fitted, seen: Seen) -> Course:
         if not evse.has_lock_feedback:
             seen = yield from hold(rest, seen, settings.break_s)
             sure = yield from ask(rest, seen, f"Did the lock of EVSE {evse.evse_id} move to {word}?")
-            found.append(_told(Check.LOCK, evse, f"lock, {word}", sure, "the lock's motor, its line and its supply"))
+            found.append(told(Check.LOCK, evse, f"lock, {word}", sure, "the lock's motor, its line and its supply"))
             continue
-        seen = yield from _until(rest, seen, _is_locked if locks else _is_unlocked, settings.failed_s)
+        seen = yield from until(rest, seen, _is_locked if locks else _is_unlocked, settings.failed_s)
         took_s = seen.now_s - began_s
         right = seen.locked is locks
         found.append(
@@ -292,9 +244,9 @@ def _toggle(
         seen = yield from hold(closing, seen, CLOSED_S)
         seen = yield from hold(opening, seen, CLOSED_S)
         sure = yield from ask(opening, seen, f"Did you hear the {what} of EVSE {evse.evse_id} close and open?")
-        return [_told(Check.CONTACTOR, evse, what, sure, "coil, its fuse, its line")]
+        return [told(Check.CONTACTOR, evse, what, sure, "coil, its fuse, its line")]
     began_s = seen.now_s
-    seen = yield from _until(closing, seen, lambda now: closed(now) is True, FEEDBACK_S)
+    seen = yield from until(closing, seen, lambda now: closed(now) is True, FEEDBACK_S)
     if closed(seen) is not True:
         problem = _trouble(seen, closing) or "its feedback did not follow"
         hint = "stuck open: the coil, its fuse, its supply (the enable of the heartbeat), the feedback's wire"
@@ -307,67 +259,12 @@ def _toggle(
         text = _trouble(seen, closing) or "it let go while its coil was driven"
         found.append(_finding(evse, f"{what}, holding", Verdict.FAILED, text=text, hint="the coil's supply"))
     began_s = seen.now_s
-    seen = yield from _until(opening, seen, lambda now: closed(now) is False, FEEDBACK_S)
+    seen = yield from until(opening, seen, lambda now: closed(now) is False, FEEDBACK_S)
     if closed(seen) is not False:
         return [*found, _not_open(evse, f"{what}, opening", closed(seen), "the coil was switched off")]
     took_ms = (seen.now_s - began_s) * 1000
     found.append(judged(Check.CONTACTOR, evse.evse_id, f"{what}, opening", took_ms, unit="ms", high=250.0, digits=0))
     return found
-
-
-def light(evse: Fitted, seen: Seen) -> Course:
-    """Light each line of the status light and ask."""
-    found = []
-    for name in evse.lights:
-        colour = "" if name == "light" else f" {name}"
-        wish = replace(SAFE, light=name, say=f"status light{colour}")
-        seen = yield from hold(wish, seen, SETTLE_S)
-        problem = seen.problems.get("light", "")
-        if problem:
-            found.append(_undriven(Check.LIGHT, evse, f"status light{colour}", problem))
-            continue
-        sure = yield from ask(wish, seen, f"Is the status light of EVSE {evse.evse_id} lit{colour}?")
-        found.append(_told(Check.LIGHT, evse, f"status light{colour}", sure, "the line, its polarity, its resistor"))
-    return found
-
-
-def buzzer(evse: Fitted, seen: Seen) -> Course:
-    """Sound the buzzer and ask."""
-    if not evse.has_buzzer:
-        return []
-    seen = yield from hold(replace(SAFE, sound=True, say="buzzer"), seen, CLOSED_S)
-    if "buzzer" in seen.problems:
-        return [_undriven(Check.BUZZER, evse, "buzzer", seen.problems["buzzer"])]
-    sure = yield from ask(SAFE, seen, f"Did the buzzer of EVSE {evse.evse_id} sound?")
-    return [_told(Check.BUZZER, evse, "buzzer", sure, "the line, its polarity; an active buzzer, not a loudspeaker")]
-
-
-def button(evse: Fitted, seen: Seen) -> Course:
-    """See the button at rest, and pressed where a person does it."""
-    if not evse.has_button:
-        return []
-    seen = yield from hold(replace(SAFE, say="button"), seen, SETTLE_S)
-    finding = Finding(check=Check.BUTTON, evse_id=evse.evse_id, what="button", verdict=Verdict.PASSED, value="at rest")
-    if seen.pressed is not False:
-        text = "no value" if seen.pressed is None else "it is pressed, or its polarity is wrong"
-        return [replace(finding, verdict=Verdict.FAILED, value=None, text=text, hint="the line, active_high, pull")]
-    ready = yield from ask(SAFE, seen, f"Press the button of EVSE {evse.evse_id} within {PRESS_S:.0f} s. Ready?")
-    if ready is not True:
-        return [replace(finding, verdict=Verdict.NOT_CONFIRMED, text="at rest; nobody pressed it")]
-    waiting = replace(SAFE, say="waiting for the button")
-    seen = yield from _until(waiting, seen, lambda now: now.pressed is True, PRESS_S)
-    if seen.pressed is not True:
-        return [replace(finding, verdict=Verdict.FAILED, text=f"not seen within {PRESS_S:.0f} s")]
-    return [replace(finding, value="acts")]
-
-
-def _until(wish: Wish, seen: Seen, claim: Callable[[Seen], bool], at_most_s: float) -> Pause:
-    """Wish until ``claim`` holds or the time is over; at least once."""
-    until_s = seen.now_s + at_most_s
-    seen = yield wish
-    while not claim(seen) and seen.now_s < until_s:
-        seen = yield wish
-    return seen
 
 
 def _trouble(seen: Seen, closing: Wish) -> str:
@@ -406,25 +303,6 @@ def _not_open(evse: Fitted, what: str, closed: bool | None, when: str) -> Findin
     return _finding(evse, what, Verdict.FAILED, text=text, hint=hint)
 
 
-def _told(check: Check, evse: Fitted, what: str, sure: bool | None, hint: str) -> Finding:
-    verdict = {True: Verdict.PASSED, False: Verdict.FAILED, None: Verdict.NOT_CONFIRMED}[sure]
-    text = {True: "seen by the technician", False: "the technician says no", None: "driven; nobody confirmed it"}[sure]
-    return Finding(
-        check=check, evse_id=evse.evse_id, what=what, verdict=verdict, text=text, hint=hint if sure is False else ""
-    )
-
-
-def _undriven(check: Check, evse: Fitted, what: str, problem: str) -> Finding:
-    return Finding(
-        check=check,
-        evse_id=evse.evse_id,
-        what=what,
-        verdict=Verdict.FAILED,
-        text=problem,
-        hint="the line's name; charge-agent check --hardware",
-    )
-
-
 def _occupied(evse: Fitted, check: Check, what: str, seen: Seen) -> Finding:
     return Finding(
         check=check,
@@ -453,15 +331,3 @@ def _pilot_hint(high_v: float | None) -> str:
 def _lock_text(locked: bool | None, word: str, within_s: float) -> str:
     said = {None: "nothing", True: "locked", False: "unlocked"}[locked]
     return f"JAMMED: not {word} within {within_s:g} s, its switch says {said}"
-
-
-_POLARITY: Final = "active_high and pull of the line, or what it watches"
-_ACTIVE: Final = {
-    "rcd": "tripped",
-    "rcm": "tripped",
-    "emergency_stop": "pressed",
-    "ground": "no protective earth",
-    "door": "open",
-    "tilt": "the station leans",
-}
-_PRESS: Final = {"emergency_stop": "Press the emergency stop and release it", "door": "Open the door and shut it"}

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from typing import Final
 
-from agent.trial import bought, courses
+from agent.trial import bought, courses, people_courses
 from agent.trial.devices import Device
 from agent.trial.findings import Check, Finding, Verdict
 from agent.trial.fitted import Fitted
@@ -15,13 +15,13 @@ from agent.trial.sights import SAFE, Course, Seen
 
 OWN: Final[tuple[tuple[Check, Callable[[Fitted, Seen], Course]], ...]] = (
     (Check.LATCH, courses.latch),
-    (Check.INPUTS, courses.inputs),
+    (Check.INPUTS, people_courses.inputs),
     (Check.TEMPERATURE, courses.temperature),
     (Check.PILOT, courses.pilot),
     (Check.PROXIMITY, courses.proximity),
-    (Check.LIGHT, courses.light),
-    (Check.BUZZER, courses.buzzer),
-    (Check.BUTTON, courses.button),
+    (Check.LIGHT, people_courses.light),
+    (Check.BUZZER, people_courses.buzzer),
+    (Check.BUTTON, people_courses.button),
     (Check.LOCK, courses.lock),
     (Check.SELF_TEST, courses.self_test),
     (Check.CONTACTOR, courses.contactor),
@@ -29,10 +29,10 @@ OWN: Final[tuple[tuple[Check, Callable[[Fitted, Seen], Course]], ...]] = (
 BOUGHT: Final[tuple[tuple[Check, Callable[[Fitted, Seen], Course]], ...]] = (
     (Check.LATCH, courses.latch),
     (Check.CONTROLLER, bought.controller),
-    (Check.INPUTS, courses.inputs),
-    (Check.LIGHT, courses.light),
-    (Check.BUZZER, courses.buzzer),
-    (Check.BUTTON, courses.button),
+    (Check.INPUTS, people_courses.inputs),
+    (Check.LIGHT, people_courses.light),
+    (Check.BUZZER, people_courses.buzzer),
+    (Check.BUTTON, people_courses.button),
 )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Mapping
+from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Final
 
@@ -98,3 +98,12 @@ def ask(wish: Wish, seen: Seen, question: str) -> Generator[Wish, Seen, bool | N
     while seen.answer is None and not seen.unanswered:
         seen = yield asking
     return seen.answer
+
+
+def until(wish: Wish, seen: Seen, claim: Callable[[Seen], bool], at_most_s: float) -> Pause:
+    """Wish until ``claim`` holds or the time is over; at least once."""
+    until_s = seen.now_s + at_most_s
+    seen = yield wish
+    while not claim(seen) and seen.now_s < until_s:
+        seen = yield wish
+    return seen
