@@ -79,6 +79,13 @@ class Rig:
         answer = self.say(Withdraw(evse_id=evse_id, reason="the test says so"))
         assert not isinstance(answer, Refused)
 
+    def keep_permitted(self, for_s: float, current_a: float = 16.0, *, phases: int = 3) -> None:
+        """Let time pass with a permit that is renewed."""
+        until_s = self.now_s + for_s
+        while self.now_s < until_s - SCAN_S / 2:
+            self.permit(current_a, phases=phases)
+            self.run(min(5.0, until_s - self.now_s))
+
     def hold(self, held: bool, *, evse_id: int = 1, kept: bool = False) -> None:
         self.say(HoldCable(evse_id=evse_id, held=held, kept=kept))
 

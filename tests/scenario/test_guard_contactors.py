@@ -186,13 +186,6 @@ def test_before_the_first_closing_the_phases_are_chosen_at_once(switching: Rig, 
     assert rig.report.phases == phases
 
 
-def keep_permitted(rig: Rig, for_s: float, phases: int) -> None:
-    until_s = rig.now_s + for_s
-    while rig.now_s < until_s - SCAN_S / 2:
-        rig.permit(phases=phases)
-        rig.run(min(5.0, until_s - rig.now_s))
-
-
 @pytest.mark.parametrize("obeys", [True, False])
 def test_a_change_of_phases_under_way_takes_its_whole_sequence(switching: Rig, obeys: bool) -> None:
     rig = switching
@@ -232,20 +225,20 @@ def test_a_second_change_waits_and_meanwhile_never_charges_on_more_phases_than_p
     rig = switching
     rig.charge()
     rig.world.open_s2()
-    keep_permitted(rig, 20.0, 1)
+    rig.keep_permitted(20.0, phases=1)
     rig.world.close_s2()
     rig.run_until(lambda: rig.closed, at_most_s=2.0)
-    keep_permitted(rig, 100.0, 3)
+    rig.keep_permitted(100.0, phases=3)
     assert rig.closed, "one phase of three permitted ones may be used"
     assert rig.report.phases == 1
-    rig.run_until(lambda: (keep_permitted(rig, 1.0, 3), not rig.closed)[1], at_most_s=timings.PHASE_INTERVAL_S)
+    rig.run_until(lambda: (rig.keep_permitted(1.0, phases=3), not rig.closed)[1], at_most_s=timings.PHASE_INTERVAL_S)
     rig.world.open_s2()
-    keep_permitted(rig, 20.0, 3)
+    rig.keep_permitted(20.0, phases=3)
     assert rig.report.phases == 3
     rig.world.close_s2()
-    keep_permitted(rig, 3.0, 3)
+    rig.keep_permitted(3.0, phases=3)
     assert rig.closed
-    keep_permitted(rig, 10.0, 1)
+    rig.keep_permitted(10.0, phases=1)
     assert not rig.closed, "three phases are more than the one that is permitted"
     assert rig.report.phases == 3
     assert "phase_switch" in rig.report.waiting_for
@@ -256,7 +249,7 @@ def test_the_next_vehicle_need_not_wait_for_the_change_of_the_one_before(switchi
     rig = switching
     rig.charge()
     rig.world.open_s2()
-    keep_permitted(rig, 20.0, 1)
+    rig.keep_permitted(20.0, phases=1)
     assert rig.report.phases == 1
     rig.world.unplug()
     rig.run(1.2)
@@ -272,13 +265,13 @@ def test_a_vehicle_found_at_the_start_gets_the_whole_sequence(switching: Rig) ->
     rig.charge()
     rig.start()
     rig.world.settle()
-    keep_permitted(rig, 10.0, 3)
+    rig.keep_permitted(10.0, phases=3)
     assert not rig.closed
     assert STEADY_LOW in rig.world.signals
     rig.world.open_s2()
-    keep_permitted(rig, 10.0, 3)
+    rig.keep_permitted(10.0, phases=3)
     rig.world.close_s2()
-    keep_permitted(rig, 2.0, 3)
+    rig.keep_permitted(2.0, phases=3)
     assert rig.closed
     assert rig.report.phases == 3
 
@@ -294,7 +287,7 @@ def test_a_permit_that_ends_in_the_middle_of_a_change_leaves_everything_open(swi
     assert not rig.closed
     assert rig.report.phases == 3
     assert rig.world.signals[-1] is STEADY_HIGH
-    keep_permitted(rig, 2.0, 3)
+    rig.keep_permitted(2.0, phases=3)
     assert rig.offers
 
 
@@ -320,7 +313,7 @@ def test_a_main_contactor_that_is_not_seen_open_keeps_the_second_one_where_it_is
     rig.run(timings.PHASE_PILOT_OFF_S)
     assert rig.world.phase_coil.active
     rig.world.mirror.broken = False
-    keep_permitted(rig, 30.0, 1)
+    rig.keep_permitted(30.0, phases=1)
     assert not rig.world.phase_coil.active
     assert rig.world.moved_under_load == 0
 

@@ -28,14 +28,6 @@ def offered(rig: Rig, current_a: float = 16.0) -> None:
     rig.run_until(lambda: rig.offers, at_most_s=1.0)
 
 
-def keep_permitted(rig: Rig, for_s: float, current_a: float = 16.0, phases: int = 3) -> None:
-    """Let time pass with a permit that is renewed."""
-    until_s = rig.now_s + for_s
-    while rig.now_s < until_s - SCAN_S / 2:
-        rig.permit(current_a, phases=phases)
-        rig.run(min(5.0, until_s - rig.now_s))
-
-
 # How fast, at every scan period.
 
 
@@ -118,7 +110,7 @@ def test_a_vehicles_short_pulse_does_not_close_the_contactor(rig: Rig) -> None:
 def test_a_vehicle_that_sleeps_in_b_is_woken_once_for_each_offer(rig: Rig) -> None:
     offered(rig)
     began_s = rig.now_s
-    keep_permitted(rig, 29.5)
+    rig.keep_permitted(29.5)
     assert STEADY_LOW not in rig.world.signals
     rig.run_until(lambda: rig.world.signals[-1] is STEADY_LOW, at_most_s=1.0)
     assert rig.now_s - began_s == pytest.approx(timings.WAKE_UP_AFTER_S, abs=0.1)
@@ -131,19 +123,19 @@ def test_a_vehicle_that_sleeps_in_b_is_woken_once_for_each_offer(rig: Rig) -> No
     assert pulsed_s == pytest.approx(timings.WAKE_UP_PULSE_S, abs=2 * SCAN_S)
     rested_s = rig.run_until(lambda: rig.world.signals[-1].mode is PilotMode.PWM, at_most_s=1.0)
     assert rested_s == pytest.approx(timings.AFTER_F_S, abs=2 * SCAN_S)
-    keep_permitted(rig, 80.0)
+    rig.keep_permitted(80.0)
     assert rig.world.signals.count(STEADY_LOW) == 1
     rig.withdraw()
     rig.run(1.0)
-    keep_permitted(rig, 32.0)
+    rig.keep_permitted(32.0)
     assert rig.world.signals.count(STEADY_LOW) == 2, "a new offer, a new pulse"
 
 
 def test_a_woken_vehicle_charges(rig: Rig) -> None:
     offered(rig)
-    keep_permitted(rig, 31.0)
+    rig.keep_permitted(31.0)
     assert rig.world.signals[-1] is STEADY_LOW
-    keep_permitted(rig, 4.0)
+    rig.keep_permitted(4.0)
     rig.world.close_s2()
     rig.run_until(lambda: rig.closed, at_most_s=2.0)
     assert rig.report.faults == ()
@@ -152,7 +144,7 @@ def test_a_woken_vehicle_charges(rig: Rig) -> None:
 def test_a_vehicle_that_has_charged_and_pauses_is_left_alone(rig: Rig) -> None:
     rig.charge()
     rig.world.open_s2()
-    keep_permitted(rig, 60.0)
+    rig.keep_permitted(60.0)
     assert rig.offers
     assert STEADY_LOW not in rig.world.signals
 
@@ -160,7 +152,7 @@ def test_a_vehicle_that_has_charged_and_pauses_is_left_alone(rig: Rig) -> None:
 def test_no_vehicle_is_woken_where_the_station_file_says_so(tmp_path: Path, log_fd: int) -> None:
     rig = Rig(str(tmp_path), log_fd, wake_up=False)
     offered(rig)
-    keep_permitted(rig, 40.0)
+    rig.keep_permitted(40.0)
     assert STEADY_LOW not in rig.world.signals
 
 
