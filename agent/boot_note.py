@@ -11,8 +11,8 @@ from typing import Final
 
 import msgspec
 
+from agent.atomic import replace_file
 from agent.model.variables import StoredValue
-from agent.settings.atomic import replace_file
 
 NAME: Final = "boot-note.json"
 DIALLING: Final = "ocppcommctrlr."  # variables that opening the link may need

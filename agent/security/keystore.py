@@ -22,8 +22,9 @@ from typing import Final, Protocol
 
 import msgspec
 
+from agent.atomic import sync_folder
 from agent.security.certificates import KeyKind, Rejected, Subject, check_station_chain, make_key, make_request
-from agent.security.private_files import make_private_folder, sync_folder, write_private
+from agent.security.private_files import make_private_folder, write_private
 from agent.security.validity import Validity, validity_of
 
 FOLDER: Final = "station-keys"

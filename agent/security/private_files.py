@@ -6,6 +6,8 @@ import os
 from pathlib import Path
 from typing import Final
 
+from agent.atomic import replace_file
+
 FILE_MODE: Final = 0o600
 SHARED_FILE_MODE: Final = 0o640
 FOLDER_MODE: Final = 0o700
@@ -39,29 +41,12 @@ def write_private(path: Path, content: bytes, *, shared_folder: bool = False) ->
     if not shared_folder:
         make_private_folder(path.parent)
     mode = SHARED_FILE_MODE if shared_folder else FILE_MODE
-    new = path.with_name(f".{path.name}.{os.getpid()}.new")
-    try:
-        handle = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC, FILE_MODE)
-        with open(handle, "wb") as file:
-            _give_to_owner(file.fileno(), path.parent)
-            os.fchmod(file.fileno(), mode)
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(new, path)
-    except OSError:
-        new.unlink(missing_ok=True)
-        raise
-    sync_folder(path.parent)
 
+    def prepare(handle: int) -> None:
+        _give_to_owner(handle, path.parent)
+        os.fchmod(handle, mode)
 
-def sync_folder(folder: Path) -> None:
-    """Make the folder's names durable. Raises ``OSError``."""
-    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
+    replace_file(path, content, mode=FILE_MODE, prepare=prepare)
 
 
 def _give_to_owner(handle: int, folder: Path) -> None:

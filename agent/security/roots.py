@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
+from agent.atomic import sync_folder
 from agent.model.security import (
     CertificateName,
     CertificateOutcome,
@@ -20,7 +21,7 @@ from agent.model.security import (
     RootPurpose,
 )
 from agent.model.standard_variables import MOST_ROOTS
-from agent.security.private_files import sync_folder, write_private
+from agent.security.private_files import write_private
 
 FOLDER: Final = "roots"
 MOST_INSTALLED: Final = MOST_ROOTS

@@ -16,7 +16,7 @@ from typing import Any, Final
 import msgspec
 
 from agent import __version__
-from agent.settings.atomic import replace_file
+from agent.atomic import replace_file
 from agent.settings.loaded import Loaded, Origin
 from agent.settings.places import state_dirs
 from agent.settings.station import Settings

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from agent import __version__
-from agent.settings.atomic import replace_file
+from agent.atomic import replace_file
 from agent.settings.build import CheckVariable
 from agent.settings.indicators import alone_plan, people_plan
 from agent.settings.last_good import EXIT_CODE, load_station

@@ -11,7 +11,7 @@ import json
 from pathlib import Path
 from typing import Any, Final
 
-from agent.settings.atomic import replace_file
+from agent.atomic import replace_file
 from agent.settings.build import LARGEST_B, CheckVariable, StationFile, parse_station, read_station
 from agent.settings.loaded import Loaded, Origin
 from agent.settings.places import state_dirs

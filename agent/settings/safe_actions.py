@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, Final
 
-from agent.settings.atomic import replace_file
+from agent.atomic import replace_file
 from agent.settings.station import (
     DriverSettings,
     EvseSettings,
