@@ -194,6 +194,14 @@ def bury(connection: Connection, seq: int, error: str, *, attempted: bool) -> No
         forget_transaction(connection, row.transaction_id)
 
 
+def forget_dead(connection: Connection, limit: int) -> int:
+    """Forget the oldest dead letters that are periodic samples, and return how many there were; others stay."""
+    return connection.execute(
+        "DELETE FROM dead_letters WHERE seq IN (SELECT seq FROM dead_letters WHERE kind = ? ORDER BY seq LIMIT ?)",
+        (PERIODIC, limit),
+    ).rowcount
+
+
 def last_seq(connection: Connection) -> int:
     """Return the newest place ever given to a fact."""
     row = connection.execute("SELECT seq FROM sqlite_sequence WHERE name = 'facts'").fetchone()

@@ -8,8 +8,6 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Final, Self, assert_never
 
-import msgspec
-
 from agent.model.effects import (
     CacheToken,
     Durable,
@@ -33,21 +31,13 @@ from agent.store.journal import StoredRow
 from agent.store.lane import Lane, apply_settled, starts_unnamed
 from agent.store.opening import Opening, OpenReport
 from agent.store.schema import Migration, released_migrations
+from agent.store.thinning import Thinning
 from agent.store.values import Counts, QueueRow, RowState, Sizes, StoredState
 
 SETTLE_ROWS: Final = (
     100  # acknowledgements committed together at most: one is worth 13 kB of flash alone, 1 kB among 100
 )
 LOCK_WAIT_S: Final = 30.0
-_THIN_ROWS: Final = 100  # in one SQL transaction: on a full disk its log must fit into the reserve
-
-
-class _Round(msgspec.Struct):
-    """One passage through the journal from its first row on, which gives up every second sample."""
-
-    after: int = 0
-    odd: set[str] = msgspec.field(default_factory=set)
-    found: int = 0
 
 
 class Store:
@@ -66,7 +56,7 @@ class Store:
         self._anchors: dict[str, float] = self._database.read(tables.anchors)
         self._lane = Lane(self._database.read(journal.waiting_at_most))
         self._names: dict[str, tuple[str | None, bool]] = {}
-        self._thinning = _Round()
+        self._thinning = Thinning(self._database, self._write)
         self._retry: tuple[int, Stamp] | None = self._database.read(journal.retry_of)
         self._database.on_recovered = self._recovered
 
@@ -347,42 +337,16 @@ class Store:
     def thin(self, max_rows: int) -> int:
         """Give up periodic samples until at most ``max_rows`` facts wait, and return how many were given up.
 
-        Samples of no transaction go first, then every second periodic sample of each transaction, oldest first, in
-        rounds while that helps: a call goes on where the last one stopped, so that the oldest are not thinned alone.
-        Starts, ends and everything else stay, even if that is more than ``max_rows``.
+        Dead letters that are samples go first, and count as if they had waited; then samples of no transaction; then
+        every second periodic sample of each transaction, oldest first, in rounds while that helps: a call goes on where
+        the last one stopped, so that the oldest are not thinned alone. Starts, ends and everything else stay, even if
+        that is more than ``max_rows``.
         """
         self.flush()
         self._database.fold_log()
-        given_up = 0
-        waiting = self._database.read(journal.count)
-        for alone in (True, False):
-            round_ = _Round() if alone else self._thinning
-            empty = False
-            while waiting > max_rows and not empty:
-                seqs, ended = self._thinnable(min(waiting - max_rows, _THIN_ROWS), round_, alone)
-                self._give_up(seqs)
-                round_.found += len(seqs)
-                given_up += len(seqs)
-                waiting -= len(seqs)
-                if ended:
-                    empty, round_ = not round_.found, _Round()
-            if not alone:
-                self._thinning = round_
+        given_up, waiting = self._thinning.give_up(max_rows)
         self._lane.reset(waiting)
         return given_up
-
-    def _thinnable(self, wanted: int, round_: _Round, alone: bool) -> tuple[list[int], bool]:
-        seqs, stopped = self._database.read(
-            lambda connection: journal.thinnable(connection, wanted, after=round_.after, odd=round_.odd, alone=alone)
-        )
-        round_.after = round_.after if stopped is None else stopped
-        return seqs, stopped is None
-
-    def _give_up(self, seqs: Sequence[int]) -> None:
-        if seqs:
-            self._write(lambda connection: journal.delete(connection, tuple(seqs)))
-            if self.short:  # the log must not grow: there is no room for it
-                self._database.fold_log()
 
     def probe(self) -> None:
         """Find out whether writing works again after a failure, by doing it.

@@ -207,7 +207,9 @@ class AnyCsms(RuleBasedStateMachine):
         self.talk.be_good()
 
 
-AnyCsms.TestCase.settings = settings(FEW, max_examples=EXAMPLES or 12, stateful_step_count=200 if EXAMPLES else 40)
+AnyCsms.TestCase.settings = settings(FEW, max_examples=EXAMPLES or 12, stateful_step_count=100 if EXAMPLES else 40)
 
 
-TestAnyConversation = pytest.mark.req("OCPP 1.6 §3.7; OCPP-J 1.6 §4.1.1, §4.1.3")(AnyCsms.TestCase)
+TestAnyConversation = pytest.mark.timeout(120 + 10 * EXAMPLES)(
+    pytest.mark.req("OCPP 1.6 §3.7; OCPP-J 1.6 §4.1.1, §4.1.3")(AnyCsms.TestCase)
+)

@@ -279,6 +279,18 @@ def test_thinning_goes_on_where_it_stopped_so_that_the_oldest_are_not_thinned_al
     store.close()
 
 
+def test_samples_among_the_dead_letters_are_given_up_before_any_that_wait(tmp_path: Path) -> None:
+    store = opened(tmp_path)
+    store.commit([Record(fact=started()), *(Record(fact=updated(number)) for number in range(1, 7))])
+    for seq in (1, 2, 3):
+        store.dead_letter(seq, "refused")
+    assert store.thin(2) == 2
+    assert [row.seq for row in store.queue()] == [4, 5, 6, 7, 1]
+    assert store.thin(2) == 2
+    assert [row.seq for row in store.queue()] == [5, 7, 1]
+    store.close()
+
+
 def test_the_queue_is_read_page_by_page_with_dead_letters_behind(tmp_path: Path) -> None:
     store = opened(tmp_path)
     committed(store, samples=4)
