@@ -88,6 +88,8 @@ def check_options(spec: DriverSpec, options: Mapping[str, Any]) -> tuple[dict[st
                 clean[name] = option.default
             continue
         value, problem = _checked(option, options[name])
+        if problem is None and option.required and isinstance(value, str) and not value.strip():
+            problem = f"is empty, expected {option.help or 'a value'}"
         if problem is None:
             clean[name] = value
         else:

@@ -21,6 +21,9 @@ from drivers.registry import closest
 _ID: Final = re.compile(r"[A-Za-z0-9*\-_=+|@.]+")  # OCPP 2.0.1 Part 2, identifierString; it is part of the address
 PASSWORD_PROFILE: Final = 1  # security whitepaper A00: HTTP Basic authentication without TLS
 TLS_PROFILE: Final = 2  # from here on the connection is TLS
+_SERIAL: Final = ("port", "baud", "parity", "stopbits", "gap_ms")
+_TCP: Final = ("host", "tcp_port")
+_HOST: Final = re.compile(r"[\w.-]+|[0-9A-Fa-f:.]+(%[\w.-]+)?")  # a name, or an IPv6 address with its zone
 _SOCKET_PATH_B: Final = 107  # sockaddr_un. unix(7)
 
 
@@ -161,6 +164,8 @@ def _check_buses(clean: Clean, reading: Reading) -> None:
             reading.refuse(("bus", name), "has a port and a host, expected one of them")
         elif "port" not in bus and "host" not in bus and not reading.refused(("bus", name)):
             reading.refuse(("bus", name), "has neither a port (serial) nor a host (TCP)")
+        else:
+            _check_bus(name, bus, reading)
     ports = Counter(str(bus["port"]) for bus in buses.values() if "port" in bus)
     for name, bus in buses.items():
         if "port" in bus and ports[str(bus["port"])] > 1:
@@ -173,6 +178,16 @@ def _check_buses(clean: Clean, reading: Reading) -> None:
             known = f"there are {', '.join(buses)}" if buses else "there is no [bus.NAME] table"
             hint = f"did you mean {near!r}?" if near else ""
             reading.refuse(("evse", index, "meter", "bus"), f"{wanted!r} is no bus of this file, {known}", hint)
+
+
+def _check_bus(name: str, bus: Clean, reading: Reading) -> None:
+    kind, own, foreign = ("serial", _SERIAL, _TCP) if "port" in bus else ("TCP", _TCP, _SERIAL)
+    for option in foreign:
+        path: KeyPath = ("bus", name, option)
+        if reading.written(path) and not reading.refused(path):
+            reading.refuse(path, f"has no effect on a {kind} bus, expected {', '.join(own)}")
+    if "host" in bus and not _HOST.fullmatch(bus["host"]):
+        reading.refuse(("bus", name, "host"), f"{bus['host']!r} is no name or address of a host")
 
 
 def _check_ports(clean: Clean, reading: Reading) -> None:

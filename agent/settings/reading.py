@@ -53,6 +53,10 @@ class Reading:
         """Return whether a problem was noted at or below ``path``."""
         return any(each[: len(path)] == path for each in self._refused)
 
+    def written(self, path: KeyPath) -> bool:
+        """Return whether the file itself (not its board's) says something at ``path``."""
+        return path in self._lines
+
     def _place(self, path: KeyPath) -> tuple[str, int | None]:
         other, lines = self._inherited
         for end in range(len(path), 0, -1):
