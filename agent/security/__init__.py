@@ -2,5 +2,6 @@
 
 Lives here: files under ``state_dir`` with mode 0600 and what they mean; certificates are looked at by `cryptography`,
 which loads only inside the functions of ``certificates``. Must not live here: sockets, OCPP's words, decisions about
-charging. May be imported by runtime, app and cli; imports the model only.
+charging. May be imported by runtime, app and cli; imports the model
+and ``agent.atomic`` only.
 """
