@@ -6,6 +6,7 @@ import asyncio
 import json
 import os
 import signal
+import subprocess
 import sys
 import time
 from pathlib import Path
@@ -98,4 +99,39 @@ async def test_whatever_ends_the_test_the_contactor_opens() -> None:
             opened_s = await bench.wait("evse1.coil", "==", False, since_s=closed_s, timeout_s=20)
             assert opened_s - closed_s < 0.45, number  # else the check itself has opened it
             await bench.wait("evse1.pilot_mode", "==", "steady_low", since_s=opened_s, timeout_s=20)
-            assert await process.wait() == (130 if number is not signal.SIGKILL else -9)
+            assert await process.wait() == (-9 if number is signal.SIGKILL else 130)
+
+
+def test_a_defect_in_a_driver_ends_the_test_with_safe_outputs(tmp_path: Path) -> None:
+    log = str(tmp_path / "board")
+    board = "tests.process.guard_board"
+    evse = {
+        "id": 1,
+        "phases": 3,
+        "max_current_a": 16,
+        "tethered": True,
+        "power_path": {"target": f"{board}:open_power_path", "options": {"log": log, "vehicle": "A"}},
+        "contactor": {"line": "evse1.contactor"},
+        "mirror": {"line": "evse1.mirror"},
+    }
+    plan = {"version": 1, "plan_id": "plan-1", "scan_s": 0.02, "state_dir": str(tmp_path), "evses": [evse]}
+    plan |= {
+        "socket": str(tmp_path / "guard.sock"),
+        "lines": {"target": f"{board}:open_lines", "options": {"log": log}},
+    }
+    (tmp_path / "plan.json").write_text(json.dumps(plan), encoding="utf-8")
+    (tmp_path / "board.fail").touch()  # the twentieth look at the pilot raises what no driver should
+    order = json.dumps({"mains": "off", "left_out": ["meter", "reader", *REST]}) + "\n"
+    holder = subprocess.Popen(
+        [sys.executable, "-m", "agent.trial.holder", str(tmp_path / "plan.json")],
+        stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, cwd=REPOSITORY,
+    )  # fmt: skip
+    assert holder.stdin is not None
+    assert holder.stderr is not None
+    holder.stdin.write(order)
+    holder.stdin.flush()
+    assert "a defect in a driver" in holder.stderr.read()
+    assert holder.wait() == 1
+    writes = [line.split(" ", 1)[1] for line in Path(log).read_text(encoding="utf-8").splitlines()]
+    assert writes[0] == "evse1.contactor 0"
+    assert writes[-3:] == ["evse1.contactor 1", "evse1.contactor 0", "pilot steady_low 100"]

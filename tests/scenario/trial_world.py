@@ -19,7 +19,7 @@ from hil.evse import Evse
 from hil.pilot_circuit import Generator, GeneratorMode
 from hil.world import World, WorldSettings
 
-SCAN_S = 0.01
+SCAN_S = 0.02
 BENCHES: dict[str, TrialBench] = {}
 _names = itertools.count()
 _MODES = {
