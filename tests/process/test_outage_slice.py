@@ -14,7 +14,7 @@ async def test_a_backlog_is_told_once_in_order_to_the_watt_hour_and_overtaken_by
     worlds: Houses,
 ) -> None:
     house = await worlds(house_options())
-    figures = await outage(house, Year(samples=3_000, transactions=30), print)
+    figures = await outage(house, Year(samples=2_000, transactions=20), print)
     assert figures.overtaken["StatusNotification"] < 300
     assert figures.overtaken["Authorize"] < 300
     assert figures.rss_most_mib - figures.rss_started_mib < GROWTH_MIB
