@@ -8,13 +8,13 @@ of the scan; an output then starts with the value that is being written.
 
 from __future__ import annotations
 
-import re
 import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 from drivers.api import DriverError, DriverKind, DriverSpec, DriverUnavailable, Look, Option, OptionProblem
 from drivers.gpio.chips import CONSUMER, Chips, Place, load_gpiod
+from drivers.gpio.line_names import named_key, named_lines, named_problem
 
 if TYPE_CHECKING:
     from drivers.api.safe import SafeAction, SafeOutput
@@ -229,30 +229,13 @@ def _seen(chips: Chips, line: str) -> str:
     return f"{where}, {'held by a running charge-agent' if about.used else 'free'}"
 
 
-def line_key(line: str) -> str:
-    """Return what two names of one line have in common, as far as names tell: ``pinctrl-rp1:17`` is ``GPIO17``."""
-    from drivers.gpio.lines import HEADER_CHIPS, header_line
-
-    label, _, name = line.rpartition(":")
-    return header_line(name) if label in HEADER_CHIPS else line
-
-
-def line_problem(options: Mapping[str, Any], line: str) -> str | None:
-    """Return what is wrong with a name: chips are named by label, and an offset alone names no chip."""
-    label, colon, name = line.rpartition(":")
-    if re.fullmatch(r"(/dev/)?gpiochip\d+", label):
-        return f"{line!r} names a chip by its number, which moves between kernels, expected its label (gpiodetect)"
-    if not name or (colon and not label):
-        return f"{line!r} is no line, expected a line's name, or a chip's label and a name or offset: LABEL:NAME"
-    if not colon and line.isdecimal():
-        return f"{line!r} is an offset without a chip, expected LABEL:{line} (gpiodetect shows the labels)"
-    return None
+def line_problem(_options: Mapping[str, Any], line: str) -> str | None:
+    """Return what is wrong with a name."""
+    return named_problem(line)
 
 
 def safe_lines(_options: Mapping[str, Any], outputs: Sequence[SafeOutput]) -> list[SafeAction]:
     """Return what drives ``outputs`` to their safe levels."""
-    from drivers.gpio.lines import named_lines
-
     return named_lines(outputs)
 
 
@@ -269,7 +252,7 @@ SPEC = DriverSpec(
         ),
     ),
     summary="On/off lines of any Linux board by chip label and line name, through libgpiod 2",
-    line_key=line_key,
+    line_key=named_key,
     line_problem=line_problem,
     look="drivers.gpio.gpiod_lines:look",
     safe_lines=safe_lines,

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final
 
 from drivers.api import DriverError, DriverKind, DriverSpec, DriverUnavailable, Look, Option, OptionProblem
+from drivers.gpio.line_names import HEADER_CHIPS, LAST_HEADER_GPIO, bcm_number, header_line, named_lines, named_problem
 
 if TYPE_CHECKING:
     from gpiozero.input_devices import DigitalInputDevice
@@ -194,18 +195,10 @@ def _open_factory(factory: str, chip: int | None) -> tuple[Any, tuple[type[Excep
     raise DriverUnavailable(f"gpiozero factory {factory!r}: expected one of {', '.join(FACTORIES)}")
 
 
-def header_line(line: str) -> str:
-    """Return the one name of a line of the header: ``BOARD11`` and ``BCM17`` are ``GPIO17``; others as they are."""
-    number = bcm_number(line)
-    return line if number is None else f"GPIO{number}"
-
-
 def line_problem(options: Mapping[str, Any], line: str) -> str | None:
     """Return what is wrong with a name: the header has GPIO0 to GPIO27."""
     if options.get("factory") == "gpiod":
-        from drivers.gpio import gpiod_lines
-
-        return gpiod_lines.line_problem(options, line)
+        return named_problem(line)
     number = bcm_number(line)
     if options.get("factory") == "mock" or (number is not None and number <= LAST_HEADER_GPIO):
         return None
@@ -258,36 +251,6 @@ def _driver_errors(errors: tuple[type[Exception], ...], line: str) -> Iterator[N
 
 
 # Labels of the chip with a Raspberry Pi's header: models 0 to 3, 4, 5. Source: raspberrypi/linux device trees.
-LAST_HEADER_GPIO: Final = 27
-HEADER_CHIPS: Final = ("pinctrl-rp1", "pinctrl-bcm2711", "pinctrl-bcm2835")
-# BCM number of each pin of the 40-pin header, in order; 0 for supply, earth and ID pins. Source: Raspberry Pi header.
-_HEADER_BCM: Final = (0, 0, 2, 0, 3, 0, 4, 14, 0, 15, 17, 18, 27, 0, 22, 23, 0, 24, 10, 0, 9, 25, 11, 8, 0, 7, 0, 0, 5, 0, 6, 12, 13, 0, 19, 16, 26, 20, 0, 21)  # fmt: skip  # noqa: E501
-
-
-def bcm_number(line: str) -> int | None:
-    """Return the BCM number of ``GPIO17``, ``BCM17``, ``17``, ``J8:11`` or ``BOARD11``; ``None`` for other names."""
-    name = line.upper()
-    for prefix in ("GPIO", "BCM", ""):
-        if name.startswith(prefix) and name[len(prefix) :].isdecimal():
-            return int(name[len(prefix) :])
-    for prefix in ("J8:", "BOARD"):
-        pin = name.removeprefix(prefix)
-        if pin != name and pin.isdecimal() and 1 <= int(pin) <= len(_HEADER_BCM):
-            return _HEADER_BCM[int(pin) - 1] or None
-    return None
-
-
-def named_lines(outputs: Sequence[SafeOutput]) -> list[SafeAction]:
-    """Return the same for lines named as libgpiod's driver names them: ``LABEL:NAME``, ``LABEL:OFFSET`` or ``NAME``."""
-    from drivers.api.safe import SafeLine
-
-    parts = [each.line.rpartition(":") for each in outputs]
-    return [
-        SafeLine(chips=(chip or "*",), line=name, high=each.active is each.active_high)
-        for each, (chip, _, name) in zip(outputs, parts, strict=True)
-    ]
-
-
 def safe_lines(options: Mapping[str, Any], outputs: Sequence[SafeOutput]) -> list[SafeAction]:
     """Return what drives ``outputs`` to their safe levels; of the factory ``mock`` there is nothing to drive."""
     from drivers.api.safe import NoSafeAction, SafeLine

@@ -19,10 +19,8 @@ from typing import Any, Final, Protocol
 from drivers.api import DriverError, DriverKind, DriverSpec, DriverTimeout, DriverUnavailable, Option, OptionProblem
 from drivers.api.installers import ImageRejected, Progress
 from drivers.installer.commands import run_command, words_of
+from drivers.installer.rauc_bus import ANSWER_S, SystemBus
 
-SERVICE: Final = "de.pengutronix.rauc"
-INTERFACE: Final = "de.pengutronix.rauc.Installer"
-ANSWER_S: Final = 30.0
 _REFUSALS: Final = ("signature", "verif", "compatible", "not a rauc bundle", "checksum", "certificate", "invalid")
 """Words of LastError that mean the bundle and not the machine; RAUC gives no code for it."""
 
@@ -111,8 +109,6 @@ class RaucInstaller:
         if self._bus is not None:
             yield self._bus
             return
-        from drivers.installer.rauc_bus import SystemBus
-
         bus = await SystemBus.open()
         try:
             yield bus

@@ -9,8 +9,10 @@ import asyncio
 from typing import Any, Final
 
 from drivers.api import DriverError, DriverUnavailable
-from drivers.installer.rauc import ANSWER_S, INTERFACE, SERVICE
 
+SERVICE: Final = "de.pengutronix.rauc"
+INTERFACE: Final = "de.pengutronix.rauc.Installer"
+ANSWER_S: Final = 30.0
 _PATH: Final = "/"
 _BUS: Final = "org.freedesktop.DBus"
 _PROPERTIES: Final = "org.freedesktop.DBus.Properties"

@@ -114,6 +114,16 @@ class ModbusBus(ABC):
     @abstractmethod
     def _make_client(self) -> ModbusBaseClient: ...
 
+    def _plain(self) -> dict[str, Any]:
+        """Return what keeps the library from judging for itself: no time-out, repetition or reconnection of its own."""
+        return {
+            "timeout": _LIBRARY_TIMEOUT_S,
+            "retries": 0,
+            "reconnect_delay": 0,
+            "trace_packet": self._on_packet,
+            "trace_connect": self._on_connection,
+        }
+
     @abstractmethod
     def _why_not_open(self) -> str: ...
 
@@ -337,11 +347,7 @@ class SerialBus(ModbusBus):
             baudrate=self._baud,
             parity=self._parity,
             stopbits=self._stopbits,
-            timeout=_LIBRARY_TIMEOUT_S,
-            retries=0,
-            reconnect_delay=0,
-            trace_packet=self._on_packet,
-            trace_connect=self._on_connection,
+            **self._plain(),
         )
 
     def _why_not_open(self) -> str:
@@ -369,11 +375,7 @@ class TcpBus(ModbusBus):
         return AsyncModbusTcpClient(
             self._host,
             port=self._tcp_port,
-            timeout=_LIBRARY_TIMEOUT_S,
-            retries=0,
-            reconnect_delay=0,
-            trace_packet=self._on_packet,
-            trace_connect=self._on_connection,
+            **self._plain(),
         )
 
     def _why_not_open(self) -> str:

@@ -79,6 +79,16 @@ class Rig:
         answer = self.say(Withdraw(evse_id=evse_id, reason="the test says so"))
         assert not isinstance(answer, Refused)
 
+    def try_to_close(self) -> None:
+        """Let a vehicle ask for a contactor that is stuck open."""
+        self.world.stuck_open = True
+        self.run(1.2)
+        self.world.plug_in()
+        self.run(0.1)
+        self.permit()
+        self.run(0.1)
+        self.world.close_s2()
+
     def keep_permitted(self, for_s: float, current_a: float = 16.0, *, phases: int = 3) -> None:
         """Let time pass with a permit that is renewed."""
         until_s = self.now_s + for_s
@@ -100,13 +110,17 @@ class Rig:
     def closed(self) -> bool:
         return bool(self.world.coil.active)
 
-    def charge(self, current_a: float = 16.0) -> None:
-        """Bring EVSE 1 from an empty socket to a closed contactor, and past the time between two closings."""
+    def offer(self, current_a: float = 16.0) -> None:
+        """Bring EVSE 1 from an empty socket to an offer to a vehicle in B."""
         self.run(1.2)
         self.world.plug_in()
         self.run(0.1)
         self.permit(current_a)
         self.run_until(lambda: self.offers, at_most_s=2.0)
+
+    def charge(self, current_a: float = 16.0) -> None:
+        """Bring EVSE 1 from an empty socket to a closed contactor, and past the time between two closings."""
+        self.offer(current_a)
         self.world.close_s2()
         self.run_until(lambda: self.closed and self.world.main_closed, at_most_s=1.0)
         for _ in range(3):

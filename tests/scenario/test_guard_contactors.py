@@ -25,18 +25,8 @@ def switching(tmp_path: Path, log_fd: int) -> Rig:
     return Rig(str(tmp_path), log_fd, **SWITCHING)
 
 
-def close_a_stuck_one(rig: Rig) -> None:
-    rig.world.stuck_open = True
-    rig.run(1.2)
-    rig.world.plug_in()
-    rig.run(0.1)
-    rig.permit()
-    rig.run(0.1)
-    rig.world.close_s2()
-
-
 def failed_to_close(rig: Rig) -> None:
-    close_a_stuck_one(rig)
+    rig.try_to_close()
     rig.run_until(lambda: GuardFault.CONTACTOR_STUCK_OPEN in rig.report.faults, at_most_s=2.0)
 
 
@@ -69,7 +59,7 @@ def test_a_feedback_that_bounces_for_one_scan_is_not_believed(rig: Rig) -> None:
 
 
 def test_a_closing_that_is_not_confirmed_within_a_quarter_second_is_given_up(rig: Rig) -> None:
-    close_a_stuck_one(rig)
+    rig.try_to_close()
     rig.run_until(lambda: rig.closed, at_most_s=1.0)
     took_s = rig.run_until(lambda: not rig.closed, at_most_s=1.0)
     assert took_s == pytest.approx(timings.FEEDBACK_S, abs=3 * SCAN_S)

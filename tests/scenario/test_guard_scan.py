@@ -282,13 +282,7 @@ def test_a_damaged_latch_file_counts_as_welded(rig: Rig, tmp_path: Path) -> None
 
 
 def test_a_contactor_that_does_not_close_is_given_up_until_the_vehicle_leaves(rig: Rig) -> None:
-    rig.world.stuck_open = True
-    rig.run(1.2)
-    rig.world.plug_in()
-    rig.run(0.1)
-    rig.permit()
-    rig.run(0.1)
-    rig.world.close_s2()
+    rig.try_to_close()
     rig.run(20.0)
     assert rig.world.coil.writes == [False, True, False]
     assert rig.report.faults == (GuardFault.CONTACTOR_STUCK_OPEN,)

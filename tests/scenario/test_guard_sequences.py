@@ -18,16 +18,6 @@ from agent.guard.wire import GuardFault, OpenReason, Permit, PilotState
 from drivers.api import PilotMode
 from tests.scenario.guard_rig import SCAN_S, Rig
 
-
-def offered(rig: Rig, current_a: float = 16.0) -> None:
-    """Bring EVSE 1 to an offer to a vehicle in B."""
-    rig.run(1.2)
-    rig.world.plug_in()
-    rig.run(0.1)
-    rig.permit(current_a)
-    rig.run_until(lambda: rig.offers, at_most_s=1.0)
-
-
 # How fast, at every scan period.
 
 
@@ -95,7 +85,7 @@ def test_it_closes_within_three_seconds_and_opens_within_a_tenth_at_every_scan_p
 
 @pytest.mark.req("IEC 61851-1:2017 table A.6, sequence 11")
 def test_a_vehicles_short_pulse_does_not_close_the_contactor(rig: Rig) -> None:
-    offered(rig)
+    rig.offer()
     rig.world.close_s2()
     rig.run(0.4)
     assert rig.report.waiting_for == ("vehicle_settling",)
@@ -108,7 +98,7 @@ def test_a_vehicles_short_pulse_does_not_close_the_contactor(rig: Rig) -> None:
 
 @pytest.mark.req("IEC 61851-1:2017 Annex A.5.3")
 def test_a_vehicle_that_sleeps_in_b_is_woken_once_for_each_offer(rig: Rig) -> None:
-    offered(rig)
+    rig.offer()
     began_s = rig.now_s
     rig.keep_permitted(29.5)
     assert STEADY_LOW not in rig.world.signals
@@ -132,7 +122,7 @@ def test_a_vehicle_that_sleeps_in_b_is_woken_once_for_each_offer(rig: Rig) -> No
 
 
 def test_a_woken_vehicle_charges(rig: Rig) -> None:
-    offered(rig)
+    rig.offer()
     rig.keep_permitted(31.0)
     assert rig.world.signals[-1] is STEADY_LOW
     rig.keep_permitted(4.0)
@@ -151,7 +141,7 @@ def test_a_vehicle_that_has_charged_and_pauses_is_left_alone(rig: Rig) -> None:
 
 def test_no_vehicle_is_woken_where_the_station_file_says_so(tmp_path: Path, log_fd: int) -> None:
     rig = Rig(str(tmp_path), log_fd, wake_up=False)
-    offered(rig)
+    rig.offer()
     rig.keep_permitted(40.0)
     assert STEADY_LOW not in rig.world.signals
 
@@ -313,7 +303,7 @@ def test_a_short_under_load_stays_one_fault_through_state_f(rig: Rig) -> None:
 
 
 def test_a_negative_peak_that_nobody_understands_is_an_error_until_the_vehicle_leaves(rig: Rig) -> None:
-    offered(rig)
+    rig.offer()
     rig.world.negative_v = -5.0
     rig.run_until(lambda: GuardFault.PILOT_ERROR in rig.report.faults, at_most_s=1.0)
     rig.world.negative_v = None

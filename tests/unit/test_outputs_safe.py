@@ -28,7 +28,7 @@ from drivers.api.safe import (
     SafeWrite,
     plan_text,
 )
-from drivers.gpio.lines import bcm_number
+from drivers.gpio.line_names import bcm_number
 from tests.unit.station_files import SMALL, TWO_EVSES
 
 REPOSITORY = Path(__file__).parents[2]
