@@ -4,7 +4,7 @@
 ``inbox`` (CALLs of the CSMS), ``open_call`` (ours), ``triggers``, ``status_board``, ``heartbeat``, ``delivery`` (what
 after a failure), ``reticence`` (budgets), ``repeated_names``, ``session_outputs``; ``backoff`` (when to connect again);
 ``dialect`` (what a version must be able to do); ``v16`` and ``v201`` (two dialects with the same file names that never
-know each other); ``transport`` (websockets, TLS: the only I/O). What must not: a rule of charging, the store, a decision
-by version outside a dialect.
+know each other); ``transport`` (websockets, TLS: the only I/O). What must not: a rule of charging, the store, a
+decision by version outside a dialect.
 Who may import it: ``runtime``.
 """
