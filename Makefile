@@ -64,7 +64,8 @@ acceptance: $(VENV)/.installed
 	@$(BIN)/python -m tests.acceptance
 
 # Every branch of what judges in the guard, or it fails.
-GUARD_JUDGES := pilot pilot_watch interlock offer contactor cycle cycle_report phases stopping vehicle wake_up
+GUARD_JUDGES := pilot pilot_watch interlock offer contactor cycle cycle_report phases stopping vehicle wake_up cable_lock \
+	protection inputs rcd_test temperature heartbeat
 guard-coverage: $(VENV)/.installed
 	@mkdir -p .bench
 	@COVERAGE_FILE=.bench/guard.coverage $(BIN)/python -m coverage run --branch --source=agent.guard \

@@ -138,7 +138,7 @@ class CableLock:
             self._pulse_s = now_s
             self._moves.append(now_s)
         elif not retry:
-            self._wait(now_s)
+            self._unconfirmed_since_s = now_s  # it has to wait for its turn: the time to confirm it begins later
 
     def _drive_pulses(self, may_release: bool, now_s: float) -> None:
         settings = self._settings
@@ -158,16 +158,11 @@ class CableLock:
             return
         if may_release and not self._may_move(1, now_s):
             if self._pulse is not self._wanted:
-                self._wait(now_s)
+                self._unconfirmed_since_s = now_s  # as above
             return
         self.drive, self.drive_back = self._wanted, not self._wanted
         self._pulse, self._pulse_s = self._wanted, now_s
         self._moves.append(now_s)
-
-    def _wait(self, now_s: float) -> None:
-        """Let the time in which a move is to be confirmed begin later: it had to wait for its turn."""
-        if not self.failed:
-            self._unconfirmed_since_s = now_s
 
     @property
     def _pause_s(self) -> float:

@@ -228,6 +228,16 @@ def test_a_move_that_waits_for_the_count_is_no_fault_of_the_lock(kind: LockSetti
     assert most_in_a_minute(bolt.moves) <= MOVES_MAX
 
 
+def test_a_jammed_lock_without_moves_left_is_a_fault_all_the_same() -> None:
+    bolt = Bolt()
+    while len(bolt.moves) < MOVES_MAX - 1:
+        bolt.lock.held = not bolt.lock.held
+        bolt.run(2.0)
+    bolt.jammed, bolt.lock.held = True, not bolt.lock.held
+    bolt.run(4.0)
+    assert (len(bolt.moves), bolt.lock.failed) == (MOVES_MAX, True)
+
+
 def test_locking_under_an_unconfirmed_contactor_never_waits_for_the_count() -> None:
     bolt = Bolt(HELD)
     for _ in range(MOVES_MAX + 3):
