@@ -38,7 +38,7 @@ from agent.model.local_list import GetLocalListVersion, LearnCards, PutCards, Re
 
 RESET_WAIT_S: Final = 30.0  # a transaction that cannot be ended in this time is ended after the restart
 UNLOCK_WAIT_S: Final = 10.0  # a lock's motor needs about a second
-UNLOCK_ENDING_WAIT_S: Final = 30.0  # a transaction has to end first
+UNLOCK_ENDING_WAIT_S: Final = 15.0  # a transaction has to end first; a CSMS is answered within 20 s
 _RESET_REASON: Final = {
     ResetKind.GRACEFUL: StopReason.SOFT_RESET,
     ResetKind.IMMEDIATE: StopReason.HARD_RESET,

@@ -11,6 +11,7 @@ from websockets.typing import Subprotocol
 from agent.model.commands import Answered, Outcome, ReportVariables
 from agent.model.ids import IdTokenKind, token_of_card
 from agent.ocpp.transport import CsmsEndpoint, Link
+from hil.actuators import ContactorMode
 from tests.conformance.octt.test_octt_smart_charging import offered, profile, put, schedule
 from tests.conformance.octt.virtual_time import in_virtual_time
 from tests.conformance.octt.whole_station import bench
@@ -83,6 +84,27 @@ def test_a_soft_reset_waits_ten_seconds_for_its_stops_to_be_taken(reply: str) ->
             csms.script(action="StopTransaction", reply="ok")
             again = await csms.expect("StopTransaction", within_s=200)
             assert again == stop.payload
+
+    in_virtual_time(play())
+
+
+@pytest.mark.req("OCPP 1.6 §5.18: a cable that cannot be let go is a failure, not an error of the station")
+@pytest.mark.parametrize("obstacle", ["welded contactor", "no guard"])
+def test_unlocking_fails_in_time_where_the_transaction_cannot_end(obstacle: str) -> None:
+    async def play() -> None:
+        async with bench() as station:
+            csms = station.csms
+            await station.booted()
+            await station.charging()
+            if obstacle == "welded contactor":
+                contactor = station.evse().contactor
+                await station.do(lambda: contactor.set_mode(ContactorMode.WELDED, station.now_s()))
+            else:
+                station.kill_guard()
+            asked_s = station.now_s()
+            assert await csms.call("UnlockConnector", connectorId=1) == {"status": "UnlockFailed"}
+            assert station.now_s() - asked_s < 20
+            assert station.evse().lock.locked
 
     in_virtual_time(play())
 

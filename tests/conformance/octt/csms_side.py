@@ -28,6 +28,10 @@ IDENTITY: Final = "CP-1"
 SOCKET_S: Final = 0.002  # both ends are in one process: what is sent is there nearly at once
 
 
+class Disconnected(AssertionError):
+    """The station left before it answered."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Listen:
     """Where a CSMS listens for real: with TLS, and for whom; ``passwords`` empty: for everybody."""
@@ -86,6 +90,12 @@ class Csms:
             await peer.serve()
         finally:
             self.desk.record(IDENTITY, peer.number, Direction.IN, FrameKind.DISCONNECTED, "")
+
+    @property
+    def connected(self) -> bool:
+        """Return whether the station is here, and registered."""
+        here = self._serving is not None and not self._serving.done()
+        return here and self.reachable and self.desk.station(IDENTITY).registration == "Accepted"
 
     def cut(self) -> None:
         """Cut the network; it stays away."""
@@ -227,7 +237,7 @@ class Csms:
         try:
             return await self._peer.call(action, payload, timeout_s=PATIENCE_S)
         except CallFailed as failed:
-            raise AssertionError(str(failed)) from failed
+            raise (Disconnected if "disconnected" in str(failed) else AssertionError)(str(failed)) from failed
 
     async def accepted(self, action: str, payload: dict[str, Any] | None = None, **members: Any) -> dict[str, Any]:
         """Send a CALL that must be Accepted."""

@@ -81,6 +81,10 @@ class Bench:
             self._agent.cancel()
             await asyncio.gather(self._agent, return_exceptions=True)
             self._agent = None
+        self.kill_guard()
+
+    def kill_guard(self) -> None:
+        """End the guard; its outputs are made safe."""
         if self.guard is not None:
             self.guard.stop()
             self.guard = None
