@@ -15,20 +15,27 @@ from agent.model.ids import IdToken
 GONE: Final = "***"
 SHORTEST_SECRET: Final = 4  # characters; anything shorter would blacken half of a text
 
+# Each pattern begins with words of its own, and what may be long has a bound: hostile lines take no longer than others.
 _VALUE: Final = r"""("(?:[^"\\]|\\.)*"|'[^']*'|[^\s,;}\]"']+)"""
-_URL: Final = re.compile(r"(?i)\b([a-z][a-z0-9+.-]{1,15}://)[^/\s@\"'<>]+@")
-_QUERY: Final = re.compile(r"(?i)\b((?:https?|s?ftps?)://[^\s?\"'<>]+)\?[^\s\"'<>]+")  # may hold a key to what it names
-_AUTHORIZATION: Final = re.compile(r"(?i)\b(Basic|Bearer|Digest)\s+[A-Za-z0-9+/=._~-]{6,}")
+_URL: Final = re.compile(r"://[^/\s@\"'<>]{1,2000}@")
+_QUERY: Final = re.compile(
+    r"(?i)((?:http|ftp)s?://[^\s?\"'<>]{1,2000})\?[^\s\"'<>]+"
+)  # may hold a key to what it names
+_AUTHORIZATION: Final = re.compile(r"(?i)\b(Basic|Bearer|Digest)\s{1,8}[A-Za-z0-9+/=._~-]{6,}")
 _NAMED: Final = re.compile(
-    r"(?i)([\"']?[\w.-]*(?:passw(?:or)?d|passphrase|secret|authorization_?key|private_?key|api_?key|\bpin\b|credential)"
-    r"(?![\w.-]*_(?:file|encoding))[\w.-]*[\"']?\s*[:=]\s*)" + _VALUE
+    r"(?i)((?:passw(?:or)?d|passphrase|secret|authorization_?key|private_?key|api_?key|\bpin\b|credential)"
+    r"(?![\w.-]{0,40}_(?:file|encoding))[\w.-]{0,40}[\"']?\s{0,8}[:=]\s{0,8})" + _VALUE
 )
 _PAIR: Final = re.compile(
-    r"(?i)(\"key\"\s*:\s*\"(?:AuthorizationKey|BasicAuthPassword)\"\s*,\s*\"value\"\s*:\s*)" + _VALUE
+    r"(?i)(\"key\"\s{0,8}:\s{0,8}\"(?:AuthorizationKey|BasicAuthPassword)\"\s{0,8},\s{0,8}\"value\"\s{0,8}:\s{0,8})"
+    + _VALUE
 )
 _TOKEN: Final = re.compile(
-    r"(?i)([\"']?\b(?:id_?tag|parent_?id_?tag|id_?token|group_?id_?token|card_?uid|uid)[\"']?\s*[:=]\s*)" + _VALUE
+    r"(?i)(\b(?:id_?tag|parent_?id_?tag|id_?token|group_?id_?token|card_?uid|uid)[\"']?\s{0,8}[:=]\s{0,8})" + _VALUE
 )
+_NAMES: Final = ("passw", "passphrase", "secret", "key", "pin", "credential")
+_SCHEMES: Final = ("basic", "bearer", "digest")
+_TOKENS: Final = ("tag", "token", "uid")
 _BLOCK_BEGINS: Final = re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY-----")
 _BLOCK_ENDS: Final = re.compile(r"-----END [A-Z ]*PRIVATE KEY-----")
 
@@ -51,12 +58,18 @@ class Blackener:
             return GONE + ("\n" if text.endswith("\n") else "")
         for secret in self._secrets:
             text = text.replace(secret, GONE)
-        text = _URL.sub(rf"\1{GONE}@", text)
-        text = _QUERY.sub(rf"\1?{GONE}", text)
-        text = _AUTHORIZATION.sub(rf"\1 {GONE}", text)
-        text = _PAIR.sub(rf'\1"{GONE}"', text)
-        text = _NAMED.sub(_named, text)
-        return _TOKEN.sub(_hashed, text)
+        low = text.lower()
+        if "://" in low:
+            text = _URL.sub(f"://{GONE}@", text)
+            text = _QUERY.sub(rf"\1?{GONE}", text)
+        if any(each in low for each in _SCHEMES):
+            text = _AUTHORIZATION.sub(rf"\1 {GONE}", text)
+        if any(each in low for each in _NAMES):
+            text = _PAIR.sub(rf'\1"{GONE}"', text)
+            text = _NAMED.sub(_named, text)
+        if any(each in low for each in _TOKENS):
+            text = _TOKEN.sub(_hashed, text)
+        return text
 
 
 def _named(found: re.Match[str]) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import tarfile
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -67,6 +68,20 @@ def test_what_is_no_secret_stays_as_it_is() -> None:
         "pinned = 3 # pins.sock",
     ):
         assert Blackener().line(line) == line
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        *("x" * 65_536, "a-" * 32_768, '"' * 65_536, "password" * 8_192, "a.b-" * 16_384 + ":", "http://" * 9_000),
+        *("http://" + "a" * 65_536, "pin='" * 13_000, 'secret="' * 8_000, "Basic " * 10_000, "uid: " * 13_000),
+    ],
+    ids=lambda line: line[:10],
+)
+def test_a_hostile_line_takes_no_longer_than_others(line: str) -> None:
+    began_s = time.process_time()
+    Blackener(["open sesame"]).line(line)
+    assert time.process_time() - began_s < 2.0
 
 
 def test_a_private_key_is_gone_to_its_last_line() -> None:
