@@ -402,7 +402,7 @@ class ControlledCycle:
     def why(self, trouble: str | None) -> str:
         """Return why the controller counts as lost (``trouble``), or what it does against its order; else nothing."""
         if GuardFault.POWER_PATH_LOST in self.faults:
-            return trouble or "no answer"
+            return trouble or f"the controller was not heard for {self.traits.stale_s:g} s"
         return self._disobeyed_why if self._disobeyed else ""
 
     def _reading_part(self) -> tuple[float | None, bool | None, float | None]:

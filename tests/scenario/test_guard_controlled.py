@@ -299,6 +299,7 @@ def test_a_controller_that_was_never_heard_is_a_fault_only_after_a_while(rig: Ri
     assert rig.report.waiting_for == ("input_unknown", "no_permit", "no_pilot")
     rig.run(0.2)
     assert rig.report.faults == (GuardFault.POWER_PATH_LOST,)
+    assert rig.report.controller_why == "the controller was not heard for 3 s"
 
 
 def test_an_offer_above_the_order_is_disobedience_until_the_vehicle_leaves(rig: Rig) -> None:
