@@ -12,10 +12,10 @@ import signal
 import sys
 import time
 
-from agent.guard.link import LinkError, check_free
+from agent.guard.ending import exit_code
+from agent.guard.link import check_free
 from agent.guard.log import Log
-from agent.guard.plan import Plan, PlanError, load_plan
-from drivers.api import DriverError
+from agent.guard.plan import Plan, load_plan
 
 USAGE = "usage: python -m agent.guard PLAN [--clear-faults | --outputs-safe]\n"
 
@@ -28,20 +28,14 @@ def main(arguments: list[str]) -> int:
         sys.stderr.write(USAGE)
         return 64
     log = Log()
-    try:
+
+    def work() -> int:
         plan = load_plan(paths[0])
         if options == ["--clear-faults"]:
             return clear_faults(plan)
         return make_outputs_safe(plan, log) if options else run(plan, log)
-    except PlanError as problem:
-        log.error("plan.refused", problem=str(problem))
-        return 78
-    except DriverError as problem:
-        log.error("device.failed", problem=str(problem))
-        return 1
-    except LinkError as problem:
-        log.error("socket.refused", problem=str(problem))
-        return 75
+
+    return exit_code(work, log)
 
 
 def clear_faults(plan: Plan) -> int:

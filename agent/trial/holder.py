@@ -21,11 +21,12 @@ import time
 from collections.abc import Mapping
 from typing import Any, Final
 
+from agent.guard.ending import exit_code
 from agent.guard.latch import Latched, LatchFile
-from agent.guard.link import Link, LinkError, check_free
+from agent.guard.link import Link, check_free
 from agent.guard.log import Log
 from agent.guard.loop import StopRequest
-from agent.guard.plan import Plan, PlanError, load_plan
+from agent.guard.plan import Plan, load_plan
 from agent.guard.realtime import settle
 from agent.guard.wire import Message, Refused, Welcome
 from agent.trial.devices import Devices
@@ -33,7 +34,6 @@ from agent.trial.findings import Check, Finding, as_content
 from agent.trial.fitted import Fitted, Mains, fitted, fitted_controlled
 from agent.trial.rules import LATE_S
 from agent.trial.runner import Runner
-from drivers.api import DriverError
 
 ENDED_EARLY: Final = 130
 READ_B: Final = 65536
@@ -50,17 +50,7 @@ def main(arguments: list[str]) -> int:
         signal.signal(number, stop.ask)
     for number in (signal.SIGPIPE, signal.SIGTSTP, signal.SIGTTIN, signal.SIGTTOU):
         signal.signal(number, signal.SIG_IGN)  # a terminal's Ctrl-Z must not stop who holds a coil
-    try:
-        return run(load_plan(arguments[0]), log, stop)
-    except PlanError as problem:
-        log.error("plan.refused", problem=str(problem))
-        return 78
-    except DriverError as problem:
-        log.error("device.failed", problem=str(problem))
-        return 1
-    except LinkError as problem:
-        log.error("socket.refused", problem=str(problem))
-        return 75
+    return exit_code(lambda: run(load_plan(arguments[0]), log, stop), log)
 
 
 def run(plan: Plan, log: Log, stop: StopRequest) -> int:
