@@ -174,7 +174,7 @@ async def test_a_reader_that_is_pulled_out_says_so_and_comes_back_by_itself(desk
 
 async def test_a_port_that_is_not_there_is_unavailable(desk: Desk) -> None:
     desk.unplug()
-    with pytest.raises(DriverUnavailable, match="cannot be opened: No such file or directory$"):
+    with pytest.raises(DriverUnavailable, match=r"cannot be opened: No such file or directory$"):
         await desk.reader.next_card()
     desk.plug_in_again()
     waiting = await desk.opened()
