@@ -57,10 +57,11 @@ class Equipment:
                 by_bus.setdefault(evse.meter.bus, []).append(evse)
         for bus, evses in by_bus.items():
             poll_s = self._settings.charging.meter_poll_s
-            poll = MeterPoll(bus or "", self._meters_of(bus, evses), poll_s, self._monotonic, self._deliver)
+            meters, ids = self._meters_of(bus, evses), [evse.id for evse in evses]
+            poll = MeterPoll(bus or "", meters, poll_s, self._monotonic, self._deliver, evse_ids=ids)
             for evse in evses:
                 self._poll_of[evse.id] = poll
-            self._supervisor.add(f"meters.{bus}", poll.run)
+            self._supervisor.add(f"meters.{bus}", poll.run, on_failure=poll.failed)
         for reader in self._settings.readers:
             kind = IdTokenKind(reader.driver.options.get("token_kind", IdTokenKind.LOCAL.value))
             watch = ReaderWatch(reader.name, _reader_of(reader), kind, self._deliver, self._cards)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Final
 
 import msgspec
@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     from drivers.meter.counters import UnitCounters
 
 SILENT_PAUSE_S: Final = 3.0  # a meter that says nothing is asked so often, where others wait on the same bus
+
+
+DEFECT_PAUSE_S: Final = 60.0  # a driver that raised what no driver may raise is left alone so long
 
 
 class _Place(msgspec.Struct):
@@ -51,6 +54,7 @@ class MeterPoll:
             for a port.
         poll_s: period of the regular reads, s.
         deliver: takes inputs for the core.
+        evse_ids: whose meters they are; told of when the bus cannot be opened for a defect.
     """
 
     def __init__(
@@ -60,8 +64,13 @@ class MeterPoll:
         poll_s: float,
         monotonic: Callable[[], float],
         deliver: Callable[[Input], None],
+        *,
+        evse_ids: Sequence[int] = (),
     ) -> None:
         self.bus = bus
+        self._evse_ids = evse_ids
+        self._turn: int | None = None  # whose meter is being read
+        self._defects: dict[int, tuple[float, str]] = {}  # EVSE -> until when its driver rests, and why
         self._open_meters = open_meters
         self._poll_s = poll_s
         self._monotonic = monotonic
@@ -123,6 +132,18 @@ class MeterPoll:
             for place in self._places.values():
                 await place.meter.close()
 
+    def failed(self, error: str, raised: bool) -> None:
+        """Take the supervisor's word on ``run``: a driver with a defect rests, its neighbours go on without it."""
+        if not raised:
+            return
+        turn, self._turn = self._turn, None
+        for evse_id in self._evse_ids if turn is None else (turn,):
+            self._deliver(ReadingFailed(evse_id=evse_id, error=error))
+        if turn is not None:
+            self._defects[turn] = (self._monotonic() + DEFECT_PAUSE_S, error)
+        for place in self._places.values():
+            _answer_waiting(place)
+
     async def _serve_asked(self) -> None:
         while self._asked:
             evse_id = next(iter(self._asked))
@@ -141,11 +162,14 @@ class MeterPoll:
             alarm.cancel()
 
     async def _read(self, place: _Place) -> None:
-        await self._read_once(place)
-        waiting, place.waiting = place.waiting, []
-        for each in waiting:
-            if not each.done():
-                each.set_result(None)
+        rests_until_s, defect = self._defects.get(place.evse_id, (0.0, ""))
+        if self._monotonic() < rests_until_s:
+            self._deliver(ReadingFailed(evse_id=place.evse_id, error=defect))
+        else:
+            self._turn = place.evse_id
+            await self._read_once(place)
+            self._turn = None
+        _answer_waiting(place)
 
     async def _read_once(self, place: _Place) -> None:
         place.reads += 1
@@ -161,3 +185,10 @@ class MeterPoll:
         place.error, place.newest = "", reading
         place.silent.set(False, evse_id=place.evse_id, bus=self.bus, failures=place.failures)
         self._deliver(ReadingTaken(evse_id=place.evse_id, reading=reading))
+
+
+def _answer_waiting(place: _Place) -> None:
+    waiting, place.waiting = place.waiting, []
+    for each in waiting:
+        if not each.done():
+            each.set_result(None)

@@ -138,6 +138,39 @@ async def test_a_silent_meter_does_not_take_its_neighbours_time() -> None:
     await asyncio.gather(task, return_exceptions=True)
 
 
+async def test_a_driver_with_a_defect_rests_is_told_and_leaves_the_bus_to_its_neighbours() -> None:
+    broken, good, taken = Scripted(ZeroDivisionError("a defect")), Scripted(), list[Input]()
+    poll = polled({1: broken, 2: good}, taken)
+    with pytest.raises(ZeroDivisionError):
+        await poll.run()
+    asked = asyncio.ensure_future(poll.read_now(1))
+    await asyncio.sleep(0)
+    poll.failed("ZeroDivisionError: a defect", True)  # the supervisor's words
+    await asyncio.wait_for(asked, 1.0)
+    poll.failed("", False)
+    assert taken == [ReadingFailed(evse_id=1, error="ZeroDivisionError: a defect")]
+    task = asyncio.ensure_future(poll.run())
+    while good.reads < 3:
+        await asyncio.sleep(0.005)
+    assert broken.reads == 1
+    assert {each.evse_id for each in taken if isinstance(each, ReadingTaken)} == {2}
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+
+
+async def test_a_bus_that_cannot_be_opened_for_a_defect_is_told_for_each_of_its_meters() -> None:
+    taken: list[Input] = []
+
+    async def open_meters() -> Mapping[int, Meter]:
+        raise ImportError("no module named acme")
+
+    poll = MeterPoll("acme", open_meters, 0.01, time.monotonic, taken.append, evse_ids=(1, 2))
+    with pytest.raises(ImportError):
+        await poll.run()
+    poll.failed("ImportError: no module named acme", True)
+    assert [each.evse_id for each in taken if isinstance(each, ReadingFailed)] == [1, 2]
+
+
 async def test_a_silent_meter_that_is_alone_on_its_bus_is_asked_at_each_turn() -> None:
     silent = Scripted(DriverTimeout("no answer"))
     task = asyncio.ensure_future(polled({1: silent}, []).run())
