@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import urllib.request  # noqa: F401  # before the agent imports websockets without it: other clients want it
+
 import pytest
 
 RESULTS = "conformance/results"  # in pytest's own cache, which is not committed
