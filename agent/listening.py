@@ -10,6 +10,7 @@ import asyncio
 import json
 import sys
 import time
+from collections import deque
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Final
@@ -22,6 +23,7 @@ from drivers.api import CardRead, CardReader, DriverError
 
 POLL_S: Final = 0.3
 RETRY_S: Final = 2.0
+SHOWN_LATELY: Final = 16  # chunks of a wire that are not shown again
 EXIT_UNAVAILABLE: Final = 69
 
 Answer = Mapping[str, Any]
@@ -101,8 +103,8 @@ async def _listen(
         while True:
             try:
                 reader: CardReader = open_driver(described.driver.target, described.driver.options)
-                if hasattr(reader, "watch"):
-                    reader.watch = lambda received: _bytes(name, received, as_json)
+                if hasattr(reader, "watch") and not as_json:
+                    reader.watch = _Wire(name).show
                 try:
                     while True:
                         card = await reader.next_card()
@@ -172,11 +174,20 @@ def _show(card: Answer, explained: Answer | None, as_json: bool) -> None:
     sys.stdout.flush()
 
 
-def _bytes(name: str, received: bytes, as_json: bool) -> None:
-    if as_json:
-        return
-    text = "".join(chr(each) if 32 <= each < 127 else "." for each in received)
-    print(f"{name}: {len(received)} bytes  {received.hex(' ')}  {text}", flush=True)
+class _Wire:
+    """Shows the bytes of one reader. A reader that is asked for cards says the same again and again: shown once."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+        self._lately: deque[bytes] = deque(maxlen=SHOWN_LATELY)
+
+    def show(self, received: bytes) -> None:
+        """Show what came, unless it came a moment ago."""
+        if received in self._lately:
+            return
+        self._lately.append(received)
+        text = "".join(chr(each) if 32 <= each < 127 else "." for each in received)
+        print(f"{self._name}: {len(received)} bytes  {received.hex(' ')}  {text}", flush=True)
 
 
 def _tell(text: str, as_json: bool) -> None:

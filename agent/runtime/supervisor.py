@@ -13,6 +13,7 @@ from typing import Any, Final
 from agent.log import get_logger
 
 RESTART_WAIT_S: Final = (0.5, 1.0, 2.0, 5.0, 10.0, 30.0)  # waits before a failed task is started again
+WELL_AFTER_S: Final = 3.0  # a task that was started again counts as well when it has lived for so long
 CANCEL_ROUNDS: Final = 16
 CANCEL_ROUND_S: Final = 0.5  # together within the 20 s that systemd gives an agent to stop
 TICK_STALE_S: Final = 20.0  # a critical task that has not ticked for so long stops the watchdog
@@ -42,8 +43,9 @@ class _Task:
 class Supervisor:
     """Runs the tasks, restarts those that may be restarted, and feeds the watchdog while all critical ones tick."""
 
-    def __init__(self, monotonic: Callable[[], float]) -> None:
+    def __init__(self, monotonic: Callable[[], float], *, well_after_s: float = WELL_AFTER_S) -> None:
         self._monotonic = monotonic
+        self._well_after_s = well_after_s
         self._log = get_logger("supervisor")
         self._tasks: list[_Task] = []
         self._running = False
@@ -107,10 +109,17 @@ class Supervisor:
         self._log.error("task.unstoppable", tasks=sorted(task.get_name() for task in pending))
 
     async def _keep(self, each: _Task) -> None:
+        well: asyncio.TimerHandle | None = None
         while True:
             began_s = self._monotonic()
             try:
-                await each.start()
+                if each.failures and each.on_failure is not None:
+                    well = asyncio.get_running_loop().call_later(self._well_after_s, each.on_failure, "", False)
+                try:
+                    await each.start()
+                finally:
+                    if well is not None:
+                        well.cancel()
                 if each.kind is not Kind.ESSENTIAL:
                     return
                 raise RuntimeError(f"essential task {each.name} returned")
@@ -129,8 +138,6 @@ class Supervisor:
             await asyncio.sleep(RESTART_WAIT_S[min(each.failures, len(RESTART_WAIT_S) - 1)])
             each.failures += 1
             each.last_tick_s = None
-            if each.on_failure is not None:
-                each.on_failure("", False)
 
     async def _watchdog(self) -> None:
         budget_us = int(os.environ.get("WATCHDOG_USEC", "0") or 0)

@@ -50,24 +50,44 @@ async def test_an_essential_task_that_returns_is_a_failure() -> None:
         await supervisor.run()
 
 
-async def test_another_task_is_started_again_and_says_that_it_failed() -> None:
+async def test_another_task_is_started_again_and_is_well_when_it_has_lived_for_a_while() -> None:
     told: list[tuple[str, bool]] = []
     runs = 0
-    supervisor = Supervisor(time.monotonic)
+    supervisor = Supervisor(time.monotonic, well_after_s=0.05)
 
     async def fails_once() -> None:
         nonlocal runs
         runs += 1
         if runs == 1:
             raise OSError("no such port")
-        supervisor.stop()
         await for_ever()
 
-    supervisor.add("meters", fails_once, on_failure=lambda error, raised: told.append((error, raised)))
+    def tell(error: str, raised: bool) -> None:
+        told.append((error, raised))
+        if not raised:
+            supervisor.stop()
+
+    supervisor.add("meters", fails_once, on_failure=tell)
     async with asyncio.timeout(5):
         await supervisor.run()
     assert runs == 2
     assert told == [("OSError: no such port", True), ("", False)]
+
+
+async def test_a_task_that_fails_at_once_again_is_not_called_well_in_between() -> None:
+    told: list[bool] = []
+    supervisor = Supervisor(time.monotonic, well_after_s=0.05)
+
+    async def fails() -> None:
+        if len(told) == 2:
+            supervisor.stop()
+            await for_ever()
+        raise OSError("no such port")
+
+    supervisor.add("reader", fails, on_failure=lambda _error, raised: told.append(raised))
+    async with asyncio.timeout(5):
+        await supervisor.run()
+    assert told == [True, True]
 
 
 async def test_a_task_added_while_running_starts_at_once() -> None:
