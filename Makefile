@@ -1,11 +1,11 @@
 # make run     play one charge on the simulated bench, then stay up (ONCE=1 ends after it; OCPP=2.0.1 the other version)
-# make test    every test, less than 5 minutes on 2 cores
+# make test    every test of behaviour, less than 5 minutes on 2 cores (make test-long: the benchmarks' own)
 # make check   format, lint, types, layers, then the tests
 PYTHON ?= python3
 VENV ?= .venv
 OCPP ?= 1.6
 BIN := $(VENV)/bin
-JOBS ?= 5
+JOBS ?= 6
 SEED ?= 1
 IMAGES ?= 100000
 KILLS ?= 200
@@ -14,7 +14,7 @@ EXAMPLES ?= 150
 # Byte code is kept: without it every process of a test compiles the whole house anew.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: run test check format lint types layers units soak-kill soak-outage acceptance guard-coverage powercut fuzz bench wheel clean octt outputs-safe mutate
+.PHONY: run test test-long check format lint types layers units soak-kill soak-outage acceptance guard-coverage powercut fuzz bench wheel clean octt outputs-safe mutate
 
 define install
 	@$(PYTHON) -c 'import sys; sys.exit("charge-agent needs Python 3.11 or later, this is " + sys.version.split()[0]) if sys.version_info < (3, 11) else None'
@@ -46,6 +46,9 @@ types:
 	@$(BIN)/mypy
 layers:
 	@$(BIN)/lint-imports --no-cache
+
+test-long: $(VENV)/.installed
+	@$(BIN)/python -m pytest -n 2 -q -m long
 
 check: format lint types layers
 	@$(MAKE) --no-print-directory test

@@ -11,6 +11,7 @@ from bench.tables import at_least, at_most, grid, percentile, spread, verdict_ta
 
 
 @pytest.mark.process
+@pytest.mark.long
 @pytest.mark.parametrize("name", BENCHES)
 def test_a_benchmark_runs_and_prints_its_table_and_verdicts(
     name: str,

@@ -227,7 +227,8 @@ def test_the_commands_of_the_page_do_what_it_says(tmp_path: Path, monkeypatch: p
     monkeypatch.setenv("CHARGE_AGENT_CONFIG", str(station(tmp_path)))
     monkeypatch.chdir(tmp_path)
     page = Path(__file__).parents[2] / "docs" / "maintenance.md"
-    lines = [line for block in blocks(page, "sh") for line in block.splitlines()]
+    shown = [line for block in blocks(page, "sh") for line in block.splitlines()]
+    lines = [line for line in shown if not line.startswith("export ")]
     for line in lines:
         program, *words = line.split()
         assert (program, main(words)) == ("charge-agent", 0), line
