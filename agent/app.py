@@ -34,7 +34,6 @@ from agent.model.standard_variables import STANDARD_VARIABLES
 from agent.model.variables import StoredValue, VariableBook
 from agent.ocpp.backoff import BackOff
 from agent.ocpp.dialect import Dialect, StationIdentity
-from agent.ocpp.light_websockets import complete
 from agent.ocpp.session import Session
 from agent.ocpp.transport import Link
 from agent.presets import presets_of
@@ -388,7 +387,6 @@ class Application:
         """Put the house together around the link that is already opening."""
         await self._wait_for_boot(CORE_WAIT_S)
         load_all()
-        complete()
         replies, headline = self._open_door()
         store, state = await self._open_store()
         self._store = store
