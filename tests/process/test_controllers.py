@@ -57,7 +57,7 @@ async def test_an_evse_din_and_its_meter_on_one_line_charge_exactly_through_sile
     (evse,) = status["evses"]
     (fault,) = evse["faults"]
     assert fault.startswith("power_path_lost: ")
-    assert fault.endswith("of unit 101")  # which request was not answered
+    assert "unit 101" in fault  # which unit did not answer
     assert (evse["pilot"], evse["contactor"], evse["offer_a"], evse["plugged"]) == ("unknown", "unknown", None, None)
     why = await run_command(sys.executable, "-m", "agent.cli", "why", "--config", str(house.station_file))
     assert why.startswith("EVSE 1: no charging: power_path_lost: ")
