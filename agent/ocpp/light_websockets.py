@@ -2,14 +2,13 @@
 
 ``websockets.version`` imports ``importlib.metadata`` for development builds, ``websockets.proxy`` ``urllib.request``
 for proxies, which we switch off: with email, http and zipfile a tenth of the agent's start. While the two are imported,
-empty modules stand in, which also keeps 2 MiB of them out of the running agent; ``complete`` gives ``websockets.proxy``
-what it asked for, for a process that uses proxies.
+empty modules stand in, which also keeps 2 MiB of them out of the running agent. A process that uses proxies imports
+``urllib.request`` itself, before or after.
 """
 
 from __future__ import annotations
 
 import sys
-from importlib import import_module
 from types import ModuleType
 from typing import Final
 
@@ -26,12 +25,6 @@ def _import_lightly() -> None:
     finally:
         for name in stand_ins:
             del sys.modules[name]
-
-
-def complete() -> None:
-    """Import the real modules; nothing differs from a plain import of ``websockets`` afterwards."""
-    for name in _UNUSED:
-        import_module(name)
 
 
 _import_lightly()

@@ -129,8 +129,6 @@ class CsmsLink:
         self._maybe_fact = True
         self._cut = asyncio.Event()
         self._told_all = asyncio.Event()
-        self._turn = asyncio.Lock()  # the loop and the receiving task perform in turn
-        self._due_s: float | None = None  # what the loop sleeps until
         self.frames = FrameLog()
         self.state = "connecting"
         self.since_s = clock.mono_s()
@@ -256,12 +254,11 @@ class CsmsLink:
                 self._wake.clear()  # whatever comes from here on is seen in this round or ends the sleep at its end
                 if receiving.done():
                     await receiving
-                async with self._turn:
-                    if due_s is not None and self._now() >= due_s:
-                        await self._pass_time(link)
-                    await self._perform_all(link)
-                    await self._deliver_facts(link)
-                    due_s = self._due_s = self._deadline_s()
+                if due_s is not None and self._now() >= due_s:
+                    await self._pass_time(link)
+                await self._perform_all(link)
+                await self._deliver_facts(link)
+                due_s = self._deadline_s()
                 if not receiving.done():
                     await self._sleep_until(due_s)
             await self._perform_all(link)  # what a request that cut the connection is answered
@@ -275,7 +272,7 @@ class CsmsLink:
             await asyncio.gather(receiving, return_exceptions=True)
 
     async def _receive(self, link: Link) -> None:
-        """Take messages, and do at once what follows: an answer has the next fact on its way without a detour."""
+        """Take messages; what follows from them is the loop's, because it may wait for the journal."""
         rested_s = self._now()
         while True:
             text = await link.recv()
@@ -283,15 +280,7 @@ class CsmsLink:
                 await asyncio.sleep(0)
                 rested_s = self._now()
             self.frames.note(text, self._now(), outgoing=False)
-            self._take(self.session.received(text, self._now()))
-            async with self._turn:
-                if self._drop is None and not self._cut.is_set():
-                    await self._perform_all(link)
-                    await self._deliver_facts(link)
-                due_s = self._deadline_s()
-            sooner = due_s is not None and (self._due_s is None or due_s < self._due_s)
-            if sooner or self._drop is not None or self._todo:
-                self._wake.set()
+            self._tell(self.session.received(text, self._now()))
             if not self._proven and self.session.online:
                 self._proven = True
                 self._tell_proven()

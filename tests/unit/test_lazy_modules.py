@@ -28,7 +28,7 @@ def test_the_messages_of_1_6_load_after_the_first_one() -> None:
 def test_websockets_loads_without_what_it_never_uses_and_is_whole_afterwards() -> None:
     before = loaded_by("import agent.ocpp.transport")
     assert before & {"importlib.metadata", "urllib.request", "email.parser"} == set()
-    code = "import agent.ocpp.transport, websockets.proxy; agent.ocpp.light_websockets.complete()"
+    code = "import agent.ocpp.transport, websockets.proxy, importlib.metadata, urllib.request"
     assert {"importlib.metadata", "urllib.request"} <= loaded_by(
         f"{code}; websockets.proxy.urllib.request.getproxies()"
     )
