@@ -91,6 +91,7 @@ def _run(config: Path) -> int:
     if loaded is None:
         from agent.cli_station import EXIT_SETTINGS
 
+        _pause_where_started_again()
         return EXIT_SETTINGS
     from agent.app import run
     from agent.log import get_logger, set_up_logging
@@ -119,12 +120,17 @@ def _guard(config: Path) -> NoReturn:
         if compiled.returncode != 0:
             if plan.exists():  # a coil that an earlier guard left on must not stay so because a file is wrong
                 subprocess.run([sys.executable, "-m", "agent.guard", str(plan), "--outputs-safe"], check=False)
-            if "NOTIFY_SOCKET" in os.environ:  # under systemd, which starts a guard again at once: no busy loop of it
-                time.sleep(REFUSED_PAUSE_S)
+            _pause_where_started_again()
             sys.exit(compiled.returncode)
     _make_room(plan)
     sys.stdout.flush()
     os.execv(sys.executable, [sys.executable, "-m", "agent.guard", str(plan)])
+
+
+def _pause_where_started_again() -> None:
+    """Wait under systemd, which starts both processes again at once: no busy loop while the station file is wrong."""
+    if "NOTIFY_SOCKET" in os.environ:
+        time.sleep(REFUSED_PAUSE_S)
 
 
 def _plan_place(config: Path) -> Path:

@@ -2,7 +2,8 @@
 write every output safe (for a station whose file cannot be used any more).
 
 Exit codes: 0 ended in order; 1 a device or the scan failed (start again); 64 wrong arguments; 75 another guard runs;
-78 the plan cannot be obeyed. Source of the numbers: sysexits(3).
+78 the plan cannot be obeyed. Source of the numbers: sysexits(3). A guard that cannot start at all waits before it ends
+where systemd will start it again.
 """
 
 from __future__ import annotations
@@ -11,11 +12,16 @@ import os
 import signal
 import sys
 import time
+from typing import TYPE_CHECKING
 
-from agent.guard.ending import exit_code
+from agent.guard.ending import exit_code, pause_before_exit_s
 from agent.guard.link import check_free
 from agent.guard.log import Log
-from agent.guard.plan import Plan, load_plan
+from agent.guard.plan import Plan, PlanError, load_plan
+from drivers.api import DriverError
+
+if TYPE_CHECKING:
+    from agent.guard.station import Station
 
 USAGE = "usage: python -m agent.guard PLAN [--clear-faults | --outputs-safe]\n"
 
@@ -35,7 +41,10 @@ def main(arguments: list[str]) -> int:
             return clear_faults(plan)
         return make_outputs_safe(plan, log) if options else run(plan, log)
 
-    return exit_code(work, log)
+    code = exit_code(work, log)
+    if not options:
+        time.sleep(pause_before_exit_s(code, os.environ))
+    return code
 
 
 def clear_faults(plan: Plan) -> int:
@@ -59,12 +68,27 @@ def make_outputs_safe(plan: Plan, log: Log) -> int:
         DriverError, PlanError: the station cannot be opened. LinkError: a guard runs and keeps its outputs.
     """
     check_free(plan.socket)
-    from agent.guard.station import Station
-
-    station = Station(plan, log, now_s=time.monotonic())
+    station = open_station(plan, log)
     station.make_safe(for_good=True)
     log.info("outputs.made_safe", plan_id=plan.plan_id)
     return 0
+
+
+def open_station(plan: Plan, log: Log) -> Station:
+    """Open the station; where that fails as a whole, end at least the offers whose devices can be reached.
+
+    Raises:
+        DriverError, PlanError: the station cannot be opened.
+    """
+    from agent.guard.station import Station  # the drivers' side is imported when the socket is known to be free
+
+    try:
+        return Station(plan, log, now_s=time.monotonic())
+    except (DriverError, PlanError):
+        from agent.guard.last_resort import end_offers
+
+        end_offers(plan, log)
+        raise
 
 
 def run(plan: Plan, log: Log) -> int:
@@ -74,9 +98,7 @@ def run(plan: Plan, log: Log) -> int:
         DriverError, PlanError: the station cannot be opened. LinkError: the socket cannot. Anything else is a defect.
     """
     check_free(plan.socket)  # a guard that runs keeps its outputs
-    from agent.guard.station import Station  # the drivers' side is imported when the socket is known to be free
-
-    station = Station(plan, log, now_s=time.monotonic())
+    station = open_station(plan, log)
     for_good = False
     try:
         from agent.guard.link import Link

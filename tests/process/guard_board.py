@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import time
 
-from drivers.api import DriverTimeout, PilotMode, PilotSignal, PowerPathReading
+from drivers.api import DriverTimeout, DriverUnavailable, PilotMode, PilotSignal, PowerPathReading
 
 HIGH_V = {"A": 12.0, "B": 9.0, "C": 6.0}
 
@@ -94,6 +94,10 @@ class FilePowerPath:
 
 def open_lines(*, log: str) -> FileBoard:
     return FileBoard(log)
+
+
+def open_missing_chip() -> FileBoard:
+    raise DriverUnavailable("gpiochip of label 'pinctrl-bcm2711' is not there")
 
 
 def open_power_path(*, log: str, vehicle: str) -> FilePowerPath:

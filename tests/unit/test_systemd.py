@@ -115,6 +115,7 @@ def test_a_unit_has_what_the_station_counts_on(unit: str) -> None:
     assert found["User"] not in ("root", "0", "")
     assert found["Restart"] == "always"
     assert found["StartLimitIntervalSec"] == "0", "it never gives up"
+    assert not {"RestartPreventExitStatus", "SuccessExitStatus", "RestartForceExitStatus"} & found.keys(), "never"
     assert found["StateDirectory"] == found["RuntimeDirectory"] == "charge-agent"
     assert found["RuntimeDirectoryPreserve"] == "yes", "the other process's socket lies there too"
     assert "ProtectClock" not in found, "systemd 247 to 252 close every device with it"
