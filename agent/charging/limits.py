@@ -84,10 +84,7 @@ def stops_energy(fault: Fault) -> bool:
 def limits_of(given: Circumstances) -> tuple[Limit, ...]:
     """Return every limit with its source, the binding one first."""
     told = [each for each in given.faults if (stops_energy(each) if given.transaction else each.blocking)]
-    forbids = [
-        Limit(source="fault", current_a=None, text=f"{fault.code.value}{': ' if fault.text else ''}{fault.text}")
-        for fault in told
-    ]
+    forbids = [Limit(source="fault", current_a=None, text=fault.told) for fault in told]
     forbids += [Limit(source=source, current_a=None, text=text) for source, text in given.ours]
     if given.condition is None:
         forbids.append(Limit(source="guard", current_a=None, text="no word from the guard"))

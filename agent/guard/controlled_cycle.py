@@ -14,7 +14,7 @@ from agent.guard.controlled_values import FAULT_OF, ControlledInputs, Controlled
 from agent.guard.interlock import Reason
 from agent.guard.pilot import MIN_OFFER_A, VEHICLE_STATES
 from agent.guard.timings import OFFER_CHANGE_S
-from agent.guard.wire import ContactorState, GuardFault, LockState, OpenReason, Permit, PilotState, Report
+from agent.guard.wire import REASON_CHARS, ContactorState, GuardFault, LockState, OpenReason, Permit, PilotState, Report
 from drivers.api.controllers import (
     ControllerFault,
     ControllerOrder,
@@ -396,7 +396,7 @@ class ControlledCycle:
             temperature_c=() if temperature_c is None else (round(temperature_c, 1),),
             phases=self.settings.phases,
             closings_total=closings_total,
-            controller_why=self.why(trouble)[:300],
+            power_path_why=self.why(trouble)[:REASON_CHARS],
         )
 
     def why(self, trouble: str | None) -> str:

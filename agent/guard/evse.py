@@ -22,7 +22,7 @@ from agent.guard.protection import ProtectionSettings
 from agent.guard.sensing import SharedInputs, Temperature, WatchedLine, claim_input
 from agent.guard.timings import LOST_S, MAX_AGE_SCANS, QUIET_REPORT_S, REPORT_S
 from agent.guard.told import Told
-from agent.guard.wire import OpenReason, Report
+from agent.guard.wire import REASON_CHARS, OpenReason, Report
 from drivers.api import DriverError, DriverUnavailable, Lines, OutputLine, PilotSignal, PowerPath
 
 
@@ -77,6 +77,7 @@ class Evse:
         self._log = log
         self._lost_until_s = 0.0
         self._lost = False
+        self._lost_why = ""
         self._written: Outputs | None = None
         self._signal: PilotSignal | None = None
         self._coil = False
@@ -144,6 +145,8 @@ class Evse:
         self._report_s = QUIET_REPORT_S if cycle.permit is None and not cycle.contactor.coil else REPORT_S
         self._seq += 1
         report = report_of(cycle, inputs, seq=self._seq, now_s=now_s)
+        if self._lost:
+            report = replace(report, power_path_why=self._lost_why)
         return report if indicator is None or not indicator.presses else replace(report, presses=indicator.presses)
 
     def begin_safe(self) -> None:
@@ -260,7 +263,7 @@ class Evse:
     def _lose(self, problem: DriverError, now_s: float) -> None:
         self._lost_until_s = now_s + LOST_S
         if not self._lost:
-            self._lost = True
+            self._lost, self._lost_why = True, str(problem)[:REASON_CHARS]
             self._log.error("power_path.lost", evse_id=self.evse_id, problem=str(problem))
 
 

@@ -9,6 +9,9 @@ user, root, or a user named in the plan), and a second one is refused while the 
 onlooker and only receives reports. A permit outlives its holder's connection until it expires: an agent that restarts
 finds the car charging.
 
+An EVSE with several connectors has a channel for each: permits, cables and reports name the ``connector_id``, which is 1
+where there is only one. Light, buzzer and button belong to the EVSE as a whole; its button shows in connector 1's report.
+
 A serial bus shared by a controller and a meter belongs to the guard: ``BusRead`` asks for registers, ``BusAnswer``
 brings them, the controller's own traffic goes first.
 """
@@ -24,7 +27,8 @@ from typing import Any, Final, NoReturn
 from agent.guard.checks import Check, flag, member, number, one_of, optional, several, shown, text, whole
 from agent.guard.indication import BEEPS, BEEPS_MAX, COLOURS, RHYTHMS
 
-WIRE_VERSION: Final = 1
+WIRE_VERSION: Final = 2
+REASON_CHARS: Final = 300  # most of a text for people
 MAX_PACKET_B: Final = 16384
 PERMIT_VALID_S: Final = 30.0  # default life of a permit; house rule: an agent restart takes less
 
@@ -155,6 +159,7 @@ class Permit:
     phases: int
     valid_for_s: float
     plan_id: str
+    connector_id: int = 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -163,6 +168,7 @@ class Withdraw:
 
     evse_id: int
     reason: str
+    connector_id: int = 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -175,6 +181,7 @@ class HoldCable:
     evse_id: int
     held: bool
     kept: bool = False
+    connector_id: int = 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -228,7 +235,7 @@ class BusAnswer:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Report:
-    """The state of one EVSE; sent on every change, and once a second, or every two while nothing is permitted.
+    """The state of one connector; sent on every change, and once a second, or every two while nothing is permitted.
 
     Attributes:
         at_s: monotonic time of the scan.
@@ -247,7 +254,8 @@ class Report:
         reduced_a: most that the temperatures allow, A; ``None``: no reduction. reduced_why: which sensor.
         temperature_c: of every sensor, in the station file's order; ``None`` unknown.
         rcd_test: result of the last self-test; ``rcd_tested_s`` when it ended; ``rcd_test_why`` what failed.
-        controller_why: why a bought controller cannot be reached, or what it does against its order, while it does.
+        power_path_why: why the pilot's devices or a bought controller cannot be reached, or what the latter does against
+            its order, while it does.
         phases: that a closed contactor connects now. simplified: a vehicle without a variable S2 was recognised.
         closings_total, openings_under_load, slowest_close_ms, slowest_open_ms: wear of the main contactor over its
             life; phase_closings_total: of the second one, ``None`` without one.
@@ -281,7 +289,7 @@ class Report:
     rcd_test: SelfTest = SelfTest.NONE
     rcd_tested_s: float | None = None
     rcd_test_why: str = ""
-    controller_why: str = ""
+    power_path_why: str = ""
     phases: int | None = None
     simplified: bool = False
     closings_total: int = 0
@@ -290,6 +298,7 @@ class Report:
     slowest_open_ms: int | None = None
     phase_closings_total: int | None = None
     presses: int = 0
+    connector_id: int = 1
 
 
 Message = Hello | Welcome | Refused | Permit | Withdraw | HoldCable | ShowState | Beep | BusRead | BusAnswer | Report
@@ -370,7 +379,7 @@ _COUNT: Final = whole(0, 2**63)
 _TIME_S: Final = number(0.0, 1e12)
 _VOLTAGE_V: Final = number(-1000.0, 1000.0)
 _CURRENT_A: Final = number(0.0, 80.0)  # the largest offer there is. IEC 61851-1:2017 Annex A, duty cycle and current
-_REASON: Final = text(300)
+_REASON: Final = text(REASON_CHARS)
 
 _CHECKS: Final[dict[str, dict[str, Check]]] = {
     "Hello": {"version": _COUNT, "client": text(100), "holder": flag},
@@ -389,9 +398,10 @@ _CHECKS: Final[dict[str, dict[str, Check]]] = {
         "phases": one_of(1, 3),
         "valid_for_s": number(0.0, 86400.0),
         "plan_id": text(200),
+        "connector_id": _ID,
     },
-    "Withdraw": {"evse_id": _ID, "reason": _REASON},
-    "HoldCable": {"evse_id": _ID, "held": flag, "kept": flag},
+    "Withdraw": {"evse_id": _ID, "reason": _REASON, "connector_id": _ID},
+    "HoldCable": {"evse_id": _ID, "held": flag, "kept": flag, "connector_id": _ID},
     "ShowState": {"evse_id": _ID, "pattern": one_of(*RHYTHMS), "colour": one_of(*COLOURS)},
     "Beep": {"evse_id": _ID, "beeps": several(one_of(*BEEPS), BEEPS_MAX)},
     # Ranges of a Modbus read. Source: MODBUS Application Protocol V1.1b3 §6.3, §6.4; serial line guide V1.02 §2.2.
@@ -438,7 +448,7 @@ _CHECKS: Final[dict[str, dict[str, Check]]] = {
         "rcd_test": member(SelfTest),
         "rcd_tested_s": optional(_TIME_S),
         "rcd_test_why": text(100),
-        "controller_why": _REASON,
+        "power_path_why": _REASON,
         "phases": optional(one_of(1, 3)),
         "simplified": flag,
         "closings_total": _COUNT,
@@ -447,6 +457,7 @@ _CHECKS: Final[dict[str, dict[str, Check]]] = {
         "slowest_open_ms": optional(_COUNT),
         "phase_closings_total": optional(_COUNT),
         "presses": _COUNT,
+        "connector_id": _ID,
     },
 }
 

@@ -285,8 +285,8 @@ def _texts(report: wire.Report) -> tuple[tuple[FaultCode, str], ...]:
     if wire.GuardFault.RCD_TEST_FAILED in report.faults:
         texts.append((FaultCode.RCD_TEST_FAILED, report.rcd_test_why))
     for fault in (wire.GuardFault.POWER_PATH_LOST, wire.GuardFault.CONTROLLER_DISOBEYS):
-        if fault in report.faults and report.controller_why:
-            texts.append((FaultCode(fault.value), report.controller_why))
+        if fault in report.faults and report.power_path_why:
+            texts.append((FaultCode(fault.value), report.power_path_why))
             break
     if wire.GuardFault.OVER_TEMPERATURE in report.faults:
         texts.append((FaultCode.OVER_TEMPERATURE, report.reduced_why.partition(" at ")[0]))

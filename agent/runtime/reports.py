@@ -12,7 +12,6 @@ from agent.errors import StoreError
 from agent.guard.wire import Report
 from agent.model.evse import EvseView, Limit, amperes
 from agent.model.facts import MetersSampled, SecurityEvent
-from agent.model.faults import Fault
 from agent.model.maintenance import FirmwareProgressed, UploadProgressed
 from agent.model.variables import Access, ValueSource, VariableBook, VariableEntry
 from agent.runtime.guard_link import GuardLink
@@ -56,7 +55,7 @@ class StationReports:
                 "refusals": list(self._guard.refusals),
             },
             "store": await self._store_state(),
-            "faults": [_fault_text(each) for each in self._station.faults],
+            "faults": [each.told for each in self._station.faults],
             "evses": [self._evse(view, now_s) for view in self._station.views()],
             "meters": self._meters(),
             "variables": [_variable(each) for each in self._changed()],
@@ -148,7 +147,7 @@ class StationReports:
             "session_wh": view.session_wh,
             "charging_state": view.charging_state.value,
             "why": summary_of(view),
-            "faults": [_fault_text(each) for each in view.faults],
+            "faults": [each.told for each in view.faults],
         }
 
     def _changed(self) -> list[VariableEntry]:
@@ -223,10 +222,6 @@ def _whole(request: Answer, name: str, lowest: int, default: int) -> int:
     if type(value) is not int or not lowest <= value <= ROWS_MAX:
         raise DoorError(f"{name} {value!r} is no whole number from {lowest} to {ROWS_MAX}")
     return value
-
-
-def _fault_text(fault: Fault) -> str:
-    return fault.code.value + (f": {fault.text}" if fault.text else "")
 
 
 def _variable(entry: VariableEntry) -> Answer:

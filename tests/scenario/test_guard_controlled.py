@@ -280,11 +280,11 @@ def test_a_snapshot_too_old_is_unknown_no_current_and_a_fault_that_ends_with_a_f
     assert rig.report.contactor is ContactorState.UNKNOWN
     assert (rig.report.plugged, rig.report.offer_a, rig.report.cable_a) == (None, None, None)
     assert rig.report.faults == (GuardFault.POWER_PATH_LOST,)
-    assert rig.report.controller_why == "bus-0: no answer"
+    assert rig.report.power_path_why == "bus-0: no answer"
     rig.run(20.0)
     rig.controller.silent = False
     rig.run(0.1)
-    assert (rig.report.faults, rig.report.controller_why) == ((), "")
+    assert (rig.report.faults, rig.report.power_path_why) == ((), "")
     log = [json.loads(line) for line in (Path(rig.plan.state_dir) / "log").read_text().splitlines()]
     assert [(each["event"], each.get("problem")) for each in log if each["event"].startswith("fault.")] == [
         ("fault.raised", "bus-0: no answer"),
@@ -299,7 +299,7 @@ def test_a_controller_that_was_never_heard_is_a_fault_only_after_a_while(rig: Ri
     assert rig.report.waiting_for == ("input_unknown", "no_permit", "no_pilot")
     rig.run(0.2)
     assert rig.report.faults == (GuardFault.POWER_PATH_LOST,)
-    assert rig.report.controller_why == "the controller was not heard for 3 s"
+    assert rig.report.power_path_why == "the controller was not heard for 3 s"
 
 
 def test_an_offer_above_the_order_is_disobedience_until_the_vehicle_leaves(rig: Rig) -> None:
@@ -311,7 +311,7 @@ def test_an_offer_above_the_order_is_disobedience_until_the_vehicle_leaves(rig: 
     assert rig.report.faults == ()
     rig.run(1.0)
     assert rig.report.faults == (GuardFault.CONTROLLER_DISOBEYS,)
-    assert rig.report.controller_why == "it offers 16 A, ordered is 8 A"
+    assert rig.report.power_path_why == "it offers 16 A, ordered is 8 A"
     assert rig.controller.order.current_a is None
     rig.controller.obeys = True
     rig.run(5.0)

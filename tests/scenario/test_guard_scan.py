@@ -175,12 +175,13 @@ def test_a_lost_power_path_opens_and_tries_state_f(rig: Rig) -> None:
     rig.scan()
     assert not rig.closed
     assert rig.report.faults == (GuardFault.POWER_PATH_LOST,)
+    assert rig.report.power_path_why, "status says why"
     assert rig.report.offer_a is None
     rig.world.power_path_lost = False
     rig.run(0.1)
     assert rig.world.signals[-1].mode is PilotMode.STEADY_LOW
     rig.run(2.0)
-    assert rig.report.faults == ()
+    assert (rig.report.faults, rig.report.power_path_why) == ((), "")
     assert rig.world.signals[-1].mode is not PilotMode.STEADY_LOW
 
 

@@ -51,6 +51,7 @@ _ERROR_OF: Final[Mapping[FaultCode, Error]] = MappingProxyType(
         FaultCode.METER_SILENT: Error.POWER_METER_FAILURE,
         FaultCode.METER_IMPLAUSIBLE: Error.POWER_METER_FAILURE,
         FaultCode.METER_EXCHANGED: Error.OTHER_ERROR,
+        FaultCode.MAIN_METER_LOST: Error.POWER_METER_FAILURE,
         FaultCode.READER_LOST: Error.READER_FAILURE,
         FaultCode.STORE_FAILED: Error.INTERNAL_ERROR,
         FaultCode.SETTINGS_LAST_GOOD: Error.OTHER_ERROR,
