@@ -28,8 +28,9 @@ from agent.model.commands import Reset, ResetKind, TriggerKind, VariableRef
 from agent.model.effects import Effect
 from agent.model.evse import EvseView
 from agent.model.faults import FaultCode
-from agent.model.inputs import FaultChanged, Input, SampleAsked, VariablesChanged
-from agent.model.measurands import LISTS, names_of
+from agent.model.inputs import FaultChanged, Input, SampleAsked, ValuesAsked, VariablesChanged
+from agent.model.measurands import ALIGNED, LISTS, names_of
+from agent.model.sample import Sample
 from agent.model.standard_variables import STANDARD_VARIABLES
 from agent.model.variables import StoredValue, VariableBook
 from agent.ocpp.backoff import BackOff
@@ -38,7 +39,7 @@ from agent.ocpp.session import Session
 from agent.ocpp.transport import Link
 from agent.presets import presets_of
 from agent.runtime.csms_link import CsmsLink
-from agent.runtime.supervisor import Kind, Supervisor, notify
+from agent.runtime.supervisor import Kind, Supervisor, notify, retry_restart
 from agent.secured import Dial, Secured
 from agent.settings.loaded import Loaded
 from agent.settings.station import OcppVersion, Settings
@@ -241,6 +242,7 @@ class Application:
             utc=self._clock.utc_s,
             resolve=self._clock.resolve,
             boot_reason=reason,
+            values_refusal=self._values_refusal,
         )
         self._csms = CsmsLink(
             session=session,
@@ -286,6 +288,7 @@ class Application:
             restart=self._restart,
             tick=lambda: self._supervisor.tick("core"),
             store_failing=self._secured.store_failing,
+            send_sample=self._send_sample,
         )
         plan_id = str(plan_of(settings)["plan_id"])
         self._guard = GuardLink(settings.station.guard_socket, plan_id, core.deliver, settings.indicators)
@@ -332,10 +335,10 @@ class Application:
 
     def _offer_measurands(self) -> None:
         """Let only those measurands be asked for that the station's parts provide, once these are known."""
-        provided = self._station.provided()
-        if provided is None:
-            return
         for component, variable in LISTS:
+            provided = self._station.provided(with_main=(component, variable) == ALIGNED)
+            if provided is None:
+                continue
             definition = self._book.definition(VariableRef(component=component, variable=variable))
             phased = definition is not None and any(name.endswith(".L1") for name in definition.options)
             self._book.offer(component, variable, names_of(provided, with_phases=phased))
@@ -483,6 +486,9 @@ class Application:
     def _restart(self, kind: ResetKind) -> None:
         self._log.warning("agent.restarts", kind=kind.value)
         self._ending.boot_reason = _BOOT_REASON[kind]
+        if self._around.own_process:
+            self._leave_note(self._ending.boot_reason)  # a process that is ended from outside leaves none
+            retry_restart(self._book.integer("OCPPCommCtrlr", "ResetRetries"))
         if kind is ResetKind.IMMEDIATE:
             self._supervisor.stop()
         else:
@@ -530,18 +536,26 @@ class Application:
         if kind is TriggerKind.SIGN_CERTIFICATE:
             self._secured.sign()
         self._maintained.triggered(kind)
-        if self._core is None:
+        if kind is TriggerKind.METER_VALUES:
+            self._deliver(ValuesAsked(evse_id=evse_id, named=self._dialect.triggered_measurands))
+        if self._core is None or kind is not TriggerKind.TRANSACTION_EVENT:
             return
         for view in self._station.views():
-            if evse_id is not None and view.evse_id != evse_id:
-                continue
-            if kind is TriggerKind.TRANSACTION_EVENT:
+            if evse_id is None or view.evse_id == evse_id:
                 self._deliver(SampleAsked(evse_id=view.evse_id))
-            elif kind is TriggerKind.METER_VALUES:
-                measurands = self._book.members(*self._dialect.triggered_measurands)
-                sample = self._station.sample(view.evse_id, measurands, self._clock.now())
-                if sample is not None:
-                    self._csms.send(self._dialect.meter_values(view, sample, self._clock.resolve))
+
+    def _values_refusal(self, evse_id: int | None) -> str:
+        """Return why the CSMS cannot have meter values; empty where they are known or may still come."""
+        if self._core is not None:
+            return self._station.values_refusal(evse_id, self._clock.mono_s())
+        layout = self._settings.layout()
+        meters = {each.evse_id for each in layout.evses if each.metered} | ({0} if layout.main_meter else set())
+        named = None if evse_id == 0 and not layout.main_meter else evse_id
+        return "" if (meters if named is None else named in meters) else "there is no meter"
+
+    def _send_sample(self, evse_id: int, sample: Sample) -> None:
+        view = next((each for each in self._station.views() if each.evse_id == evse_id), None)
+        self._csms.send(self._dialect.meter_values(view, sample, self._clock.resolve))
 
     def _registered(self, status: str, interval_s: float) -> None:
         if status == "accepted":

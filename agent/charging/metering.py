@@ -43,6 +43,26 @@ def triggered(evse: EvseState, turn: Turn) -> None:
     evse.transaction.update(turn, Trigger.TRIGGERED, evse.flow.state, reading=reading, sample=made)
 
 
+class AtEvse:
+    """The meter of an EVSE, for what the CSMS asks for (``asked_values.Metered``)."""
+
+    def __init__(self, evse: EvseState) -> None:
+        """Look at ``evse``."""
+        self._evse = evse
+
+    def is_fresh(self, now_s: float) -> bool:
+        """Return whether there is a reading that is still good."""
+        return self._evse.meter.fresh(now_s, self._evse.around.layout.meter_stale_s) is not None
+
+    def is_silent(self, now_s: float) -> bool:
+        """Return whether there is none, and the last attempt to get one failed."""
+        return self._evse.meter.is_silent(now_s, self._evse.around.layout.meter_stale_s)
+
+    def sample(self, measurands: tuple[str, ...], now: Stamp) -> Sample | None:
+        """Return the measurands of the newest reading."""
+        return sample(self._evse, measurands, now)
+
+
 def sample(evse: EvseState, measurands: tuple[str, ...], now: Stamp) -> Sample | None:
     """Return the measurands of a fresh reading, ``None`` without one."""
     reading = evse.meter.fresh(now.mono_s, evse.around.layout.meter_stale_s)

@@ -110,6 +110,11 @@ class Meter:
             return None
         return self.newest
 
+    def is_silent(self, now_s: float, stale_s: float) -> bool:
+        """Return whether there is no good reading and the last attempt gave none that could become one."""
+        confirming = bool(self._doubted) and self.refused_s is None and not self._silent
+        return bool(self.error) and not confirming and self.fresh(now_s, stale_s) is None
+
     def _doubt(self, reading: MeterReading, energy_wh: float) -> Belief:
         last = self._doubted[-1] if self._doubted else None
         if last is not None and reading.taken_s <= last.taken_s:

@@ -12,12 +12,14 @@ from typing import assert_never
 
 from agent.charging import button, metering, stop_values
 from agent.charging.admission import Admission
+from agent.charging.asked_values import AskedValues, Metered
 from agent.charging.availability import Availability
 from agent.charging.evse import Evse
 from agent.charging.evse_view import view_of
 from agent.charging.indication import sounds_of
 from agent.charging.known_tokens import KnownTokens
 from agent.charging.local_cards import LocalCards
+from agent.charging.main_meter import MAIN, MainMeter
 from agent.charging.orders import Orders
 from agent.charging.profile_orders import ProfileOrders
 from agent.charging.profiles import Profiles
@@ -53,12 +55,13 @@ from agent.model.inputs import (
     ReadingTaken,
     SampleAsked,
     TimePassed,
+    ValuesAsked,
     VariablesChanged,
 )
 from agent.model.moment import Stamp
 from agent.model.profiles import ClearProfiles, GetComposite, SetProfile
 from agent.model.reservations import CancelReservation, Reserve
-from agent.model.sample import Measurand, Sample
+from agent.model.sample import Measurand
 from agent.model.station import StationLayout
 from agent.model.variables import VariableBook
 
@@ -86,6 +89,10 @@ class Station:
         )
         self._evses = {each.evse_id: Evse(each, self._around) for each in layout.evses}
         self._buzzers = tuple(each.evse_id for each in layout.evses if each.has_buzzer)
+        self.main = None if layout.main_meter is None else MainMeter(layout.main_meter, self._around)
+        metered: dict[int, Metered] = {} if self.main is None else {MAIN: self.main}
+        metered |= {each.evse_id: metering.AtEvse(each) for each in self._evses.values() if each.layout.metered}
+        self._values = AskedValues(metered)
         self._supply = Supply(self._around, self._evses)
         self._profile_orders = ProfileOrders(self._around, self._evses)
         self._reservation_orders = ReservationOrders(self._around, self._evses)
@@ -156,7 +163,7 @@ class Station:
         self._orders.step(turn)
         self._announce(turn)
         turn.add(*sounds_of(turn.effects, self._buzzers))
-        if not turn.effects and self.quiet():
+        if not turn.effects and self.quiet() and not self._values.waiting:
             due_s = self._due_s()
             self._rests_until_s = inf if due_s is None else due_s
             self._rests_by_utc_s = _utc_at_boot_s(now)
@@ -184,10 +191,15 @@ class Station:
 
     def _changes_nothing(self, given: ReadingTaken, turn: Turn) -> bool:
         """Take a reading that says what the one before said, while nothing runs and nothing is due: most of a life."""
-        if turn.now_s >= self._rests_until_s or given.evse_id not in self._evses:
+        if turn.now_s >= self._rests_until_s:
             return False
         if _utc_at_boot_s(turn.now) != self._rests_by_utc_s:
             return False  # the time of day is known now, or another one: reservations and schedules go by it
+        if given.evse_id == MAIN and self.main is not None and not self.main.meter.error:
+            self.main.take(given.reading, turn)
+            return not turn.effects and not self.main.meter.error
+        if given.evse_id not in self._evses:
+            return False
         evse = self._evses[given.evse_id]
         before, reading = evse.meter.newest, given.reading
         if (
@@ -205,7 +217,8 @@ class Station:
     def _due_s(self) -> float | None:
         due = [evse.deadline_s(self._now) for evse in self._evses.values()]
         due += [self._admission.deadline_s(), self._orders.deadline_s(), self._supply.deadline_s(self._now.mono_s)]
-        due.append(self._reservation_orders.deadline_s())
+        due += [self._reservation_orders.deadline_s(), self._values.deadline_s()]
+        due.append(None if self.main is None else self.main.deadline_s(self._now))
         return min((each for each in due if each is not None), default=None)
 
     def view(self, evse_id: int) -> EvseView:
@@ -216,9 +229,9 @@ class Station:
         """Return a snapshot of every EVSE, in the order of the layout."""
         return tuple(view_of(each) for each in self._evses.values())
 
-    def sample(self, evse_id: int, measurands: tuple[str, ...], now: Stamp) -> Sample | None:
-        """Return a sample of the newest fresh reading for a trigger; ``None`` where there is none to give."""
-        return metering.sample(self._evses[evse_id], measurands, now)
+    def values_refusal(self, evse_id: int | None, now_s: float) -> str:
+        """Return why ``ValuesAsked`` would be in vain; empty where values are known or may still come."""
+        return self._values.refusal(evse_id, now_s)
 
     def explain(self, token: IdToken, now: Stamp) -> TokenReport:
         """Return what would happen to a token, online and offline, and why."""
@@ -233,9 +246,16 @@ class Station:
         """Return the cards of the station's own, to be read."""
         return self._known.cards
 
-    def provided(self) -> frozenset[Measurand] | None:
-        """Return the measurands that the station's parts provide; ``None`` while a meter has not been read yet."""
+    def provided(self, *, with_main: bool = False) -> frozenset[Measurand] | None:
+        """Return the measurands that the EVSEs' parts provide, and the main meter if it is meant too.
+
+        ``None`` while a meter has not been read yet.
+        """
         found: set[Measurand] = set()
+        if with_main and self.main is not None:
+            if self.main.meter.newest is None:
+                return None
+            found |= self.main.provided()
         for evse in self._evses.values():
             reading = evse.meter.newest
             if evse.layout.metered and reading is None:
@@ -285,9 +305,13 @@ class Station:
             case ReadingTaken(evse_id=evse_id, reading=reading):
                 if evse_id in self._evses:
                     self._evses[evse_id].take_reading(reading, turn)
+                elif evse_id == MAIN and self.main is not None:
+                    self.main.take(reading, turn)
             case ReadingFailed(evse_id=evse_id, error=error):
                 if evse_id in self._evses:
                     self._evses[evse_id].meter.fail(error)
+                elif evse_id == MAIN and self.main is not None:
+                    self.main.meter.fail(error)
             case AuthorizationAnswered():
                 self._admission.answered(given, turn)
             case LinkChanged(online=online):
@@ -305,6 +329,8 @@ class Station:
             case SampleAsked(evse_id=evse_id):
                 if evse_id in self._evses:
                     metering.triggered(self._evses[evse_id], turn)
+            case ValuesAsked(evse_id=evse_id, named=named):
+                self._values.ask(evse_id, self._around.variables.members(*named), turn.now_s)
             case MaintenanceHeld(held=held):
                 self._around.availability.held = held
             case VariablesChanged() | TimePassed():
@@ -346,6 +372,9 @@ class Station:
         # Lowered permits first: the supply is never promised twice.
         for evse in sorted(self._evses.values(), key=lambda each: each.outputs.permit_a is None):
             evse.settle(turn)
+        if self.main is not None:
+            self.main.step(turn)
+        self._values.step(turn)
 
     def _announce(self, turn: Turn) -> None:
         for evse_id in (None, *self._evses):

@@ -11,6 +11,7 @@ from agent.model.commands import AnyOutcome, ResetKind, TokenVerdict
 from agent.model.facts import Fact, TransactionRecord
 from agent.model.ids import IdToken
 from agent.model.indications import ShownState, Sound
+from agent.model.sample import Sample
 
 
 class Record(msgspec.Struct, frozen=True, kw_only=True):
@@ -115,6 +116,13 @@ class AskReading(msgspec.Struct, frozen=True, kw_only=True):
     evse_id: int
 
 
+class SendSample(msgspec.Struct, frozen=True, kw_only=True):
+    """Tell the CSMS these values, which it asked for; EVSE 0 is the station's main meter."""
+
+    evse_id: int
+    sample: Sample
+
+
 class Answer(msgspec.Struct, frozen=True, kw_only=True):
     """Answer a command, after everything it changed is durable."""
 
@@ -159,6 +167,7 @@ Effect = (
     | PlaySound
     | AskAuthorization
     | AskReading
+    | SendSample
     | Answer
     | StatusChanged
     | Restart

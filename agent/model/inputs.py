@@ -42,14 +42,14 @@ class ButtonPressed(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ReadingTaken(msgspec.Struct, frozen=True, kw_only=True):
-    """A meter was read."""
+    """A meter was read; EVSE 0 is the station's main meter."""
 
     evse_id: int
     reading: MeterReading
 
 
 class ReadingFailed(msgspec.Struct, frozen=True, kw_only=True):
-    """A meter could not be read."""
+    """A meter could not be read; EVSE 0 is the station's main meter."""
 
     evse_id: int
     error: str
@@ -109,6 +109,18 @@ class SampleAsked(msgspec.Struct, frozen=True, kw_only=True):
     evse_id: int
 
 
+class ValuesAsked(msgspec.Struct, frozen=True, kw_only=True):
+    """The CSMS asked for meter values now, and was told that they come (``Station.values_refusal``).
+
+    Attributes:
+        evse_id: 0 is the station's main meter; ``None``: every meter.
+        named: component and variable of the list of measurands to tell.
+    """
+
+    evse_id: int | None
+    named: tuple[str, str]
+
+
 class MaintenanceHeld(msgspec.Struct, frozen=True, kw_only=True):
     """Nothing new may begin to charge, because firmware is about to be installed; or it may again. Not durable."""
 
@@ -133,6 +145,7 @@ Input = (
     | FaultChanged
     | VariablesChanged
     | SampleAsked
+    | ValuesAsked
     | MaintenanceHeld
     | TimePassed
 )

@@ -17,11 +17,12 @@ PER_PHASE: Final = frozenset(
 BY_METER: Final = frozenset(Measurand) - {Measurand.TEMPERATURE, Measurand.SOC}
 """What a meter and the offer provide at most: what may be asked for until the station's own parts are known."""
 
+ALIGNED: Final = ("AlignedDataCtrlr", "Measurands")  # those sent of every meter, the main meter included
 LISTS: Final = (
     ("SampledDataCtrlr", "TxStartedMeasurands"),
     ("SampledDataCtrlr", "TxUpdatedMeasurands"),
     ("SampledDataCtrlr", "TxEndedMeasurands"),
-    ("AlignedDataCtrlr", "Measurands"),
+    ALIGNED,
     ("AlignedDataCtrlr", "TxEndedMeasurands"),
 )
 """The variables that are lists of measurands."""

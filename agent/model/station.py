@@ -55,6 +55,15 @@ class EvseLayout(msgspec.Struct, frozen=True, kw_only=True):
     has_buzzer: bool = False
 
 
+class MainMeterLayout(msgspec.Struct, frozen=True, kw_only=True):
+    """The meter of the whole station. ``max_current_a`` per phase is the most that can flow there: it tells a register
+    that ran from one that jumped.
+    """
+
+    max_current_a: float = 1000.0
+    voltage_v: float = 230.0
+
+
 class StationLayout(msgspec.Struct, frozen=True, kw_only=True):
     """The whole station.
 
@@ -63,6 +72,7 @@ class StationLayout(msgspec.Struct, frozen=True, kw_only=True):
         authorization_required: ``False`` is free vend: whoever plugs in may charge.
         meter_stale_s: age from which a reading counts as none, s.
         permit_valid_s: life of a permit, s.
+        main_meter: ``None``: there is none.
         max_current_a: limit of the whole station's supply per phase, A; ``None``: no limit beyond the EVSEs' own.
     """
 
@@ -75,3 +85,4 @@ class StationLayout(msgspec.Struct, frozen=True, kw_only=True):
     meter_stale_s: float = 10.0
     permit_valid_s: float = 30.0
     max_current_a: float | None = None
+    main_meter: MainMeterLayout | None = None

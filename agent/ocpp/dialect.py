@@ -130,8 +130,8 @@ class Dialect(Protocol):
     def read_fact_answer(self, row: JournalRow, payload: bytes) -> FactAnswer:
         """Read the answer to a rendered fact."""
 
-    def meter_values(self, view: EvseView, sample: Sample, resolve: Resolve) -> Message:
-        """Return meter values outside the journal (asked for by a trigger)."""
+    def meter_values(self, view: EvseView | None, sample: Sample, resolve: Resolve) -> Message:
+        """Return meter values outside the journal (asked for by a trigger); ``view`` ``None``: of the main meter."""
 
     def security_event(self, event: SecurityEventKind, at_utc_s: float, text: str) -> Message | None:
         """Return a security event outside the journal; ``None`` where this version cannot say it."""

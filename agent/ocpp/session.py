@@ -70,6 +70,8 @@ class Session:
         new_id: makes message ids (UUIDs: never used twice, on no connection).
         utc: the time of day, s since 1970, or ``None`` while unknown.
         resolve: UTC of a stamp; only called while ``utc`` knows the time.
+        values_refusal: why the CSMS cannot have meter values of an EVSE, 0 for the station's main meter, ``None`` for
+            all; empty where it can.
         boot_reason: ``power_up``, ``watchdog``, ``remote_reset``, ``application_reset``, ``unknown`` ...
     """
 
@@ -83,12 +85,14 @@ class Session:
         utc: Callable[[], float | None],
         resolve: Resolve,
         boot_reason: str,
+        values_refusal: Callable[[int | None], str] = lambda _evse_id: "",
     ) -> None:
         self._dialect = dialect
         self._identity = identity
         self._variables = variables
         self._new_id = new_id
         self._resolve = resolve
+        self._values_refusal = values_refusal
         self._out: list[Output] = []
         self._spoke = False  # a log line is among them
         self._reticence = Reticence()
@@ -275,7 +279,7 @@ class Session:
         """Answer a trigger, then send what it asks for."""
         again = self._reconnected and self._dialect.boots_again_after_reconnect
         may_boot = self._boot.standing is not Standing.ACCEPTED or again
-        grant = answer_trigger(command, self._board.places(), may_boot=may_boot)
+        grant = answer_trigger(command, self._board.places(), may_boot=may_boot, values_refusal=self._values_refusal)
         if grant.outcome.answered is Answered.ACCEPTED and not self._triggers.spend(now_s):
             grant = Grant(outcome=Outcome(answered=Answered.REJECTED, why="too many triggers"))
         self._inbox.reply(frame, command, grant.outcome, now_s)

@@ -5,7 +5,7 @@ Source: OCPP 1.6 §5.17, errata 3.35 and 3.40; OCPP 2.0.1 F06.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import msgspec
 
@@ -24,13 +24,20 @@ class Grant(msgspec.Struct, frozen=True, kw_only=True):
     triggered: Triggered | None = None
 
 
-def answer_trigger(command: TriggerMessage, places: Sequence[Place], *, may_boot: bool) -> Grant:
+def answer_trigger(
+    command: TriggerMessage,
+    places: Sequence[Place],
+    *,
+    may_boot: bool,
+    values_refusal: Callable[[int | None], str] = lambda _evse_id: "",
+) -> Grant:
     """Decide on a trigger.
 
     Args:
         command: what the CSMS asks for.
         places: every place that has a status, (EVSE, connector).
         may_boot: a boot notification would be in order now.
+        values_refusal: why there can be no meter values of an EVSE (0: main meter, ``None``: all); empty if they can.
     """
     accepted = Outcome(answered=Answered.ACCEPTED)
     match command.kind:
@@ -45,7 +52,9 @@ def answer_trigger(command: TriggerMessage, places: Sequence[Place], *, may_boot
             if not meant:
                 return Grant(outcome=_unknown(command))
             return Grant(outcome=accepted, places=meant)
-        case TriggerKind.METER_VALUES | TriggerKind.TRANSACTION_EVENT:
+        case TriggerKind.METER_VALUES:
+            return _values(command, places, values_refusal)
+        case TriggerKind.TRANSACTION_EVENT:
             evse_id = command.evse_id or None
             if evse_id is not None and all(evse_id != place[0] for place in places):
                 return Grant(outcome=_unknown(command))
@@ -60,6 +69,19 @@ def answer_trigger(command: TriggerMessage, places: Sequence[Place], *, may_boot
             return Grant(outcome=accepted, triggered=Triggered(kind=command.kind, evse_id=None))
         case None:
             return Grant(outcome=Outcome(answered=Answered.NOT_IMPLEMENTED, why="no such message here"))
+
+
+def _values(command: TriggerMessage, places: Sequence[Place], refusal: Callable[[int | None], str]) -> Grant:
+    """Accept what will be sent: the answer says whether it will (OCPP 1.6 §5.17; 2.0.1 F06.FR.04, .05)."""
+    evse_id = command.evse_id
+    if evse_id and all(evse_id != place[0] for place in places):
+        return Grant(outcome=_unknown(command))
+    why = refusal(evse_id)
+    if why:
+        return Grant(outcome=Outcome(answered=Answered.REJECTED, why=why))
+    return Grant(
+        outcome=Outcome(answered=Answered.ACCEPTED), triggered=Triggered(kind=TriggerKind.METER_VALUES, evse_id=evse_id)
+    )
 
 
 def _means(command: TriggerMessage, place: Place) -> bool:

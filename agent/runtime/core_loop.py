@@ -35,6 +35,7 @@ from agent.model.effects import (
     SaveAvailability,
     SaveDocument,
     SaveTransaction,
+    SendSample,
     ShowState,
     StatusChanged,
     WithdrawPermit,
@@ -45,6 +46,7 @@ from agent.model.ids import IdToken
 from agent.model.inputs import CommandReceived, FaultChanged, Input, TimePassed
 from agent.model.local_list import ListStatus, LocalListOutcome
 from agent.model.reservations import Reserved, ReserveOutcome
+from agent.model.sample import Sample
 from agent.runtime.guard_link import PermitEffect
 from agent.runtime.room import Room, ThinStorage
 
@@ -100,6 +102,7 @@ class CoreLoop:
         ask_reading: has a meter read now.
         restart: ends the process so that its supervisor starts it again.
         store_failing: told when the store begins to refuse.
+        send_sample: tells the CSMS values that it asked for, of an EVSE or (0) of the main meter.
     """
 
     def __init__(
@@ -115,6 +118,7 @@ class CoreLoop:
         restart: Callable[[ResetKind], None],
         tick: Callable[[], None],
         store_failing: Callable[[str], None] = lambda _text: None,
+        send_sample: Callable[[int, Sample], None] = lambda _evse_id, _sample: None,
     ) -> None:
         self.station = station
         self._storage = storage
@@ -126,6 +130,7 @@ class CoreLoop:
         self._restart = restart
         self._tick = tick
         self._tell_store_failing = store_failing
+        self._send_sample = send_sample
         self._csms = csms
         self._inbox: asyncio.Queue[Input] = asyncio.Queue(INBOX_LIMIT)
         self._backlog: list[Durable] = []
@@ -227,6 +232,8 @@ class CoreLoop:
                 self._perform_permit(effect)
             case AskReading():
                 self._ask_reading(effect.evse_id)
+            case SendSample():
+                self._send_sample(effect.evse_id, effect.sample)
             case AskAuthorization():
                 self._csms.authorize(effect.request_id, effect.token)
             case Answer():

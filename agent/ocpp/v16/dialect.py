@@ -175,8 +175,10 @@ class Dialect16:
         """Read the answer to a rendered fact."""
         return incoming.fact_answer(row, payload)
 
-    def meter_values(self, view: EvseView, sample: Sample, resolve: Resolve) -> Message:
+    def meter_values(self, view: EvseView | None, sample: Sample, resolve: Resolve) -> Message:
         """Return MeterValues outside the journal."""
+        if view is None:
+            return outgoing.meter_values(0, None, sample, resolve)
         number = self._connectors.number(view.evse_id, view.connector_id or view.connector_ids[0])
         named = view.transaction_id is not None and view.csms_id is not None
         transaction = whole_of({"id": view.csms_id}, "id") if named else None

@@ -109,7 +109,7 @@ def render(row: JournalRow, connectors: Connectors, resolve: Resolve) -> Message
             )
             return Message(action="MeterValues", payload=update)
         case MetersSampled() as fact:
-            values = _in_fact(row, fact.samples, resolve)
+            values = _in_fact(row, fact.samples, resolve, of_station=fact.evse_id == 0)
             if not values:
                 return None
             number = connectors.number(fact.evse_id, fact.connector_id)
@@ -154,31 +154,39 @@ def transaction_number(row: JournalRow) -> int:
 
 def meter_values(number: int, transaction_id: int | None, sample: Sample, resolve: Resolve) -> Message:
     """Return a sample outside the journal."""
-    value = _meter_value(sample, lambda each: format_utc(resolve(each.at)))
+    value = _meter_value(sample, lambda each: format_utc(resolve(each.at)), of_station=number == 0)
     payload = messages.MeterValuesRequest(connector_id=number, transaction_id=transaction_id, meter_value=(value,))
     return Message(action="MeterValues", payload=payload)
 
 
-def _in_fact(row: JournalRow, samples: Sequence[Sample], resolve: Resolve) -> tuple[types.MeterValue, ...]:
-    filled = (sample for sample in samples if sample.values)
-    return tuple(_meter_value(sample, lambda each: sample_time(each.at, row, resolve)) for sample in filled)
-
-
-def _meter_value(sample: Sample, time_of: Callable[[Sample], WireTime]) -> types.MeterValue:
-    context = _CONTEXT_OF[sample.context]
-    return types.MeterValue(
-        timestamp=time_of(sample),
-        sampled_value=tuple(each for value in sample.values for each in _sampled(value, context)),
+def _in_fact(
+    row: JournalRow, samples: Sequence[Sample], resolve: Resolve, *, of_station: bool = False
+) -> tuple[types.MeterValue, ...]:
+    return tuple(
+        _meter_value(sample, lambda each: sample_time(each.at, row, resolve), of_station=of_station)
+        for sample in samples
+        if sample.values
     )
 
 
-def _sampled(value: SampledValue, context: enums.ReadingContext) -> Iterator[types.SampledValue]:
+def _meter_value(sample: Sample, time_of: Callable[[Sample], WireTime], *, of_station: bool) -> types.MeterValue:
+    """Return one; ``of_station``: the main meter measures at the grid's connection (§7.24, Inlet)."""
+    context, usual = _CONTEXT_OF[sample.context], enums.Location.INLET if of_station else None
+    return types.MeterValue(
+        timestamp=time_of(sample),
+        sampled_value=tuple(each for value in sample.values for each in _sampled(value, context, usual)),
+    )
+
+
+def _sampled(
+    value: SampledValue, context: enums.ReadingContext, usual: enums.Location | None
+) -> Iterator[types.SampledValue]:
     plain = types.SampledValue(
         value=decimal_text(value.value),
         context=context,
         measurand=_MEASURAND_OF[value.measurand],
         phase=_PHASE_OF[value.phase],
-        location=_LOCATION_OF.get(value.measurand),
+        location=_LOCATION_OF.get(value.measurand, usual),
         unit=_UNIT_OF[value.measurand],
     )
     yield plain

@@ -137,9 +137,9 @@ class Dialect201:
         """Read the answer to a rendered fact."""
         return incoming.fact_answer(row, payload)
 
-    def meter_values(self, view: EvseView, sample: Sample, resolve: Resolve) -> Message:
+    def meter_values(self, view: EvseView | None, sample: Sample, resolve: Resolve) -> Message:
         """Return MeterValues outside the journal."""
-        return outgoing.meter_values(view.evse_id, sample, resolve)
+        return outgoing.meter_values(0 if view is None else view.evse_id, sample, resolve)
 
     def security_event(self, event: SecurityEventKind, at_utc_s: float, text: str) -> Message | None:
         """Return a SecurityEventNotification outside the journal."""

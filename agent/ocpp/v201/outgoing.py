@@ -120,7 +120,7 @@ def render(row: JournalRow, resolve: Resolve) -> Message | None:
         case TransactionEnded() as fact:
             event = _ended(row, fact, resolve)
         case MetersSampled() as fact:
-            values = _in_fact(row, fact.samples, resolve)
+            values = _in_fact(row, fact.samples, resolve, of_station=fact.evse_id == 0)
             if values is None:
                 return None
             alone = messages.MeterValuesRequest(evse_id=fact.evse_id, meter_value=values)
@@ -139,7 +139,7 @@ def id_token(token: IdToken) -> types.IdToken:
 
 def meter_values(evse_id: int, sample: Sample, resolve: Resolve) -> Message:
     """Return a sample outside the journal."""
-    value = _meter_value(sample, lambda at: format_utc(resolve(at)))
+    value = _meter_value(sample, lambda at: format_utc(resolve(at)), of_station=evse_id == 0)
     return Message(action="MeterValues", payload=messages.MeterValuesRequest(evse_id=evse_id, meter_value=(value,)))
 
 
@@ -213,13 +213,17 @@ def _with_register(
     return (*samples, Sample(at=at, context=context, values=(SampledValue(measurand=energy, value=register_wh),)))
 
 
-def _in_fact(row: JournalRow, samples: Sequence[Sample], resolve: Resolve) -> tuple[types.MeterValue, ...] | None:
+def _in_fact(
+    row: JournalRow, samples: Sequence[Sample], resolve: Resolve, *, of_station: bool = False
+) -> tuple[types.MeterValue, ...] | None:
     filled = [sample for sample in samples if any(value.measurand in _MEASURAND_OF for value in sample.values)]
-    return tuple(_meter_value(sample, lambda at: sample_time(at, row, resolve)) for sample in filled) or None
+    made = (_meter_value(each, lambda at: sample_time(at, row, resolve), of_station=of_station) for each in filled)
+    return tuple(made) or None
 
 
-def _meter_value(sample: Sample, time_of: Callable[[Stamp], WireTime]) -> types.MeterValue:
-    context = _CONTEXT_OF[sample.context]
+def _meter_value(sample: Sample, time_of: Callable[[Stamp], WireTime], *, of_station: bool) -> types.MeterValue:
+    """Return one; ``of_station``: the main meter measures at the grid's connection (LocationEnumType Inlet)."""
+    context, usual = _CONTEXT_OF[sample.context], enums.Location.INLET if of_station else None
     return types.MeterValue(
         timestamp=time_of(sample.at),
         sampled_value=tuple(
@@ -228,7 +232,7 @@ def _meter_value(sample: Sample, time_of: Callable[[Stamp], WireTime]) -> types.
                 context=context,
                 measurand=_MEASURAND_OF[value.measurand],
                 phase=_PHASE_OF[value.phase],
-                location=_LOCATION_OF.get(value.measurand),
+                location=_LOCATION_OF.get(value.measurand, usual),
                 signed_meter_value=None if value.signed is None else _signed(value.signed),
                 unit_of_measure=_UNITS.get(value.measurand),
             )
