@@ -199,7 +199,7 @@ _LINK: Final = (
     _whole("OCPPCommCtrlr", "WebSocketPingInterval", 30, "s", (0, 3_600), "period of our pings, 0 = none"),
     _whole("OCPPCommCtrlr", "OfflineThreshold", 60, "s", (0, _DAY_S), "outage after which every status is reported"),
     _whole("OCPPCommCtrlr", "MinimumStatusDuration", 0, "s", (0, 3_600), "a status that is shorter is not reported"),
-    _whole("OCPPCommCtrlr", "ResetRetries", 1, None, (0, 10), "retries of a reset that failed"),
+    _whole("OCPPCommCtrlr", "ResetRetries", 1, None, (0, 10), "retries of a restart that failed; 0: left to systemd"),
     _flag("OCPPCommCtrlr", "UnlockOnEVSideDisconnect", True, "release the cable when it is unplugged at the EV"),
     _flag("OCPPCommCtrlr", "QueueAllMessages", False, "only transactions are queued", access=_READ_ONLY),
     _listed(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import signal
 import socket
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
@@ -16,6 +17,7 @@ RESTART_WAIT_S: Final = (0.5, 1.0, 2.0, 5.0, 10.0, 30.0)  # waits before a faile
 WELL_AFTER_S: Final = 3.0  # a task that was started again counts as well when it has lived for so long
 CANCEL_ROUNDS: Final = 16
 CANCEL_ROUND_S: Final = 0.5  # together within the 20 s that systemd gives an agent to stop
+RESTART_MAX_S: Final = 30.0  # a restart that takes longer has failed; one in order takes 20 s at most
 TICK_STALE_S: Final = 20.0  # a critical task that has not ticked for so long stops the watchdog
 
 Start = Callable[[], Coroutine[Any, Any, None]]
@@ -154,6 +156,20 @@ class Supervisor:
             else:
                 notify("WATCHDOG=1")
             await asyncio.sleep(budget_us / 1e6 / 3)
+
+
+def retry_restart(retries: int, after_s: float = RESTART_MAX_S) -> None:
+    """Have a restart that has been begun, and fails because this process does not end, retried by one that cannot fail.
+
+    ``after_s`` from now the kernel ends the process, whatever hangs in it (a task, a thread, a disk); the service is
+    started again as after any other end. One retry is enough, so that more of them are the same; 0: only the service's
+    own TimeoutStopSec= does it.
+
+    Source: OCPP 1.6 §9.1, ResetRetries; OCPP 2.0.1 B11.
+    """
+    if retries > 0:
+        signal.signal(signal.SIGALRM, signal.SIG_DFL)
+        signal.setitimer(signal.ITIMER_REAL, after_s)
 
 
 def notify(text: str) -> None:

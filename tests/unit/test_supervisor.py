@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import signal
+import subprocess
+import sys
 import time
 
 import pytest
@@ -105,3 +108,13 @@ async def test_a_task_added_while_running_starts_at_once() -> None:
     async with asyncio.timeout(5):
         await supervisor.run()
     assert started.is_set()
+
+
+@pytest.mark.req("OCPP 1.6 §9.1, ResetRetries; OCPP 2.0.1 B11")
+@pytest.mark.parametrize(("retries", "code"), [(1, -signal.SIGALRM), (3, -signal.SIGALRM), (0, 0)])
+def test_a_restart_that_hangs_is_retried_by_the_kernel_where_retries_are_wanted(retries: int, code: int) -> None:
+    program = (
+        "import select; from agent.runtime.supervisor import retry_restart; "
+        f"retry_restart({retries}, after_s=0.05); select.select([], [], [], {30 if retries else 0.1})"
+    )
+    assert subprocess.run([sys.executable, "-c", program], check=False, timeout=20).returncode == code
