@@ -3,8 +3,12 @@
 The bundle's own signature is checked by RAUC against the keyring of the image. After the restart into the new slot the
 slot is marked good when the station confirms it; a slot that is not marked is left by the boot loader.
 
-Unverified on a real system: written to RAUC's D-Bus reference (de.pengutronix.rauc.Installer, RAUC 1.5 to 1.11:
-InstallBundle, Mark, Completed, Progress, LastError, Operation, BootSlot).
+RAUC installs one bundle at a time and cannot be told to stop: an installation that is under way (another's, or that of
+an agent that was restarted meanwhile) is waited for, then ours is begun.
+
+Source: RAUC reference, "D-Bus API" (de.pengutronix.rauc.Installer); what RAUC 1.8 of Debian 12 says and does with
+bundles of the format "plain" (``tests/process/test_real_rauc.py``). RAUC gives the bundle's file to root
+before it mounts it.
 """
 
 from __future__ import annotations
@@ -16,13 +20,25 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, Final, Protocol
 
-from drivers.api import DriverError, DriverKind, DriverSpec, DriverTimeout, DriverUnavailable, Option, OptionProblem
+from drivers.api import DriverError, DriverKind, DriverSpec, DriverTimeout, Option, OptionProblem
 from drivers.api.installers import ImageRejected, Progress
 from drivers.installer.commands import run_command, words_of
-from drivers.installer.rauc_bus import ANSWER_S, SystemBus
+from drivers.installer.rauc_bus import ANSWER_S, RaucBusy, SystemBus
 
-_REFUSALS: Final = ("signature", "verif", "compatible", "not a rauc bundle", "checksum", "certificate", "invalid")
-"""Words of LastError that mean the bundle and not the machine; RAUC gives no code for it."""
+_REFUSALS: Final = (
+    "signature verification failed",  # not signed, by somebody else, expired, altered
+    "invalid bundle",  # "Invalid bundle format: Signature size (…) exceeds bundle size"
+    "not a rauc bundle",
+    "compatible mismatch",
+    "bundle rejected",  # by the bundle's own install-check
+    "checksum",
+)
+"""Words of LastError that mean the bundle and not the machine; RAUC gives no code for it. RAUC 1.8."""
+
+_UNREADABLE: Final = "failed to open bundle"
+"""Part of an "Invalid bundle format" that means the file cannot be read, not that it is bad. RAUC 1.8."""
+
+BUSY_S: Final = 1.0  # between two attempts to begin, while RAUC does something else
 
 
 class RaucBus(Protocol):
@@ -32,13 +48,16 @@ class RaucBus(Protocol):
         """Return a property."""
 
     async def install(self, bundle: str) -> None:
-        """Call InstallBundle; it returns when the installation has begun."""
+        """Call InstallBundle; it returns when the installation has begun. Raises ``RaucBusy``."""
 
     async def mark(self, state: str, slot: str) -> None:
         """Call Mark."""
 
     async def completed(self) -> int:
-        """Wait for the signal Completed of an installation that was begun on this bus; return its result."""
+        """Wait for the signal Completed of the installation that was begun on this bus; return its result.
+
+        Raises ``DriverUnavailable``: RAUC ended in the middle.
+        """
 
     async def close(self) -> None:
         """Leave the bus."""
@@ -62,24 +81,21 @@ class RaucInstaller:
             return str(await bus.get("BootSlot"))
 
     async def install(self, image: Path, progress: Progress) -> bool:
-        """Install a bundle into the other slot; a restart is always needed."""
+        """Install a bundle into the other slot; a restart is always needed.
+
+        Cancelling it ends the waiting alone; RAUC goes on.
+        """
         async with self._opened() as bus:
-            watch = asyncio.ensure_future(bus.completed())
-            told = asyncio.ensure_future(_tell_progress(bus, progress))
             try:
-                await bus.install(str(image))
                 async with asyncio.timeout(self._timeout_s):
-                    result = await watch
+                    await _begin(bus, str(image))
+                    result = await _end(bus, progress)
             except TimeoutError as error:
                 raise DriverTimeout(f"RAUC took longer than {self._timeout_s:g} s") from error
-            finally:
-                for task in (watch, told):
-                    task.cancel()
-                await asyncio.gather(watch, told, return_exceptions=True)
             if result == 0:
                 return True
             why = str(await bus.get("LastError")) or f"RAUC ended with {result}"
-            if any(word in why.lower() for word in _REFUSALS):
+            if refuses(why):
                 raise ImageRejected(why, result)
             raise DriverError(why)
 
@@ -116,11 +132,35 @@ class RaucInstaller:
             await bus.close()
 
 
+def refuses(why: str) -> bool:
+    """Return whether a LastError of RAUC means that the bundle is not acceptable."""
+    said = why.lower()
+    return any(words in said for words in _REFUSALS) and _UNREADABLE not in said
+
+
+async def _begin(bus: RaucBus, bundle: str) -> None:
+    while True:
+        try:
+            await bus.install(bundle)
+            return
+        except RaucBusy:
+            await asyncio.sleep(BUSY_S)
+
+
+async def _end(bus: RaucBus, progress: Progress) -> int:
+    told = asyncio.ensure_future(_tell_progress(bus, progress))
+    try:
+        return await bus.completed()
+    finally:
+        told.cancel()
+        await asyncio.gather(told, return_exceptions=True)
+
+
 async def _tell_progress(bus: RaucBus, progress: Progress) -> None:
     """Ask for the progress every second while an installation runs."""
     while True:
         await asyncio.sleep(1.0)
-        with contextlib.suppress(DriverUnavailable, TypeError, ValueError, LookupError):
+        with contextlib.suppress(DriverError, TypeError, ValueError, LookupError):
             progress(int((await bus.get("Progress"))[0]))
 
 
@@ -143,6 +183,6 @@ SPEC = DriverSpec(
             name="timeout_s", type=float, default=3600.0, unit="s", minimum=1, maximum=86400, help="longest install"
         ),
     ),
-    summary="RAUC over D-Bus: two slots with fall-back (unverified)",
+    summary="RAUC over D-Bus: two slots with fall-back",
     check=check,
 )

@@ -14,7 +14,8 @@ from drivers.api import DriverError, DriverKind, DriverTimeout, DriverUnavailabl
 from drivers.api.installers import ImageRejected, Installer
 from drivers.installer.bench import BenchInstaller
 from drivers.installer.command import CommandInstaller
-from drivers.installer.rauc import RaucInstaller
+from drivers.installer.rauc import RaucInstaller, refuses
+from drivers.installer.rauc_bus import RaucBusy
 from drivers.registry import check_options, find
 
 
@@ -272,6 +273,7 @@ class PlayedBus:
         self.handlers: list[Callable[[Any], Any]] = []
         self.refuses = ""
         self.left = False
+        self.lost = asyncio.Event()
 
     def add_message_handler(self, handler: Callable[[Any], Any]) -> None:
         self.handlers.append(handler)
@@ -279,6 +281,11 @@ class PlayedBus:
     async def call(self, message: Any) -> Any:
         message.serial = len(self.calls) + 1
         self.calls.append(message)
+        reply = self._reply(message)
+        self._tell(reply)
+        return reply
+
+    def _reply(self, message: Any) -> Any:
         if self.refuses:
             return self.library.Message.new_error(message, "de.pengutronix.rauc.Error", self.refuses)
         if message.member == "Get":
@@ -286,9 +293,20 @@ class PlayedBus:
         return self.library.Message.new_method_return(message)
 
     def completes(self, result: int) -> None:
-        signal = self.library.Message.new_signal("/", "de.pengutronix.rauc.Installer", "Completed", "i", [result])
+        self._tell(self.library.Message.new_signal("/", "de.pengutronix.rauc.Installer", "Completed", "i", [result]))
+
+    def ends(self) -> None:
+        """RAUC's process is gone; the bus says so."""
+        name, bus = "de.pengutronix.rauc", "org.freedesktop.DBus"
+        body = [name, ":1.7", ""]
+        self._tell(self.library.Message.new_signal(f"/{bus.replace('.', '/')}", bus, "NameOwnerChanged", "sss", body))
+
+    async def wait_for_disconnect(self) -> None:
+        await self.lost.wait()
+
+    def _tell(self, message: Any) -> None:
         for handler in self.handlers:
-            handler(signal)
+            handler(message)
 
     def disconnect(self) -> None:
         self.left = True
@@ -301,10 +319,10 @@ async def test_rauc_is_asked_as_its_reference_says() -> None:
     bus = PlayedBus(library)
     rauc = SystemBus(library, bus)
     assert await rauc.get("BootSlot") == "rootfs.0"
-    waiting = asyncio.ensure_future(rauc.completed())
+    bus.completes(0)  # another's, before ours was taken
     await rauc.install("/var/lib/x/firmware.bin")
     bus.completes(1)
-    assert await waiting == 1
+    assert await rauc.completed() == 1
     await rauc.mark("good", "booted")
     said = [(each.destination, each.interface, each.member, each.signature, each.body) for each in bus.calls]
     assert said == [
@@ -314,8 +332,46 @@ async def test_rauc_is_asked_as_its_reference_says() -> None:
     ]
     assert said[0][4] == ["de.pengutronix.rauc.Installer", "BootSlot"]
     assert said[1][4] == ["/var/lib/x/firmware.bin", {}]
-    bus.refuses = "already processing a different method"
-    with pytest.raises(DriverError, match="InstallBundle: already processing"):
+    for busy in ("Already processing a different method", "already processing a different method"):  # RAUC 1.8 has both
+        bus.refuses = busy
+        with pytest.raises(RaucBusy, match=f"InstallBundle: {busy}"):
+            await rauc.install("/x")
+    bus.refuses = "no such thing"
+    with pytest.raises(DriverError, match="InstallBundle: no such thing"):
         await rauc.install("/x")
     await rauc.close()
     assert bus.left
+
+
+async def test_an_installation_ends_with_rauc_and_with_the_bus() -> None:
+    library = pytest.importorskip("dbus_fast")
+    from drivers.installer.rauc_bus import SystemBus
+
+    bus = PlayedBus(library)
+    rauc = SystemBus(library, bus)
+    for end in (bus.ends, bus.lost.set):
+        await rauc.install("/x")
+        waiting = asyncio.ensure_future(rauc.completed())
+        await asyncio.sleep(0)
+        end()
+        with pytest.raises(DriverUnavailable, match="in the middle"):
+            await waiting
+
+
+@pytest.mark.parametrize(
+    ("said", "the_bundle"),
+    [
+        ("signature verification failed: Verify error: self-signed certificate", True),
+        ("signature verification failed: error:1700009E:CMS routines::verification failure", True),
+        ("Installation error: Compatible mismatch: Expected 'a' but bundle manifest has 'b'", True),
+        ("Invalid bundle format: Signature size (15448712489273942763) exceeds bundle size", True),
+        ("Installation error: Bundle rejected: Hook returned: hardware too old", True),
+        ("Invalid bundle format: Failed to open bundle for reading: Error opening file /x: No such file", False),
+        ("failed to load CA file '/etc/rauc/keyring.pem' and/or directory '(null)'", False),
+        ("Installation error: Destination device '/dev/mmcblk0p3' not found", False),
+        ("Failed mounting bundle: Failed to open /dev/mapper/control: No such file or directory", False),
+        ("Installation error: Failed marking slot rootfs.1 non-bootable: custom backend: Failed to start", False),
+    ],
+)
+def test_what_rauc_says_of_a_bundle_is_told_from_what_it_says_of_the_machine(said: str, the_bundle: bool) -> None:
+    assert refuses(said) is the_bundle
