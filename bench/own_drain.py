@@ -20,6 +20,7 @@ from agent.log import get_logger, set_up_logging
 from agent.model.effects import Durable, Record, SaveTransaction
 from agent.model.facts import ChargingState, TransactionRecord, TransactionUpdated, Trigger
 from agent.model.ids import IdToken
+from agent.model.journal import JournalRow
 from agent.model.sample import Measurand, Phase, Sample, SampleContext, SampledValue
 from agent.model.standard_variables import STANDARD_VARIABLES
 from agent.model.station import EvseLayout
@@ -53,10 +54,26 @@ class CountingStore:
         return getattr(self._store, name)
 
     async def acknowledge(self, seq: int, csms_id: str | None = None) -> None:
-        """Acknowledge, and commit it at once where that is measured."""
+        """Acknowledge."""
         await self._store.acknowledge(seq, csms_id)
+        self._count()
+
+    def acknowledge_soon(self, seq: int) -> None:
+        """Acknowledge lazily."""
+        self._store.acknowledge_soon(seq)
+        self._count()
+
+    def row_at_hand(self) -> JournalRow | None:
+        """Return the next row, unless the last acknowledgement must be committed before it."""
+        return None if self._flush_each else self._store.row_at_hand()
+
+    async def next_row(self) -> JournalRow | None:
+        """Return the next row; where that is measured, commit the last acknowledgement before."""
         if self._flush_each:
             await self._store.flush()
+        return await self._store.next_row()
+
+    def _count(self) -> None:
         self.acknowledged += 1
         if self.acknowledged == self.expected:
             self.reached.set()

@@ -34,12 +34,11 @@ class FrameLog:
 
     def note(self, text: str | bytes, at_s: float, *, outgoing: bool) -> None:
         """Keep a frame; the oldest go."""
-        shown = text[:SHOWN_CHARS]
-        frame = Frame(
-            at_s=at_s, outgoing=outgoing, text=shown if isinstance(shown, str) else shown.decode(errors="replace")
-        )
-        self._frames.append(frame)
-        self._chars += len(frame.text)
+        kept = text if len(text) <= SHOWN_CHARS else text[:SHOWN_CHARS]
+        if isinstance(kept, bytes):
+            kept = kept.decode(errors="replace")
+        self._frames.append(Frame(at_s=at_s, outgoing=outgoing, text=kept))
+        self._chars += len(kept)
         while len(self._frames) > KEPT_FRAMES or self._chars > KEPT_CHARS:
             self._chars -= len(self._frames.popleft().text)
 

@@ -166,7 +166,9 @@ class Session:
 
     def next_deadline_s(self) -> float | None:
         """Return the monotonic time at which ``tick`` is due, ``None`` while only events matter."""
-        due = [self._inbox.deadline_s(), *(each.until_s for each in self._asked)]
+        due = [self._inbox.deadline_s(), self._board.due_s()]
+        if self._asked:
+            due += [each.until_s for each in self._asked]
         if self._open is not None:
             due.append(self._open.deadline_s)
             if isinstance(self._open.about, Asked):
@@ -175,8 +177,8 @@ class Session:
             due.append(self._boot.due_s)
             if self._online:
                 due += [self._heartbeat.due_s(time_known=self._time.known), self._delivery.not_before_s]
-        due.append(self._board.due_s())
-        return min((each for each in due if each is not None), default=None)
+        known = [each for each in due if each is not None]
+        return min(known) if known else None
 
     # ---- what the station has to say -----------------------------------------------------------------------------
 

@@ -186,11 +186,14 @@ class Link:
         """Return what TLS agreed on; ``None`` on a plain connection."""
         return facts_of(self._connection.transport.get_extra_info("ssl_object"))
 
+    def flows(self, text: str) -> bool:
+        """Return whether ``send`` takes this message at once: it is short, and nothing waits before it."""
+        return len(text) < SHORT_CHARS and self._connection.transport.get_write_buffer_size() == 0
+
     async def send(self, text: str) -> None:
         """Send one message. Raises ``LinkClosed`` where the link is gone or does not take it within 20 s."""
-        flows = len(text) < SHORT_CHARS and self._connection.transport.get_write_buffer_size() == 0
         try:
-            if flows:
+            if self.flows(text):
                 await self._connection.send(text)
                 return
             async with asyncio.timeout(SEND_WITHIN_S):

@@ -53,6 +53,9 @@ class JournalStore(Protocol):
     async def next_row(self) -> JournalRow | None:
         """Return the oldest undelivered row."""
 
+    def row_at_hand(self) -> JournalRow | None:
+        """Return the oldest undelivered row where that needs no waiting; ``None`` where the file must be asked."""
+
     def mark_sent(self, seq: int) -> None:
         """Note a transmission, lazily."""
 
@@ -61,6 +64,9 @@ class JournalStore(Protocol):
 
     async def acknowledge(self, seq: int, csms_id: str | None) -> None:
         """Remove a delivered row; with a CSMS id durably, else lazily."""
+
+    def acknowledge_soon(self, seq: int) -> None:
+        """Remove a delivered row lazily."""
 
     async def failed(self, seq: int, error: str, *, new_message_id: bool, retry_at: Stamp | None = None) -> int:
         """Count a failed attempt durably, and keep from when on the next one may come."""
@@ -128,6 +134,8 @@ class CsmsLink:
         self._drop: Drop | None = None
         self._maybe_fact = True
         self._cut = asyncio.Event()
+        self._rests = False  # the loop has nothing to do but to wait
+        self._alarm_s: float | None = None  # until when
         self._told_all = asyncio.Event()
         self.frames = FrameLog()
         self.state = "connecting"
@@ -260,7 +268,7 @@ class CsmsLink:
                 await self._deliver_facts(link)
                 due_s = self._deadline_s()
                 if not receiving.done():
-                    await self._sleep_until(due_s)
+                    await self._rest_until(due_s)
             await self._perform_all(link)  # what a request that cut the connection is answered
             if self._drop is not None:
                 drop, self._drop = self._drop, None
@@ -272,18 +280,65 @@ class CsmsLink:
             await asyncio.gather(receiving, return_exceptions=True)
 
     async def _receive(self, link: Link) -> None:
-        """Take messages; what follows from them is the loop's, because it may wait for the journal."""
+        """Take messages. What follows from one and needs no waiting is done at once, the rest is the loop's: the
+        journal may hang, and the next message must be read all the same.
+        """
         rested_s = self._now()
         while True:
             text = await link.recv()
-            if self._now() - rested_s > TURN_S:
+            now_s = self._now()
+            if now_s - rested_s > TURN_S:
                 await asyncio.sleep(0)
-                rested_s = self._now()
-            self.frames.note(text, self._now(), outgoing=False)
-            self._tell(self.session.received(text, self._now()))
+                rested_s = now_s = self._now()
+            self.frames.note(text, now_s, outgoing=False)
+            self._take(self.session.received(text, now_s))
+            if not await self._done_at_once(link, now_s):
+                self._wake.set()
             if not self._proven and self.session.online:
                 self._proven = True
                 self._tell_proven()
+
+    async def _done_at_once(self, link: Link, now_s: float) -> bool:
+        """Do what needs no waiting while the loop rests; return whether that was all, and the loop may rest on.
+
+        With it one answer brings the next fact on its way without a turn of the loop. Nothing here waits: a link that
+        ``flows`` takes a message at once.
+        """
+        if not self._rests or self._drop is not None or self._unwritten or self._cut.is_set():
+            return False
+        while True:
+            if not await self._performed_at_once(link, now_s):
+                return False
+            if not self._may_deliver():
+                break
+            row = self._journal().row_at_hand()
+            if row is None:
+                return False
+            self._take(self.session.deliver(row, now_s))
+        due_s = self._deadline_s()
+        return due_s is None or (self._alarm_s is not None and due_s >= self._alarm_s)
+
+    async def _performed_at_once(self, link: Link, now_s: float) -> bool:
+        todo = self._todo
+        while todo:
+            match todo[0]:
+                case Acknowledged(seq=seq, csms_id=None):
+                    try:
+                        self._journal().acknowledge_soon(seq)
+                    except StoreError:
+                        return False  # the loop will be told, too, and tries again
+                    self._maybe_fact = True
+                case MarkSent(seq=seq, utc_s=None):
+                    self._journal().mark_sent(seq)
+                case Send(text=text) if link.flows(text):
+                    todo.popleft()
+                    self.frames.note(text, now_s, outgoing=True)
+                    await link.send(text)
+                    continue
+                case _:
+                    return False
+            todo.popleft()
+        return True
 
     async def _deliver_facts(self, link: Link) -> None:
         while self._may_deliver():
@@ -335,6 +390,13 @@ class CsmsLink:
             await self._wake.wait()
         finally:
             alarm.cancel()
+
+    async def _rest_until(self, due_s: float | None) -> None:
+        self._alarm_s, self._rests = due_s, True
+        try:
+            await self._sleep_until(due_s)
+        finally:
+            self._rests = False
 
     def _wakened(self, _task: asyncio.Task[None]) -> None:
         self._wake.set()

@@ -166,6 +166,10 @@ class StoreThread:
         self._refuse_if_closed()
         return self._ahead[0]
 
+    def row_at_hand(self) -> JournalRow | None:
+        """Return the next row where it was read ahead; ``None``: ``next_row`` must ask the file."""
+        return self._ahead[0] if self._ahead and not self._closing else None
+
     def mark_sent(self, seq: int) -> None:
         """See ``Store.mark_sent``."""
         self._sent.append(seq)
@@ -176,9 +180,17 @@ class StoreThread:
 
     async def acknowledge(self, seq: int, csms_id: str | None = None) -> None:
         """See ``Store.acknowledge``. Without a name it returns at once and is durable within a second."""
-        if csms_id is not None:
+        if csms_id is None:
+            self.acknowledge_soon(seq)
+        else:
             await self._call(lambda store: store.acknowledge(seq, csms_id))
-            return
+
+    def acknowledge_soon(self, seq: int) -> None:
+        """As ``acknowledge`` without a name.
+
+        Raises:
+            StoreFailure: the store is closed.
+        """
         self._refuse_if_closed()
         self._delivered.append(seq)
         if self._ahead and self._ahead[0].seq == seq:
