@@ -70,6 +70,11 @@ class AnswerGate(ABC):
             return False
         return self.count_answers(unit, self._received) > 0 or not self._whole(self._received)
 
+    @staticmethod
+    @abstractmethod
+    def body(frame: bytes) -> bytes:
+        """Return what ``pick`` returned without addresses and checksum: function, then bytes or a code."""
+
     @abstractmethod
     def _whole(self, received: bytes) -> bool:
         """Return whether there is a whole frame of anybody in ``received``."""
@@ -87,6 +92,11 @@ class AnswerGate(ABC):
 
 class RtuGate(AnswerGate):
     """RTU frames: unit, function, length, registers, CRC-16."""
+
+    @staticmethod
+    def body(frame: bytes) -> bytes:
+        """See ``AnswerGate``."""
+        return frame[1:-2]
 
     def _find(self, request: bytes, received: bytes) -> bytes:
         unit, function = request[0], request[1]
@@ -138,6 +148,11 @@ class RtuGate(AnswerGate):
 
 class TcpGate(AnswerGate):
     """MBAP frames: transaction, protocol 0, length, unit, then function, length, registers."""
+
+    @staticmethod
+    def body(frame: bytes) -> bytes:
+        """See ``AnswerGate``."""
+        return frame[7:]
 
     def _find(self, request: bytes, received: bytes) -> bytes:
         unit, function = request[6], request[7]

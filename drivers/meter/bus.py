@@ -1,14 +1,16 @@
 """A Modbus bus of our own: a serial port or a TCP connection behind the ``RegisterBus`` contract.
 
-pymodbus opens the port and builds the frames; what may pass as an answer is decided here (``answers``), because the
-library takes any well-formed frame of a unit for the answer to whatever was asked last. After a time-out on a serial
-line nothing is asked of that unit until its late answer has come or can no longer come.
+pymodbus opens the port, builds the requests and carries the bytes; what is an answer is decided here (``answers``),
+because the library takes any well-formed frame of a unit for the answer to whatever was asked last. It is asked once a
+second for years, so that a request costs one future and one timer. After a time-out on a serial line nothing is asked
+of that unit until its late answer has come or can no longer come.
 """
 
 from __future__ import annotations
 
 import asyncio
 import os
+import struct
 import termios
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
@@ -20,7 +22,6 @@ from drivers.meter.counters import Debts, Tally, Trouble, UnitCounters
 
 if TYPE_CHECKING:
     from pymodbus.client.base import ModbusBaseClient
-    from pymodbus.pdu import ModbusPDU
 
 LATE_S: Final = 2.0  # an answer that has not come by then never will; meters answer within 0.3 s (Eastron: 60-300 ms)
 TURNAROUND_S: Final = 0.35  # the least that an attempt waits beyond the time on the wire
@@ -65,11 +66,12 @@ class ModbusBus(ABC):
         self._late_s = late_s
         self._turn = asyncio.Lock()
         self._client: ModbusBaseClient | None = None
-        self._lost: asyncio.Future[None] | None = None
+        self._waiting: asyncio.Future[bytes] | None = None  # for an answer; b"" is none
         self._debts = Debts()
         self._tallies: dict[int, Tally] = {}
         self._asking: int | None = None
         self._request = b""
+        self._frames: dict[_Read, bytes] = {}
         self._late_seen: dict[int, int] = {}
         self._arrived = asyncio.Event()
         self._heard_at_s = 0.0
@@ -161,43 +163,56 @@ class ModbusBus(ABC):
             self._hang_up()  # perhaps half-open: only a new connection tells
         raise DriverTimeout(f"no answer to {read}, on {self._place}")
 
-    async def _ask(self, read: _Read, timeout_s: float) -> ModbusPDU | Trouble:
-        from pymodbus.exceptions import ModbusException
-
-        client, lost = self._client, self._lost
-        if client is None or lost is None:
+    async def _ask(self, read: _Read, timeout_s: float) -> bytes | Trouble:
+        """Return the body of the answer, a refusal's too: function, then bytes or a code."""
+        client = self._client
+        if client is None:
             raise DriverUnavailable(f"{self._place} is gone")
-        call = client.read_holding_registers if read.kind is RegisterKind.HOLDING else client.read_input_registers
-        request: asyncio.Future[ModbusPDU] = asyncio.ensure_future(
-            call(read.address, count=read.count, device_id=read.unit)
-        )
-        waited: set[asyncio.Future[Any]] = {request, lost}
-        asked_s = self._now_s()
+        loop = asyncio.get_running_loop()
+        waiting: asyncio.Future[bytes] = loop.create_future()
+        request = self._frame(client, read)
+        asked_s = loop.time()
         tally = self._tallies.setdefault(read.unit, Tally())
         tally.requests += 1
-        self._asking = read.unit
+        self._asking, self._waiting = read.unit, waiting
+        alarm = loop.call_later(timeout_s, _answer, waiting, b"")
+        answer = b""
         try:
-            await asyncio.wait(waited, timeout=timeout_s, return_when=asyncio.FIRST_COMPLETED)
-            if request.done():
-                answer = request.result()
-                tally.answered(self._now_s() - asked_s, refused=answer.isError())
-                return answer
-            if lost.done():
-                raise DriverUnavailable(f"{self._place} is gone")
-            trouble = self._gate.trouble(self._request)
-            tally.failed(trouble)
-            return trouble
-        except (ModbusException, OSError) as exc:
+            self._on_packet(True, request)
+            client.ctx.send(request)
+            answer = await waiting
+        except OSError as exc:
             self._hang_up()
             raise DriverUnavailable(f"{self._place}: {exc}") from exc
         finally:
-            if not request.done():
+            alarm.cancel()
+            if not answer:
                 self._owe(read.unit, asked_s)
             self._gate.gave_up()
-            self._asking = None
-            if not request.done():
-                request.cancel()
-                await asyncio.wait({request})
+            self._asking = self._waiting = None
+        if answer:
+            body = self._gate.body(answer)
+            tally.answered(loop.time() - asked_s, refused=body[0] != read.kind.value)
+            return body
+        if self._client is not client:
+            raise DriverUnavailable(f"{self._place} is gone")
+        trouble = self._gate.trouble(self._request)
+        tally.failed(trouble)
+        return trouble
+
+    def _frame(self, client: ModbusBaseClient, read: _Read) -> bytes:
+        """Return the request as it goes onto the line; on a serial one the same read is always the same frame."""
+        known = self._frames.get(read)
+        if known is not None:
+            return known
+        from pymodbus.pdu.register_message import ReadHoldingRegistersRequest, ReadInputRegistersRequest
+
+        kind = ReadHoldingRegistersRequest if read.kind is RegisterKind.HOLDING else ReadInputRegistersRequest
+        request = kind(address=read.address, count=read.count, dev_id=read.unit, transaction_id=client.ctx.getNextTID())
+        frame = client.ctx.framer.buildFrame(request)
+        if not self.answers_carry_numbers:
+            self._frames[read] = frame
+        return frame
 
     def _owe(self, unit: int, asked_s: float) -> None:
         if self.answers_carry_numbers or self._gate.heard_from(unit):
@@ -219,19 +234,14 @@ class ModbusBus(ABC):
             except TimeoutError:
                 continue
 
-    def _registers(self, read: _Read, answer: ModbusPDU) -> tuple[int, ...]:
-        if answer.isError():
-            code = getattr(answer, "exception_code", 0)
+    def _registers(self, read: _Read, body: bytes) -> tuple[int, ...]:
+        """Return what a body that passed the gate holds: it is of the unit, function and length that were asked."""
+        if body[0] != read.kind.value:
+            code = body[1]
             raise DriverRejected(
                 f"{self._place}: {read} refused with exception {code} ({EXCEPTIONS.get(code, 'unknown')})", code
             )
-        registers = tuple(answer.registers)
-        if answer.dev_id != read.unit or answer.function_code != read.kind.value or len(registers) != read.count:
-            raise DriverProtocolError(
-                f"{self._place}: unit {answer.dev_id}, function {answer.function_code} and {len(registers)} registers"
-                f" are no answer to {read}"
-            )
-        return registers
+        return struct.unpack_from(f">{read.count}H", body, 2)
 
     async def _quiet(self) -> None:
         """Listen until the line was silent for the gap; whatever comes meanwhile belongs to nobody."""
@@ -251,7 +261,6 @@ class ModbusBus(ABC):
         if self._now_s() < self._reopen_at_s:
             raise DriverUnavailable(f"{self._place} is not there: {self._why_not_open()}")
         client = self._make_client()
-        self._lost = asyncio.get_running_loop().create_future()
         try:
             async with asyncio.timeout(_OPEN_TIMEOUT_S):
                 opened = await client.connect()
@@ -270,22 +279,29 @@ class ModbusBus(ABC):
         client, self._client = self._client, None
         if client is not None:
             client.close()
-        if self._lost is not None and not self._lost.done():
-            self._lost.set_result(None)
+        if self._waiting is not None:
+            _answer(self._waiting, b"")
 
     def _on_packet(self, sending: bool, packet: bytes) -> bytes:
-        """See every byte, before the library does (its ``trace_packet``)."""
+        """See every byte, before the library does (its ``trace_packet``); what it is to read of them is nothing."""
         self._heard_at_s = self._now_s()
         if sending:
-            self._request = bytes(packet)
+            self._request = packet
             self._late_seen.clear()
             self._gate.sent(packet)
             return packet
         picked = self._gate.pick(packet)
-        suspects = self._debts.units() if self._asking is None else (*self._debts.units(), self._asking)
-        for unit in dict.fromkeys(suspects):
-            self._take_late(unit, self._gate.count_answers(unit, packet) - (unit == self._asking and bool(picked)))
-        return picked
+        if picked and self._client is not None:
+            self._client.ctx.recv_buffer = packet[len(picked) :]  # what comes from here on is no part of it
+        owing = self._debts.units()
+        if owing or len(picked) != len(packet):  # else it is the answer and nothing else
+            suspects = owing if self._asking is None else (*owing, self._asking)
+            for unit in dict.fromkeys(suspects):
+                answers = self._gate.count_answers(unit, packet)
+                self._take_late(unit, answers - (unit == self._asking and bool(picked)))
+        if picked and self._waiting is not None:
+            _answer(self._waiting, picked)
+        return b""
 
     def _take_late(self, unit: int, answers: int) -> None:
         """Take answers of ``unit`` that are not the one waited for."""
@@ -380,6 +396,11 @@ class TcpBus(ModbusBus):
 
     def _why_not_open(self) -> str:
         return "nobody answers there"
+
+
+def _answer(waiting: asyncio.Future[bytes], answer: bytes) -> None:
+    if not waiting.done():
+        waiting.set_result(answer)
 
 
 def _quiet_library() -> None:

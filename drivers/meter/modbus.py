@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from drivers.api import DriverKind, DriverRejected, DriverSpec, MeterReading, Option, OptionProblem, RegisterBus
 from drivers.meter.counters import CountingBus, UnitCounters
+from drivers.meter.decoding import BlockDecoder
 from drivers.meter.profile import NARROW_GAP, Block, Profile, ProfileError, Register, RegisterType, exponent_name
 from drivers.meter.profile_file import load_profile
 from drivers.meter.reading import reading_of
@@ -55,7 +56,7 @@ class ModbusMeter:
         self._invert = invert
         self._ct_ratio = ct_ratio
         self._wanted = profile.needs((*WANTED, *MORE) if extras else WANTED)
-        self._blocks = tuple(self._filled(each) for each in profile.blocks(self._wanted))
+        self._reads = tuple(BlockDecoder(profile, self._filled(each)) for each in profile.blocks(self._wanted))
         self._refusals: dict[Block, int] = {}
         self._skip_until_s: dict[Block, float] = {}
 
@@ -72,23 +73,23 @@ class ModbusMeter:
         """
         values: dict[str, float | None] = {}
         exponents: dict[int, float | None] = {}
-        todo = list(self._blocks)
+        todo = list(self._reads)
         while todo:
-            block = todo.pop(0)
+            decoder = todo.pop(0)
+            block = decoder.block
             words: tuple[int, ...] = ()
-            if time.monotonic() >= self._skip_until_s.get(block, 0.0):
+            if not self._skip_until_s or time.monotonic() >= self._skip_until_s.get(block, 0.0):
                 try:
                     words = await self._registers(block)
                 except DriverRejected as refusal:
                     narrower = self._narrower(block) if refusal.code in _ILLEGAL else ()
                     if narrower:
-                        todo[:0] = self._replace(block, narrower)
+                        todo[:0] = self._replace(decoder, narrower)
                         continue
                     if any(each.name == "energy_import" for each in block.registers):
                         raise
                     self._note_refusal(block)
-            for register in block.registers:
-                self._decode(register, words, block.address, values, exponents)
+            decoder.take(words, values, exponents)
         found = self._profile.values(values, exponents)
         return reading_of(
             found,
@@ -116,8 +117,7 @@ class ModbusMeter:
             for register in block.registers:
                 if register.type is RegisterType.STRING:
                     texts[register.name] = self._profile.text(register, _part(register, words, block.address))
-                else:
-                    self._decode(register, words, block.address, values, exponents)
+            BlockDecoder(self._profile, block).take(words, values, exponents)
         found = {**texts, **self._profile.values(values, exponents)}
         order = (*self._profile.registers, *self._profile.sums)
         return {name: found[name] for name in order if name in found}
@@ -135,11 +135,11 @@ class ModbusMeter:
             self._refusals[block] = 0
             self._skip_until_s[block] = time.monotonic() + ASK_AGAIN_S
 
-    def _replace(self, block: Block, narrower: tuple[Block, ...]) -> tuple[Block, ...]:
-        filled = tuple(self._filled(each) for each in narrower)
-        place = self._blocks.index(block)
-        self._blocks = (*self._blocks[:place], *filled, *self._blocks[place + 1 :])
-        return filled
+    def _replace(self, refused: BlockDecoder, narrower: tuple[Block, ...]) -> tuple[BlockDecoder, ...]:
+        instead = tuple(BlockDecoder(self._profile, self._filled(each)) for each in narrower)
+        place = self._reads.index(refused)
+        self._reads = (*self._reads[:place], *instead, *self._reads[place + 1 :])
+        return instead
 
     def _narrower(self, block: Block) -> tuple[Block, ...]:
         """Return the reads to try instead of ``block``; nothing where it holds one value."""
@@ -170,20 +170,6 @@ class ModbusMeter:
         return await self._bus.read_registers(
             unit=self._unit, kind=block.kind, address=block.address, count=block.count, timeout_s=self._timeout_s
         )
-
-    def _decode(
-        self,
-        register: Register,
-        words: tuple[int, ...],
-        start: int,
-        values: dict[str, float | None],
-        exponents: dict[int, float | None],
-    ) -> None:
-        value = self._profile.decode(register, _part(register, words, start)) if words else None
-        if register.name in self._profile.registers:
-            values[register.name] = value
-        else:
-            exponents[register.address] = value
 
 
 def _part(register: Register, words: tuple[int, ...], start: int) -> tuple[int, ...]:

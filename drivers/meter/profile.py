@@ -44,10 +44,10 @@ class RegisterType(Enum):
     @property
     def registers(self) -> int:
         """Return how many 16-bit registers one value takes; 0 for text, whose length the profile says."""
-        return struct.calcsize(_FORMATS[self]) // 2
+        return struct.calcsize(FORMATS[self]) // 2
 
 
-_FORMATS: Final = {
+FORMATS: Final = {  # as ``struct`` writes them
     RegisterType.UINT16: ">H",
     RegisterType.INT16: ">h",
     RegisterType.UINT32: ">I",
@@ -206,7 +206,7 @@ class Profile:
         A register with an exponent elsewhere gives its value before that power of ten; ``values`` applies it.
         """
         packed = self._packed(words)
-        (number,) = struct.unpack(_FORMATS[register.type], packed)
+        (number,) = struct.unpack(FORMATS[register.type], packed)
         if register.nan is not None and number in (register.nan, register.nan + (1 << 8 * len(packed))):
             return None
         raw = _raw(register.type, number)
@@ -339,9 +339,15 @@ def _shifted(value: float | None, exponent: float | None) -> float | None:
     return value * float(10**power) if power >= 0 else value / float(10**-power)
 
 
-def _scaled(raw: float, scale: float) -> float:
-    # 0.1 is not a binary number: dividing by 10 gives the nearest one, multiplying does not.
+def divisor(scale: float) -> int | None:
+    """Return what to divide by in place of multiplying by ``scale``; ``None``: multiply.
+
+    0.1 is not a binary number: dividing by 10 gives the nearest one, multiplying does not.
+    """
     inverse = round(1 / scale)
-    if abs(scale) < 1 and math.isclose(inverse * scale, 1.0, rel_tol=1e-12):
-        return raw / inverse
-    return raw * scale
+    return inverse if abs(scale) < 1 and math.isclose(inverse * scale, 1.0, rel_tol=1e-12) else None
+
+
+def _scaled(raw: float, scale: float) -> float:
+    divide_by = divisor(scale)
+    return raw * scale if divide_by is None else raw / divide_by
