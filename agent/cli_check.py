@@ -71,6 +71,7 @@ def _tell_problems(problems: Sequence[Problem], seen: list[str], options: argpar
 
 def _summary(settings: Settings) -> str:
     evses = ", ".join(f"EVSE {each.id} {each.phases} x {each.max_current_a:g} A" for each in settings.evses)
+    evses += "; main meter" if settings.main_meter is not None else ""
     board = f" on {settings.board.title}" if settings.board is not None else ""
     return (
         f"Station {settings.station.id}{board}: {evses}; {len(settings.readers)} card reader(s); "

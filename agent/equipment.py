@@ -5,7 +5,7 @@ Built with the core, started last: the drivers' libraries load in the tasks.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 from agent.model.faults import FaultCode
@@ -17,7 +17,7 @@ from agent.runtime.meter_reports import MeterReports
 from agent.runtime.meters import MeterPoll
 from agent.runtime.readers import ReaderWatch
 from agent.runtime.supervisor import Supervisor
-from agent.settings.station import BusSettings, EvseSettings, ReaderSettings, SerialBusSettings, Settings
+from agent.settings.station import BusSettings, MeterSettings, ReaderSettings, SerialBusSettings, Settings
 from drivers.api import CardReader, Meter, RegisterBus
 from drivers.registry import open_driver
 
@@ -51,16 +51,15 @@ class Equipment:
 
     def start(self) -> None:
         """Start a task for every bus of meters and for every reader."""
-        by_bus: dict[str | None, list[EvseSettings]] = {}
-        for evse in self._settings.evses:
-            if evse.meter is not None:
-                by_bus.setdefault(evse.meter.bus, []).append(evse)
-        for bus, evses in by_bus.items():
+        by_bus: dict[str | None, dict[int, MeterSettings]] = {}
+        for evse_id, meter in self._settings.meters.items():
+            by_bus.setdefault(meter.bus, {})[evse_id] = meter
+        for bus, meters in by_bus.items():
             poll_s = self._settings.charging.meter_poll_s
-            meters, ids = self._meters_of(bus, evses), [evse.id for evse in evses]
-            poll = MeterPoll(bus or "", meters, poll_s, self._monotonic, self._deliver, evse_ids=ids)
-            for evse in evses:
-                self._poll_of[evse.id] = poll
+            opening, ids = self._meters_of(bus, meters), list(meters)
+            poll = MeterPoll(bus or "", opening, poll_s, self._monotonic, self._deliver, evse_ids=ids)
+            for evse_id in ids:
+                self._poll_of[evse_id] = poll
             self._supervisor.add(f"meters.{bus}", poll.run, on_failure=poll.failed)
         for reader in self._settings.readers:
             kind = IdTokenKind(reader.driver.options.get("token_kind", IdTokenKind.LOCAL.value))
@@ -68,7 +67,7 @@ class Equipment:
             self._supervisor.add(f"reader.{reader.name}", watch.run, on_failure=self._reader_failed)
 
     def ask_reading(self, evse_id: int) -> None:
-        """Have this EVSE's meter read now rather than at its next turn."""
+        """Have this EVSE's meter (0: the main meter) read now rather than at its next turn."""
         poll = self._poll_of.get(evse_id)
         if poll is not None:
             poll.ask(evse_id)
@@ -92,17 +91,16 @@ class Equipment:
         self._deliver(FaultChanged(code=FaultCode.READER_LOST, raised=raised, text=error))
 
     def _meters_of(
-        self, bus: str | None, evses: Sequence[EvseSettings]
+        self, bus: str | None, settings: Mapping[int, MeterSettings]
     ) -> Callable[[], Awaitable[Mapping[int, Meter]]]:
         async def open_meters() -> Mapping[int, Meter]:
             wire = None if bus is None else self._open_bus(self._settings.bus(bus))
             meters: dict[int, Meter] = {}
-            for evse in evses:
-                assert evse.meter is not None
-                options: dict[str, Any] = {**evse.meter.driver.options}
+            for evse_id, meter in settings.items():
+                options: dict[str, Any] = {**meter.driver.options}
                 if wire is not None:
                     options["bus"] = wire
-                meters[evse.id] = open_driver(evse.meter.driver.target, options)
+                meters[evse_id] = open_driver(meter.driver.target, options)
             return meters
 
         return open_meters

@@ -28,7 +28,10 @@ def add_meter_commands(meter: argparse.ArgumentParser, config: Callable[[argpars
         command = add(name, text)
         config(command)
         command.add_argument(
-            "--evse", type=whole(1, 1000), metavar="N", help="the meter of this EVSE (default: the first)"
+            "--evse",
+            type=whole(0, 1000),
+            metavar="N",
+            help="the meter of this EVSE, 0 for the main meter (default: the first)",
         )
         _wire(command)
         command.add_argument("--profile", metavar="P", help="profile of the meter: a name, or a file (with a slash)")

@@ -76,8 +76,9 @@ def _target(options: argparse.Namespace, from_station: FromStation) -> tuple[Tar
         return None, ask(door, "meter", evse=evse_id)
     except NobodyHome:
         if target is None:
+            which = f"the meter of EVSE {evse_id}" if evse_id else "the main meter"
             raise DriverUnavailable(
-                f"the meter of EVSE {evse_id} is not on a Modbus line of the agent's own; start the agent and ask again"
+                f"{which} is not on a Modbus line of the agent's own; start the agent and ask again"
             ) from None
         return target, None
     except Unanswered as error:

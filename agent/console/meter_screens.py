@@ -126,7 +126,8 @@ def profiles_screen(profiles: Sequence[Profile]) -> str:
 
 
 def _head(answer: Answer) -> str:
-    evse = "" if answer["evse"] is None else f"EVSE {answer['evse']}: "
+    number = answer["evse"]
+    evse = "" if number is None else f"EVSE {number}: " if number else "main meter: "
     line = f"{evse}{answer['profile']}, unit {answer['unit']}, {answer['line']}"
     return line + (" (read by the running agent)" if answer["source"] == "agent" else "")
 

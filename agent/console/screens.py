@@ -42,6 +42,7 @@ def status_screen(status: Answer) -> str:
         lines.append("  SETTINGS: the station file is broken, this is its last good copy:")
         lines += [f"    {problem}" for problem in station["problems"]]
     lines += [f"  FAULT   {fault}" for fault in status["faults"]]
+    lines += _main_meter_lines(status)
     for evse in status["evses"]:
         lines.append("")
         lines += _evse_lines(evse)
@@ -91,14 +92,25 @@ def _guard(guard: Answer) -> str:
     return "connected" if guard["connected"] else f"NOT CONNECTED: nothing can charge ({guard['error'] or 'starting'})"
 
 
+def _main_meter_lines(status: Answer) -> list[str]:
+    main = status.get("main_meter")
+    if main is None:
+        return []
+    wrong = f"  NO GOOD READING NOW: {main['error']}" if main["error"] and not main["fresh"] else ""
+    return [f"  mains   {_reading(main)}{wrong}", *_meter_lines(0, status.get("meters", ()))]
+
+
+def _reading(told: Answer) -> str:
+    """Return a meter's newest reading and its age."""
+    age = told["reading_age_s"]
+    if age is None:
+        return "no reading"
+    amps = "/".join("-" if each is None else f"{each:.1f}" for each in told["current_a"])
+    return f"{_number(told['energy_wh'], 0)} Wh  {_number(told['power_w'], 0)} W  {amps} A  ({age:.1f} s old)"
+
+
 def _evse_lines(evse: Answer) -> list[str]:
-    amps = "/".join("-" if each is None else f"{each:.1f}" for each in evse["current_a"])
-    age = evse["reading_age_s"]
-    reading = (
-        "no reading"
-        if age is None
-        else f"{_number(evse['energy_wh'], 0)} Wh  {_number(evse['power_w'], 0)} W  {amps} A  ({age:.1f} s old)"
-    )
+    reading = _reading(evse)
     session = "no transaction"
     if evse["transaction"] is not None:
         named = f", CSMS calls it {evse['csms_id']}" if evse["csms_id"] else ""

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from agent.console.door import DoorError
 from agent.runtime.meters import MeterPoll, PollReport
-from agent.settings.meter_target import MeterPlace, meter_target
+from agent.settings.meter_target import MeterPlace, meter_of, meter_target
 from agent.settings.station import Settings
 from drivers.api import DriverError
 
@@ -37,7 +37,7 @@ class MeterReports:
             raise DoorError(str(error)) from error
         poll, report = self._polls.get(evse_id), self._report(evse_id)
         if poll is None or report is None:
-            raise DoorError(f"the meter of EVSE {evse_id} is not open yet")
+            raise DoorError(f"{meter_of(evse_id)} is not open yet")
         try:
             async with asyncio.timeout(READ_WITHIN_S):
                 await poll.read_now(evse_id)
@@ -54,8 +54,7 @@ class MeterReports:
     def _answer(self, report: PollReport, place: MeterPlace | None) -> dict[str, Any]:
         from agent.console.meter_answers import reading_answer
 
-        evse = next(each for each in self._settings.evses if each.id == report.evse_id)
-        options: Mapping[str, Any] = {} if evse.meter is None else evse.meter.driver.options
+        options = self._settings.meters[report.evse_id].driver.options
         newest = report.newest
         return {
             **_row(report),

@@ -56,6 +56,7 @@ class StationReports:
             },
             "store": await self._store_state(),
             "faults": [each.told for each in self._station.faults],
+            "main_meter": self._main_meter(now_s),
             "evses": [self._evse(view, now_s) for view in self._station.views()],
             "meters": self._meters(),
             "variables": [_variable(each) for each in self._changed()],
@@ -148,6 +149,21 @@ class StationReports:
             "charging_state": view.charging_state.value,
             "why": summary_of(view),
             "faults": [each.told for each in view.faults],
+        }
+
+    def _main_meter(self, now_s: float) -> Answer | None:
+        """Return the main meter's newest good reading, its age, and what is wrong; ``None`` without such a meter."""
+        main = self._station.main
+        if main is None:
+            return None
+        newest = main.meter.newest
+        return {
+            "energy_wh": None if newest is None else newest.energy_import_wh,
+            "power_w": None if newest is None else newest.power_w,
+            "current_a": [None, None, None] if newest is None else list(newest.current_a),
+            "reading_age_s": None if newest is None else round(now_s - newest.taken_s, 2),
+            "fresh": main.is_fresh(now_s),
+            "error": main.meter.error,
         }
 
     def _changed(self) -> list[VariableEntry]:

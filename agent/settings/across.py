@@ -8,11 +8,12 @@ from collections.abc import Iterator
 from typing import Final
 from urllib.parse import urlsplit
 
-from agent.settings.across_controllers import check_controllers
+from agent.settings.across_controllers import check_controllers, meters_of
 from agent.settings.across_protection import check_protection, protection_lines
 from agent.settings.claims import check_cables, check_claims, line_key_of
 from agent.settings.indicators import check_indicators, people_lines
 from agent.settings.key_lines import KeyPath
+from agent.settings.key_store import check_key_store
 from agent.settings.maintenance import check_maintenance
 from agent.settings.reading import Clean, Reading, key_text
 from agent.settings.station import DriverSettings
@@ -65,6 +66,7 @@ def _check_csms(csms: Clean, reading: Reading) -> None:
     for name, other in (("client_certificate", "client_key"), ("client_key", "client_certificate")):
         if name in csms and other not in csms and not reading.refused(("csms", other)):
             reading.refuse(("csms", name), f"is given without {other}")
+    check_key_store(csms, reading)
     profile, path = csms.get("security_profile"), ("csms", "security_profile")
     if profile is None:
         return
@@ -170,14 +172,13 @@ def _check_buses(clean: Clean, reading: Reading) -> None:
     for name, bus in buses.items():
         if "port" in bus and ports[str(bus["port"])] > 1:
             reading.refuse(("bus", name, "port"), f"{str(bus['port'])!r} is the port of another bus, too")
-    for index, evse in enumerate(clean.get("evse", [])):
-        driver = evse.get("meter", {}).get("driver")
-        wanted = driver.options.get("bus") if isinstance(driver, DriverSettings) else None
+    for driver, path in meters_of(clean):
+        wanted = driver.options.get("bus")
         if wanted is not None and wanted not in buses:
             near = closest(wanted, buses)
             known = f"there are {', '.join(buses)}" if buses else "there is no [bus.NAME] table"
             hint = f"did you mean {near!r}?" if near else ""
-            reading.refuse(("evse", index, "meter", "bus"), f"{wanted!r} is no bus of this file, {known}", hint)
+            reading.refuse((*path, "bus"), f"{wanted!r} is no bus of this file, {known}", hint)
 
 
 def _check_bus(name: str, bus: Clean, reading: Reading) -> None:
@@ -205,6 +206,7 @@ def _check_devices(clean: Clean, reading: Reading) -> None:
     places: list[tuple[KeyPath, Clean]] = []
     for index, evse in enumerate(clean.get("evse", [])):
         places += [(("evse", index, role), evse[role]) for role in ("pilot", "controller", "meter") if role in evse]
+    places += [(("main_meter",), clean["main_meter"])] if "main_meter" in clean else []
     places += [(("reader", index), reader) for index, reader in enumerate(clean.get("reader", []))]
     seen: list[tuple[DriverSettings, KeyPath]] = []
     for path, table in places:

@@ -92,7 +92,7 @@ def _check_units(clean: Clean, reading: Reading) -> None:
     """Refuse one address for two devices on a serial line; behind one TCP address there may be both."""
     buses: dict[str, Clean] = clean.get("bus", {})
     taken: dict[tuple[str, int], KeyPath] = {}
-    for driver, path in [*controllers_of(clean), *_meters_of(clean)]:
+    for driver, path in [*controllers_of(clean), *meters_of(clean)]:
         bus, unit = driver.options.get("bus"), driver.options.get("unit")
         if bus is None or unit is None or "port" not in buses.get(bus, {}):
             continue
@@ -103,8 +103,12 @@ def _check_units(clean: Clean, reading: Reading) -> None:
             reading.refuse((*path, "unit"), f"{unit} is the address of {key_text(other)} on bus {bus!r}, too")
 
 
-def _meters_of(clean: Clean) -> Iterator[tuple[DriverSettings, KeyPath]]:
+def meters_of(clean: Clean) -> Iterator[tuple[DriverSettings, KeyPath]]:
+    """Yield every meter that has no problem of its own, with its place; the main meter comes last."""
     for index, evse in enumerate(clean.get("evse", [])):
         driver = evse.get("meter", {}).get("driver")
         if isinstance(driver, DriverSettings):
             yield driver, ("evse", index, "meter")
+    driver = clean.get("main_meter", {}).get("driver")
+    if isinstance(driver, DriverSettings):
+        yield driver, ("main_meter",)

@@ -18,6 +18,7 @@ from agent.settings.claims import check_line_names
 from agent.settings.identity import identity_digest, merge_identity
 from agent.settings.indicators import LIGHTS, indicators_of
 from agent.settings.key_lines import KeyPath, key_lines
+from agent.settings.key_store import key_token_of
 from agent.settings.maintenance import maintenance_of
 from agent.settings.problems import Problem, SettingsError
 from agent.settings.protection import heartbeat_of, rcd_test_of, temperatures_of
@@ -36,6 +37,7 @@ from agent.settings.station import (
     LockSettings,
     LogFormat,
     LogSettings,
+    MainMeterSettings,
     MeterSettings,
     MirrorKind,
     MirrorSettings,
@@ -107,6 +109,8 @@ def read_station(
     for table in TABLES:
         if table.name in document:
             clean[table.name] = reading.read(table, document[table.name], (table.name,))
+        elif table.optional:
+            continue
         elif table.required:
             brackets = ("[[", "]]") if table.repeated else ("[", "]")
             reading.refuse((), f"has no {table.name.join(brackets)}: {table.help}")
@@ -223,6 +227,7 @@ def _settings(clean: Clean, file: Path, sha256: str, variables: Mapping[str, str
             client_certificate=csms.get("client_certificate"),
             client_key=csms.get("client_key"),
             key_type=csms["key_type"],
+            key_token=key_token_of(csms),
             allow_wildcards=csms["allow_wildcards"],
             additional_root_check=csms["additional_root_check"],
             security_events=csms["security_events"],
@@ -233,6 +238,7 @@ def _settings(clean: Clean, file: Path, sha256: str, variables: Mapping[str, str
         guard=GuardSettings(**{**clean["guard"], "heartbeat": heartbeat_of(clean["guard"].get("heartbeat"))}),
         inputs={name: LineSettings(**each) for name, each in clean["inputs"].items()},
         evses=tuple(_evse(each) for each in clean["evse"]),
+        main_meter=_main_meter(clean.get("main_meter")),
         buses=tuple(_bus(name, each) for name, each in clean["bus"].items()),
         readers=tuple(
             ReaderSettings(name=each["name"], evses=each["evses"] or evse_ids, driver=each["driver"])
@@ -325,6 +331,12 @@ def _meter(driver: DriverSettings) -> MeterSettings:
         driver=DriverSettings(kind=driver.kind, driver=driver.driver, target=driver.target, options=options),
         bus=driver.options.get("bus"),
     )
+
+
+def _main_meter(clean: Clean | None) -> MainMeterSettings | None:
+    if clean is None:
+        return None
+    return MainMeterSettings(meter=_meter(clean["driver"]), max_current_a=clean["max_current_a"])
 
 
 def _bus(name: str, clean: Clean) -> BusSettings:

@@ -64,6 +64,9 @@ def _devices(clean: Clean) -> Iterator[tuple[KeyPath, DriverSettings]]:
             driver = table.get("driver") if isinstance(table, dict) else None
             if isinstance(driver, DriverSettings):
                 yield ("evse", index, name), driver
+    driver = clean.get("main_meter", {}).get("driver")
+    if isinstance(driver, DriverSettings):
+        yield ("main_meter",), driver
     for index, reader in enumerate(clean.get("reader", [])):
         if isinstance(reader.get("driver"), DriverSettings):
             yield ("reader", index), reader["driver"]

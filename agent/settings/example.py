@@ -30,7 +30,7 @@ _INTRO: Final = (
     ' board = "raspberry-pi-4-relay-hat" or board = "./my-board.toml" (docs/porting.md).',
 )
 _BOARD_HELP: Final = "the board whose tables this file lies over: a name of config/boards, or a path"
-_OF_BOARDS: Final = ("lines", "guard", "evse", "bus", "reader")  # tables that a board can give parts of
+_OF_BOARDS: Final = ("lines", "guard", "evse", "main_meter", "bus", "reader")  # tables that a board can give parts of
 
 _VARIABLES_HELP: Final = (
     "Presets of OCPP variables, by their name in OCPP 1.6 or as Component.Variable of OCPP 2.0.1. What the CSMS"
@@ -50,6 +50,7 @@ _SAMPLES: Final[dict[tuple[DriverKind, str], Any]] = {
     (DriverKind.TEMPERATURE, "path"): "/sys/bus/i2c/devices/1-0048/hwmon/hwmon*/temp1_input",
     (DriverKind.CLOCK, "dir"): "bench",
 }
+_TABLE_SAMPLES: Final[dict[tuple[str, str], Any]] = {("main_meter", "unit"): 2}  # beside the EVSE's own meter
 _LINE_SAMPLES: Final = {
     "contactor": "GPIO17",
     "mirror": "GPIO27",
@@ -101,7 +102,10 @@ def example_text() -> str:
             lines += _bus_tables(table)
         else:
             brackets = ("[[", "]]") if table.repeated else ("[", "]")
-            lines += [*_comment(table.help), table.name.join(brackets), *_table_lines(table), ""]
+            written = [table.name.join(brackets), *_table_lines(table)]
+            if table.optional:
+                written = [each if each.startswith("#") else f"#{each}" for each in written]
+            lines += [*_comment(table.help), *written, ""]
     lines += [*_comment(_VARIABLES_HELP), f"[{VARIABLES}]"]
     lines += ["#HeartbeatInterval = 300", '#"OCPPCommCtrlr.WebSocketPingInterval" = 60']
     return "\n".join(lines) + "\n"
@@ -188,7 +192,8 @@ def _driver_lines(table: Table, kind: DriverKind) -> Iterator[str]:
                 continue
             yield from _comment(f"Driver {spec.name}: {_described_option(option)}")
             sign = "" if option.required and not driver.default else "#"
-            yield f"{sign}{option.name} = {_toml(_sample(kind, option))}"
+            shown = _TABLE_SAMPLES.get((table.name, option.name), _sample(kind, option))
+            yield f"{sign}{option.name} = {_toml(shown)}"
 
 
 def _inline_lines(table: Table, within: str) -> Iterator[str]:

@@ -211,6 +211,25 @@ EVSE: Final = Table(
     ),
 )
 
+MAIN_METER: Final = Table(
+    name="main_meter",
+    help="The energy meter of the whole station, if it has one: connector 0 towards the CSMS. It is only told of.",
+    optional=True,
+    driver=DriverKind.METER,
+    fields=(
+        driver(example="modbus"),
+        Field(
+            name="max_current_a",
+            kind=Kind.NUMBER,
+            unit="A",
+            default=1000.0,
+            minimum=6,
+            maximum=6000,
+            help="most that can flow there in each phase; a register that rises faster is not believed",
+        ),
+    ),
+)
+
 BUS: Final = Table(
     name="bus",
     help="A Modbus line: a serial port, or a host over TCP.",

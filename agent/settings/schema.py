@@ -54,6 +54,7 @@ class Table(msgspec.Struct, frozen=True, kw_only=True):
         named: the table holds tables of this shape under names of the user's choice, ``[name.NAME]``.
         inline: written ``name = { ... }`` inside its parent.
         driver: its ``driver`` option chooses a driver of this kind, whose options stand in the same table.
+        optional: the file need not have it, and without it there is no such thing (rather than one with defaults).
         usual: the example file gives it although it may be absent. instead_of: what it replaces, for the example file.
     """
 
@@ -66,5 +67,6 @@ class Table(msgspec.Struct, frozen=True, kw_only=True):
     named: bool = False
     inline: bool = False
     driver: DriverKind | None = None
+    optional: bool = False
     usual: bool = False
     instead_of: str = ""

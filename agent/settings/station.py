@@ -13,7 +13,15 @@ from typing import Any
 import msgspec
 
 from agent.model.indications import Indicators, usual_indicators
-from agent.model.station import ButtonUse, EvseLayout, OnMeterLoss, OnOverCurrent, OnPowerLoss, StationLayout
+from agent.model.station import (
+    ButtonUse,
+    EvseLayout,
+    MainMeterLayout,
+    OnMeterLoss,
+    OnOverCurrent,
+    OnPowerLoss,
+    StationLayout,
+)
 from agent.settings.protection import HeartbeatSettings, RcdTestSettings, TemperatureSettings
 from drivers.api import DriverKind
 
@@ -97,6 +105,13 @@ class MeterSettings(msgspec.Struct, frozen=True, kw_only=True):
 
     driver: DriverSettings
     bus: str | None
+
+
+class MainMeterSettings(msgspec.Struct, frozen=True, kw_only=True):
+    """The meter of the whole station; ``max_current_a`` is the most that can flow there per phase."""
+
+    meter: MeterSettings
+    max_current_a: float
 
 
 class ControllerSettings(msgspec.Struct, frozen=True, kw_only=True):
@@ -200,6 +215,7 @@ class CsmsSettings(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         security_profile: 0-3; ``None``: what addresses and credentials amount to.
         key_type: of keys that the station makes: ``ec`` or ``rsa``.
+        key_token: the PKCS #11 token that makes and keeps them; ``None``: files.
     """
 
     url: str
@@ -213,6 +229,7 @@ class CsmsSettings(msgspec.Struct, frozen=True, kw_only=True):
     client_certificate: Path | None = None
     client_key: Path | None = None
     key_type: str = "ec"
+    key_token: KeyTokenPlace | None = None
     allow_wildcards: bool = True
     additional_root_check: bool = False
     security_events: bool = True
@@ -333,6 +350,13 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     board: BoardNote | None = None
     indicators: Indicators = usual_indicators()
     inputs: Mapping[str, LineSettings] = {}  # of the station as a whole, by role
+    main_meter: MainMeterSettings | None = None
+
+    @property
+    def meters(self) -> Mapping[int, MeterSettings]:
+        """Return every meter by its EVSE; 0 is the main meter, which comes last."""
+        found = {each.id: each.meter for each in self.evses if each.meter is not None}
+        return found if self.main_meter is None else {**found, 0: self.main_meter.meter}
 
     @property
     def guard_buses(self) -> frozenset[str]:
@@ -346,6 +370,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
 
     def layout(self) -> StationLayout:
         """Return what the charging core must know."""
+        main = self.main_meter
         return StationLayout(
             evses=tuple(_evse_layout(each, self.charging.button) for each in self.evses),
             readers={each.name: each.evses for each in self.readers},
@@ -356,6 +381,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
             meter_stale_s=self.charging.meter_stale_s,
             permit_valid_s=self.guard.permit_s,
             max_current_a=self.charging.max_current_a,
+            main_meter=None if main is None else MainMeterLayout(max_current_a=main.max_current_a),
         )
 
 

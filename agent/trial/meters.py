@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any, Final
 
-from agent.settings.station import EvseSettings, SerialBusSettings, Settings
+from agent.settings.station import EvseSettings, MeterSettings, SerialBusSettings, Settings
 from agent.trial.findings import Check, Finding, Verdict, judged
 from agent.trial.fitted import Mains
 from drivers.api import DriverError, DriverTimeout, Meter, MeterReading, RegisterBus
@@ -18,7 +19,7 @@ BETWEEN_S: Final = 0.5
 LIVE_V: Final = 50.0  # more is no safe extra-low voltage: the mains are on. IEC 61140:2016 (AC 50 V)
 MAINS_SHARE: Final = (0.85, 1.15)  # of the EVSE's nominal voltage. EN 50160: +-10 %, and the meter's own error
 FREQUENCY_HZ: Final = (45.0, 66.0)
-IDLE_A: Final = 0.5  # at rest; house rule
+IDLE_A: Final = 0.5  # at rest, behind an open contactor; house rule
 TROUBLED: Final = 0.05  # share of failed requests; house rule
 
 
@@ -29,18 +30,20 @@ async def check_meters(
     found: Callable[[Finding], None],
     say: Callable[[str], None],
 ) -> dict[int, float | None]:
-    """Read the meter of each EVSE twice; return the greatest phase voltage of each, V (``None``: not told).
+    """Read the meter of each EVSE, and the station's main meter, twice.
 
-    Raises nothing: what goes wrong is a finding. A meter that is silent while the mains are off was not tested.
+    Return the greatest phase voltage of each EVSE, V (``None``: not told); the main meter may sit before the switch
+    that takes the mains from the rest. Raises nothing: what goes wrong is a finding. A meter that is silent while the
+    mains are off was not tested.
     """
     seen: dict[int, float | None] = {}
     buses: dict[str, RegisterBus] = {}
     try:
-        for evse in evses:
-            if evse.meter is None:
-                continue
-            say(f"EVSE {evse.id}: meter")
-            findings, seen[evse.id] = await _check(settings, evse, mains, buses)
+        for place in _places(settings, evses):
+            say("main meter" if place.evse_id is None else f"EVSE {place.evse_id}: meter")
+            findings, voltage_v = await _check(settings, place, mains, buses)
+            if place.evse_id is not None:
+                seen[place.evse_id] = voltage_v
             for finding in findings:
                 found(finding)
     finally:
@@ -49,57 +52,107 @@ async def check_meters(
     return seen
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Place:
+    """A meter to test; ``evse_id`` ``None``: the station's main meter, where current may flow at any time."""
+
+    evse_id: int | None
+    meter: MeterSettings
+    phases: int
+    voltage_v: float
+
+    @property
+    def name(self) -> str:
+        return "main meter" if self.evse_id is None else "meter"
+
+
+def _places(settings: Settings, evses: Sequence[EvseSettings]) -> Iterator[_Place]:
+    for evse in evses:
+        if evse.meter is not None:
+            yield _Place(evse_id=evse.id, meter=evse.meter, phases=evse.phases, voltage_v=evse.voltage_v)
+    if settings.main_meter is not None:
+        nominal_v = settings.evses[0].voltage_v
+        yield _Place(evse_id=None, meter=settings.main_meter.meter, phases=3, voltage_v=nominal_v)
+
+
 async def _check(
-    settings: Settings, evse: EvseSettings, mains: Mains, buses: dict[str, RegisterBus]
+    settings: Settings, place: _Place, mains: Mains, buses: dict[str, RegisterBus]
 ) -> tuple[list[Finding], float | None]:
     try:
-        meter = _open(settings, evse, buses)
+        meter = _open(settings, place, buses)
         try:
             first = await _read(meter)
             await asyncio.sleep(BETWEEN_S)
             second = await _read(meter)
         finally:
-            if evse.meter is not None and evse.meter.bus is None:
+            if place.meter.bus is None:
                 await meter.close()
     except DriverError as problem:
         text = f"SILENT: {problem}" if isinstance(problem, DriverTimeout) else str(problem)
         if isinstance(problem, DriverTimeout) and mains is Mains.OFF:
             hint = "most meters are fed by the mains that they measure: test it with --mains-on, or say --skip meter"
-            return [_finding(evse, "meter", Verdict.NOT_TESTED, text=text, hint=hint)], None
+            return [_finding(place, place.name, Verdict.NOT_TESTED, text=text, hint=hint)], None
         hint = "is it fed? Then address, baud, wires A and B: charge-agent meter doctor"
-        return [_finding(evse, "meter", Verdict.FAILED, text=text, hint=hint)], None
-    return [*_judge(evse, first, second), *_line(evse, meter)], _voltage_v(second)
+        return [_finding(place, place.name, Verdict.FAILED, text=text, hint=hint)], None
+    return [*_judge(place, first, second), *_line(place, meter)], _voltage_v(second)
 
 
-def _judge(evse: EvseSettings, first: MeterReading, second: MeterReading) -> list[Finding]:
+def _judge(place: _Place, first: MeterReading, second: MeterReading) -> list[Finding]:
     before_wh, now_wh = first.energy_import_wh, second.energy_import_wh
-    register = judged(Check.METER, evse.id, "meter, register", now_wh, unit="Wh", low=before_wh or 0.0, digits=0)
+    register = judged(
+        Check.METER, place.evse_id, f"{place.name}, register", now_wh, unit="Wh", low=before_wh or 0.0, digits=0
+    )
     found = [register]
     volts = [value for value in second.voltage_v if value is not None]
     live = any(value > LIVE_V for value in volts)
-    for number, value in enumerate(volts[: evse.phases] if live else (), 1):
-        low, high = (round(evse.voltage_v * share, 1) for share in MAINS_SHARE)
+    for number, value in enumerate(volts[: place.phases] if live else (), 1):
+        low, high = (round(place.voltage_v * share, 1) for share in MAINS_SHARE)
         hint = "the phase, its fuse, the order of the meter's terminals"
         found.append(
-            judged(Check.METER, evse.id, f"meter, voltage L{number}", value, unit="V", low=low, high=high, hint=hint)
+            judged(
+                Check.METER,
+                place.evse_id,
+                f"{place.name}, voltage L{number}",
+                value,
+                unit="V",
+                low=low,
+                high=high,
+                hint=hint,
+            )
         )
     if volts and not live:
-        found.append(_finding(evse, "meter, voltage", Verdict.PASSED, value=round(max(volts), 1), unit="V"))
+        found.append(_finding(place, f"{place.name}, voltage", Verdict.PASSED, value=round(max(volts), 1), unit="V"))
     if live and second.frequency_hz is not None:
         low, high = FREQUENCY_HZ
         found.append(
-            judged(Check.METER, evse.id, "meter, frequency", second.frequency_hz, unit="Hz", low=low, high=high)
+            judged(
+                Check.METER,
+                place.evse_id,
+                f"{place.name}, frequency",
+                second.frequency_hz,
+                unit="Hz",
+                low=low,
+                high=high,
+            )
         )
     currents = [abs(value) for value in second.current_a if value is not None]
-    if currents:
+    if currents and place.evse_id is not None:
         hint = "something draws behind the contactor, or the meter's terminals are crossed"
         found.append(
-            judged(Check.METER, evse.id, "meter, current at rest", max(currents), unit="A", high=IDLE_A, hint=hint)
+            judged(
+                Check.METER,
+                place.evse_id,
+                f"{place.name}, current at rest",
+                max(currents),
+                unit="A",
+                high=IDLE_A,
+                hint=hint,
+            )
         )
     return found
 
 
-def _line(evse: EvseSettings, meter: Meter) -> list[Finding]:
+def _line(place: _Place, meter: Meter) -> list[Finding]:
     from drivers.meter.counters import CountingMeter
 
     counted = meter.counters() if isinstance(meter, CountingMeter) else None
@@ -113,7 +166,7 @@ def _line(evse: EvseSettings, meter: Meter) -> list[Finding]:
     good = share <= TROUBLED
     hint = "" if good else "termination, shield, A and B, two devices with one address: charge-agent meter doctor"
     verdict = Verdict.PASSED if good else Verdict.FAILED
-    return [_finding(evse, "meter, line", verdict, value=said, hint=hint)]
+    return [_finding(place, f"{place.name}, line", verdict, value=said, hint=hint)]
 
 
 async def _read(meter: Meter) -> MeterReading:
@@ -129,15 +182,14 @@ async def _read(meter: Meter) -> MeterReading:
     raise problem
 
 
-def _open(settings: Settings, evse: EvseSettings, buses: dict[str, RegisterBus]) -> Meter:
-    assert evse.meter is not None  # its caller looked
-    options: dict[str, Any] = dict(evse.meter.driver.options)
-    name = evse.meter.bus
+def _open(settings: Settings, place: _Place, buses: dict[str, RegisterBus]) -> Meter:
+    options: dict[str, Any] = dict(place.meter.driver.options)
+    name = place.meter.bus
     if name is not None:
         if name not in buses:
             buses[name] = _open_bus(settings, name)
         options["bus"] = buses[name]
-    meter: Meter = open_driver(evse.meter.driver.target, options)
+    meter: Meter = open_driver(place.meter.driver.target, options)
     return meter
 
 
@@ -157,9 +209,16 @@ def _voltage_v(reading: MeterReading) -> float | None:
 
 
 def _finding(
-    evse: EvseSettings, what: str, verdict: Verdict, *, value: float | str | None = None, unit: str = "",
+    place: _Place, what: str, verdict: Verdict, *, value: float | str | None = None, unit: str = "",
     text: str = "", hint: str = "",
 ) -> Finding:  # fmt: skip
     return Finding(
-        check=Check.METER, evse_id=evse.id, what=what, verdict=verdict, value=value, unit=unit, text=text, hint=hint
+        check=Check.METER,
+        evse_id=place.evse_id,
+        what=what,
+        verdict=verdict,
+        value=value,
+        unit=unit,
+        text=text,
+        hint=hint,
     )
