@@ -217,7 +217,7 @@ async def test_a_line_that_is_never_silent_is_told_and_nothing_is_asked() -> Non
     line = await _rtu_line(retries=0)
     await line.read(100)
     assert isinstance(line.bus, SerialBus)
-    line.bus.keep_gap(0.05)
+    line.bus.keep_gap(0.2)
     for index in range(120):
         asyncio.get_running_loop().call_later(0.02 * index, line.slave._send, b"\x55")
     with pytest.raises(DriverProtocolError, match="never silent"):
