@@ -56,6 +56,9 @@ class JournalStore(Protocol):
     def row_at_hand(self) -> JournalRow | None:
         """Return the oldest undelivered row where that needs no waiting; ``None`` where the file must be asked."""
 
+    def has_nothing(self) -> bool:
+        """Return whether it is known without asking that every row is delivered."""
+
     def mark_sent(self, seq: int) -> None:
         """Note a transmission, lazily."""
 
@@ -312,9 +315,13 @@ class CsmsLink:
             if not self._may_deliver():
                 break
             row = self._journal().row_at_hand()
-            if row is None:
+            if row is not None:
+                self._take(self.session.deliver(row, now_s))
+            elif self._journal().has_nothing():
+                self._maybe_fact = False
+                self._told_all.set()
+            else:
                 return False
-            self._take(self.session.deliver(row, now_s))
         due_s = self._deadline_s()
         return due_s is None or (self._alarm_s is not None and due_s >= self._alarm_s)
 

@@ -170,6 +170,10 @@ class StoreThread:
         """Return the next row where it was read ahead; ``None``: ``next_row`` must ask the file."""
         return self._ahead[0] if self._ahead and not self._closing else None
 
+    def has_nothing(self) -> bool:
+        """Return whether ``next_row`` would say ``None`` without asking the file."""
+        return self._nothing_behind and not self._ahead and not self._closing
+
     def mark_sent(self, seq: int) -> None:
         """See ``Store.mark_sent``."""
         self._sent.append(seq)

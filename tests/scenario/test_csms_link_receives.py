@@ -70,6 +70,9 @@ class HangingJournal:
     def row_at_hand(self) -> JournalRow | None:
         return None
 
+    def has_nothing(self) -> bool:
+        return False
+
     async def fix_utc(self, seq: int, utc_s: float) -> None:
         self.writing.set()
         await asyncio.Event().wait()
@@ -91,6 +94,9 @@ class ReadJournal:
 
     def row_at_hand(self) -> JournalRow | None:
         return None if not self.rows or self.rows[0].seq in self.asked_at else self.rows[0]
+
+    def has_nothing(self) -> bool:
+        return not self.rows
 
     def mark_sent(self, seq: int) -> None:
         assert self.rows[0].seq == seq
