@@ -12,6 +12,13 @@ from hil.pilot_circuit import RESISTANCE_B_OHM, RESISTANCE_C_OHM, RESISTANCE_D_O
 _FULL_WH = 1e-6
 
 
+class CableEnd(Enum):
+    """Where a cable is unplugged."""
+
+    STATION = "station"  # out of the socket, locked or not
+    VEHICLE = "vehicle"  # the other end stays in the socket while that is locked
+
+
 class CarState(Enum):
     """The states of IEC 61851-1 that a car can be forced into; E and F are faults of the pilot wire."""
 

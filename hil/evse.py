@@ -12,7 +12,7 @@ from typing import Any, Final
 from hil import people, protection
 from hil.actuators import Contactor, SocketLock
 from hil.agenda import Agenda
-from hil.car import Car, CarSettings, CarState
+from hil.car import CableEnd, Car, CarSettings, CarState
 from hil.pilot_circuit import (
     NO_CABLE_OHM,
     PROXIMITY_OHM,
@@ -103,6 +103,7 @@ class Evse:
         self.pilot_shorted = False
         self.diode_shorted = False
         self.cable_a = 32
+        self.cable_left = False  # in the socket, without a vehicle
         self.meter_mode = MeterMode.OK
         self.meter_late_s = METER_LATE_S
         self.rollover_wh: float | None = None
@@ -164,7 +165,7 @@ class Evse:
         """The coding resistor the station sees; ``inf`` without a cable, ``nan`` with a fixed one."""
         if self._tethered:
             return math.nan
-        return PROXIMITY_OHM[self.cable_a] if self.car.plugged else NO_CABLE_OHM
+        return PROXIMITY_OHM[self.cable_a] if self.car.plugged or self.cable_left else NO_CABLE_OHM
 
     @property
     def car_state(self) -> str:
@@ -237,6 +238,7 @@ class Evse:
 
     def refresh(self, now_s: float, factor: float) -> None:
         """Let everything react to everything, keep the ledger, and plan the moment at which the battery is full."""
+        self.cable_left = self.cable_left and self.lock.locked and not self.car.plugged
         self.car.refresh(now_s, offer_a=self.offer_a, powered=self.live, interrupted=self._interrupted)
         self._keep_ledger(now_s)
         full = f"{self.name}.full"
@@ -245,6 +247,11 @@ class Evse:
             self._agenda.at(now_s + self.car.missing_wh * 3600.0 / counted_w, full, _nothing)
         else:
             self._agenda.cancel(full)
+
+    def unplug(self, end: CableEnd) -> None:
+        """Let the car drive off. Unplugged at its own end, a locked cable stays until the lock opens."""
+        self.car.unplug()
+        self.cable_left = end is CableEnd.VEHICLE and self.lock.locked and not self._tethered
 
     def signals(self) -> dict[str, Value]:
         """Return the value of every signal but the energy, without the EVSE's name before it."""
@@ -293,7 +300,7 @@ class Evse:
             **self.signals(),
             "energy_wh": round(self.energy_wh, 3),
             "register_wh": self.register_of(self.shown_wh),
-            "cable_a": self.cable_a if self.car.plugged else None,
+            "cable_a": self.cable_a if self.car.plugged or self.cable_left else None,
             "pilot_shorted": self.pilot_shorted,
             "diode_shorted": self.diode_shorted,
             "car": {

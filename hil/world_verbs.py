@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from hil.actuators import ContactorMode, LockMode
-from hil.car import CarState, Misbehaviour
+from hil.car import CableEnd, CarState, Misbehaviour
 from hil.control import Kind, Parameter, Verb, VerbError, Verbs
 from hil.evse import METER_LATE_S, MeterMode
 from hil.pilot_circuit import PROXIMITY_OHM
@@ -47,12 +47,17 @@ class WorldVerbs:
 
         return self._later(f"plug{evse}", delay_s, put_in)
 
-    async def unplug(self, *, evse: int, delay_s: float) -> dict[str, Any]:
-        """Take the cable away."""
+    async def unplug(self, *, evse: int, end: str, delay_s: float) -> dict[str, Any]:
+        """Take the cable away, or only its end at the vehicle."""
         world_evse = self._world.evses[evse]
-        if not world_evse.car.plugged:
+        left = world_evse.cable_left and end == CableEnd.STATION.value
+        if not world_evse.car.plugged and not left:
             raise VerbError(f"unplug: EVSE {evse} has no cable, expected one (charge-bench plug)")
-        return {**self._later(f"plug{evse}", delay_s, world_evse.car.unplug), "was_locked": world_evse.lock.locked}
+
+        def take_out() -> None:
+            world_evse.unplug(CableEnd(end))
+
+        return {**self._later(f"plug{evse}", delay_s, take_out), "was_locked": world_evse.lock.locked}
 
     async def car_state(self, *, state: str, evse: int) -> dict[str, Any]:
         """Force the state."""
@@ -245,11 +250,18 @@ def register(verbs: Verbs, settings: WorldSettings, body: WorldVerbs | type[Worl
         minimum=0,
         maximum=30,
     )
+    end = Parameter(
+        name="end",
+        kind=Kind.TEXT,
+        help="station: out of the socket, locked or not; vehicle: the other end stays until the lock opens",
+        default=CableEnd.STATION.value,
+        choices=tuple(each.value for each in CableEnd),
+    )
     state = choice("state", *(s.value for s in CarState), "auto", text="state; auto obeys IEC 61851 again")
     broken_contactor = choice("mode", *(m.value for m in ContactorMode), text="welded conducts, stuck_open never does")
     table: list[tuple[str, str, tuple[Parameter, ...]]] = [
         ("plug", "put the car's cable into the socket", (evse, cable, _DELAY)),
-        ("unplug", "take the cable away, locked or not, and let the car drive off", (evse, _DELAY)),
+        ("unplug", "take the cable away and let the car drive off", (evse, end, _DELAY)),
         ("car_state", "force the pilot state; E and F are faults of the pilot wire", (state, evse)),
         ("draw", "limit what the car draws; it still obeys the offer", (current, phases, evse)),
         ("car", "change the car's properties", car),

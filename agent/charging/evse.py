@@ -80,6 +80,8 @@ class Evse(EvseState):
         """Take the guard's word."""
         before = None if self.condition is None else self.condition.plugged
         self.condition = condition
+        if self.layout.lockable:
+            self.cable.see(condition, turn.now_s)
         self.over_current.offer(condition.offer_a if condition.contactor_closed else None, turn.now_s)
         if condition.plugged is False:
             self.over_current.forget()
@@ -89,6 +91,7 @@ class Evse(EvseState):
     def lose_guard(self) -> None:
         """Know nothing of the EVSE any more; no permit counts as given."""
         self.condition = None
+        self.cable.lose()
         self.over_current.lose()
         self.outputs.lost()
 
@@ -264,7 +267,9 @@ class Evse(EvseState):
                 return
         if self.over_current.verdict and self.around.layout.on_over_current is OnOverCurrent.END:
             self.stop(StopReason.OVER_CURRENT, None, turn)
-        elif self.plugged is False and self.around.variables.flag("TxCtrlr", "StopTxOnEVSideDisconnect"):
+        elif self.plugged is False and (
+            self.around.variables.flag("TxCtrlr", "StopTxOnEVSideDisconnect") or self._pulled_out(turn)
+        ):
             self.stop(StopReason.EV_DISCONNECTED, None, turn)
         elif self.used_up and self.around.variables.flag("TxCtrlr", "StopTxOnInvalidId"):
             self.stop(StopReason.DEAUTHORIZED, None, turn)
@@ -323,7 +328,7 @@ class Evse(EvseState):
             transaction_id=self.name,
         )
         self.last_token = transaction.record.token
-        if self.layout.lockable and self._keeps_cable(fact.reason):
+        if self.layout.lockable and self._keeps_cable(fact.reason) and not self.cable.gone(turn.now_s):
             self.held_for, self.held_group = transaction.record.token, transaction.record.group
         self.transaction, self.ending, self.sampling = None, None, None
         self.session.take(Step.END, turn)
@@ -344,7 +349,18 @@ class Evse(EvseState):
             return not self.around.variables.flag("OCPPCommCtrlr", "UnlockOnEVSideDisconnect")
         return reason is StopReason.DEAUTHORIZED
 
+    def _pulled_out(self, turn: Turn) -> bool:
+        """Return whether a cable without vehicle was pulled out of the socket, where nobody had released it."""
+        if not self.cable.gone(turn.now_s):
+            return False
+        locked = None if self.condition is None else self.condition.cable_locked
+        lock = {True: "locked", False: "unlocked", None: "unknown"}[locked]
+        turn.note("cable.pulled_out", self.evse_id, level="warning", lock=lock)
+        return True
+
     def _finished(self, turn: Turn) -> None:
+        if self.held_for is not None and self.plugged is False and self._pulled_out(turn):
+            self.release_cable()
         if self.plugged is False and self.held_for is None:
             self.last_token, self.authorization, self.free_vend_again = None, None, False
             self.session.take(Step.UNPLUG, turn)

@@ -9,6 +9,7 @@ from agent.charging.composition import Rate
 from agent.charging.ending import ASK_EVERY_S, BOOT_WAIT_S, Ending
 from agent.charging.evse_faults import Faults
 from agent.charging.flow import Flow
+from agent.charging.kept_cable import KeptCable
 from agent.charging.limits import Circumstances, limits_of
 from agent.charging.outputs import Outputs
 from agent.charging.over_current import OverCurrent
@@ -53,6 +54,7 @@ class EvseState:
         authorization: who may charge here next; kept until the transaction has begun.
         transaction: the one that runs, is ending or recovering.
         last_token: who charged here last, while the cable stays in.
+        cable: one that stays in the socket without a vehicle.
         held_for: whom the locked cable waits for after the end; ``held_group``: or anybody of this group.
         asking: the CSMS is being asked about a card for this EVSE.
         share_a: share of the station's supply, A per phase; ``None``: no such limit. share_of: who limits that supply.
@@ -90,6 +92,7 @@ class EvseState:
         self.plugged_s = 0.0
         self.asked_s: float | None = None
         self.free_vend_again = False
+        self.cable = KeptCable()
 
     @property
     def evse_id(self) -> int:
@@ -235,8 +238,11 @@ class EvseState:
                 due.append(self._plugged_until_s)
             case SessionState.STARTING:
                 due += [self._starting_until_s, self._asked_due(self.condition is not None and self._open_to_sessions)]
+            case SessionState.FINISHED if self.held_for is not None:
+                due.append(self.cable.due_s)
             case SessionState.CHARGING if self.transaction is not None and self.sampling is not None:
                 due += [self.flow.deadline_s(), self.sampling.deadline_s(now), self.transaction.keep_due_s]
+                due.append(self.cable.due_s)
             case SessionState.ENDING if self.ending is not None:
                 due += [self.ending.deadline_s, self._asked_due(self.ending.wants_reading)]
             case SessionState.RECOVERING:

@@ -32,7 +32,7 @@ async def test_a_listed_card_charges_its_stop_has_data_and_its_cable_waits_for_i
             house, "SendLocalList", {"listVersion": 1, "updateType": "Full", "localAuthorizationList": [listed]}
         )
         await house.begin()
-        await house.bench.unplug(evse=1)
+        await house.bench.unplug(evse=1, end="vehicle")
         (row,) = await house.exact(1)
         assert row["stop_reason"] == "EVDisconnected"
         frames = await house.csms.wait("StopTransaction", timeout_s=10)

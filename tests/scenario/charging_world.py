@@ -96,6 +96,7 @@ class Bay:
     locked: bool = False
     lock_jammed: bool = False
     cable_a: float | None = 32.0
+    cable_left: bool = False  # in the socket, without a vehicle
     faults: set[FaultCode] = field(default_factory=set)
     meter_silent: bool = False
     meter_offset_wh: float | None = None  # replaces the register where set
@@ -249,6 +250,15 @@ class World:
         self.bays[evse_id].plugged = False
         self.bays[evse_id].ready = False
 
+    def unplug_vehicle(self, evse_id: int = 1) -> None:
+        """Unplug at the vehicle's end; the other end stays in the socket until it is released or pulled out."""
+        self.unplug(evse_id)
+        self.bays[evse_id].cable_left = True
+
+    def pull_out(self, evse_id: int = 1) -> None:
+        """Pull the cable out of the socket, whatever the lock says."""
+        self.bays[evse_id].cable_left = False
+
     def fault(self, code: FaultCode, present: bool = True, evse_id: int = 1) -> None:
         faults = self.bays[evse_id].faults
         faults.add(code) if present else faults.discard(code)
@@ -392,7 +402,7 @@ class World:
             contactor_closed=bay.closed,
             contactor_since_s=bay.since_s,
             offer_a=bay.permit[1] if bay.permit and not bay.waking else None,
-            cable_a=bay.cable_a if bay.plugged else None,
+            cable_a=bay.cable_a if bay.plugged or bay.cable_left else None,
             cable_locked=bay.locked,
             faults=tuple(sorted(bay.faults, key=lambda each: each.value)),
             waiting_for=("pilot_held", "no_pilot") if bay.waking else () if bay.permit else ("no_permit",),
@@ -443,7 +453,9 @@ class World:
                 self.bays[effect.evse_id].permit = None
             case HoldCable() if self.guard_up:
                 bay = self.bays[effect.evse_id]
-                bay.locked = effect.held and bay.plugged if not bay.lock_jammed else bay.locked
+                cable = bay.plugged or bay.cable_left
+                bay.locked = effect.held and cable if not bay.lock_jammed else bay.locked
+                bay.cable_left = bay.cable_left and bay.locked
             case ShowState():
                 self.lights[effect.evse_id] = effect.state.value
             case AskReading():

@@ -390,6 +390,17 @@ def test_a_cable_that_is_to_be_kept_stays_locked_after_the_vehicle_has_left_unti
     assert rig.report.lock is LockState.UNLOCKED
 
 
+def test_a_cable_without_its_vehicle_is_seen_until_it_is_pulled_out(rig: Rig) -> None:
+    rig.charge()
+    rig.hold(True, kept=True)
+    rig.world.vehicle = "A"
+    rig.run(5.0)
+    assert (rig.report.plugged, rig.report.cable_a) == (False, 32.0)
+    rig.world.unplug()
+    rig.run(3.0)
+    assert (rig.report.plugged, rig.report.cable_a) == (False, None)
+
+
 def test_a_jammed_lock_is_tried_again_then_a_fault_and_nothing_closes(rig: Rig) -> None:
     rig.run(1.2)
     rig.world.lock_jammed = True

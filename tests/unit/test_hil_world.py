@@ -8,7 +8,7 @@ import struct
 import pytest
 
 from hil.actuators import ContactorMode, LockMode
-from hil.car import CarState, Misbehaviour
+from hil.car import CableEnd, CarState, Misbehaviour
 from hil.evse import Evse, register_wh
 from hil.pilot_circuit import Generator, GeneratorMode, offered_current_a, pilot_levels
 from hil.world import World, WorldSettings
@@ -191,6 +191,24 @@ def test_the_next_car_comes_with_the_battery_that_this_one_came_with() -> None:
     with world.stimulus(3600.0):
         evse.car.unplug()
     assert evse.car.settings.soc_pct == 40.0
+
+
+def test_a_cable_unplugged_at_the_vehicle_stays_in_a_locked_socket_until_it_is_released_or_pulled_out() -> None:
+    for release in (True, False):
+        world, evse = charging(16.0)
+        world.write("evse1.lock", True, 3.0)
+        world.step(4.0)
+        with world.stimulus(4.0):
+            evse.unplug(CableEnd.VEHICLE)
+        world.step(10.0)
+        assert (evse.car_state, evse.proximity_ohm) == ("A", 220.0)
+        if release:
+            world.write("evse1.lock", False, 10.0)
+        else:
+            with world.stimulus(10.0):
+                evse.unplug(CableEnd.STATION)
+        world.step(11.0)
+        assert math.isinf(evse.proximity_ohm)
 
 
 def test_energy_is_power_times_time_and_only_over_the_closed_contactor() -> None:
