@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-import asyncio
+import contextlib
 import time
 from typing import Any
 
 import pytest
 
+from hil.client import BenchError
 from tests.process.houses import PATIENCE_S, Stay, options, stay
 
 pytestmark = pytest.mark.process
+STEADY_S = 2.6  # without a change for so long, no rhythm blinks
 PEOPLE = """
 buzzer = {{ line = "evse{id}.buzzer" }}
 button = {{ line = "evse{id}.button" }}
@@ -24,10 +26,12 @@ async def shown(guest: Stay, colour: str, rhythm: str) -> dict[str, Any]:
     shows: dict[str, Any] = {}
     until_s = time.monotonic() + PATIENCE_S
     while time.monotonic() < until_s:
-        shows = (await guest.bench.state())["evses"]["1"]["shows"]
+        state = (await guest.bench.state())["evses"]["1"]
+        shows = state["shows"]
         if shows["light"] == wanted:
             return shows
-        await asyncio.sleep(0.2)
+        with contextlib.suppress(BenchError):  # a light that does not blink changes no more
+            await guest.bench.wait("evse1.light", "!=", state["light"], since_s=time.monotonic(), timeout_s=STEADY_S)
     raise AssertionError(f"not {wanted}; last: {shows}")
 
 
