@@ -6,6 +6,7 @@ certificate is made or looked at closely.
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final, Protocol
@@ -14,6 +15,7 @@ from agent.clock import Clock, TimeQuality
 from agent.log import get_logger
 from agent.model.evse import EvseView
 from agent.model.faults import FaultCode
+from agent.model.key_store import KeyStoreKind
 from agent.model.security import SecurityEventKind
 from agent.model.variables import StoredValue, VariableBook
 from agent.ocpp.dialect import Dialect
@@ -47,6 +49,7 @@ def vault_of(settings: Settings) -> Vault:
         additional_root_check=csms.additional_root_check,
         encrypted=all(url.startswith("wss:") for url in csms.urls),
         profile=csms.security_profile,
+        key_token=csms.key_token,
     )
     return Vault(provision, identity_password=lambda: _identity_password(settings))
 
@@ -110,12 +113,24 @@ class Secured:
 
     async def connect(self) -> Link:
         """Open the next connection. Raises ``LinkClosed``."""
+        if self.vault.key_store is KeyStoreKind.PKCS11:
+            await self._look_at_token()
         try:
             endpoint = self.dialler.next()
             return await self._dial(endpoint, ping_s=self._book.integer("OCPPCommCtrlr", "WebSocketPingInterval"))
         except LinkClosed as error:
             self.dialler.failed(error)
             raise
+
+    async def _look_at_token(self) -> None:
+        """See that the token that keeps the key can be used; say so once when that changes."""
+        before = self.vault.token_trouble
+        await asyncio.to_thread(self.vault.make_ready)
+        trouble = self.vault.token_trouble
+        if trouble and trouble != before:
+            self._log.error("key_token.unusable", problem=trouble)
+        elif before and not trouble:
+            self._log.info("key_token.usable")
 
     def proven(self) -> None:
         """The CSMS uses the connection."""
@@ -262,6 +277,10 @@ class Secured:
         except OSError:
             return ""
 
+    def _token_status(self) -> Mapping[str, Any] | None:
+        place = self._settings.csms.key_token
+        return None if place is None else {"token": str(place.token), "problem": self.vault.token_trouble}
+
     def status(self, csms: CsmsLink) -> Mapping[str, Any]:
         """Return the security of the link for people; no secrets."""
         tls = csms.tls
@@ -278,6 +297,8 @@ class Secured:
             "pending_profile": self.vault.profile.pending,
             "url": self.dialler.url,
             "password": self.vault.has_password(),
+            "key_store": self.vault.key_store.value,
+            "key_token": self._token_status(),
             "tls": None if tls is None else {"version": tls.version, "cipher": tls.cipher},
             "certificates": shown,
         }

@@ -11,6 +11,7 @@ Source: security whitepaper A01, A02, A05, M05; OCPP 2.0.1 B10 (order and attemp
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
 
@@ -56,6 +57,7 @@ class _Attempt(msgspec.Struct, frozen=True, kw_only=True):
     profile: int
     password: str | None = None
     tentative_root: bool = False
+    client_key: Path | None = None
 
     def __repr__(self) -> str:
         return f"_Attempt({self.url}, profile {self.profile})"
@@ -131,7 +133,10 @@ class Dialler:
         password = self._password(profile)
         identity = self._certificate(profile)
         tls, alone = self._tls(identity)
-        self._attempt = _Attempt(url=url, profile=profile, password=password, tentative_root=alone)
+        client_key = None if identity is None else identity.key
+        self._attempt = _Attempt(
+            url=url, profile=profile, password=password, tentative_root=alone, client_key=client_key
+        )
         return CsmsEndpoint(
             url=url,
             identity=self._identity,
@@ -155,6 +160,7 @@ class Dialler:
             self._password_index += 1
         if error.failure in _ABOUT_CERTIFICATE:
             self._identity_index += 1
+            self._vault.tls_refused_token()
         if error.failure is _UNTRUSTED:
             self._old_roots = not self._old_roots
         self._missed()
@@ -185,6 +191,8 @@ class Dialler:
             self._note(SecurityEventKind.PARAMETERS_CHANGED, f"security profile {attempt.profile} is in use")
         if attempt.password is not None and vault.passwords.proven(attempt.password):
             self._log.info("csms_password.replaced")
+        if attempt.client_key is not None and vault.proven(attempt.client_key):
+            self._log.info("key_files.removed", reason="the key on the token is in use")
         if attempt.tentative_root and vault.roots.proven():
             self._log.info("csms_root.replaced")
 
@@ -255,7 +263,8 @@ class Dialler:
             text = f"the station's certificate cannot be read: {error}"
             raise LinkClosed(LinkFailure.NO_CREDENTIALS, text) from error
         if not identities:
-            raise LinkClosed(LinkFailure.NO_CREDENTIALS, "security profile 3 needs a certificate of the station")
+            text = self._vault.token_trouble or "security profile 3 needs a certificate of the station"
+            raise LinkClosed(LinkFailure.NO_CREDENTIALS, text)
         return identities[self._identity_index % len(identities)]
 
     def _tls(self, identity: TlsIdentity | None) -> tuple[TlsOptions, bool]:

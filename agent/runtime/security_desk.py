@@ -227,7 +227,7 @@ class SecurityDesk:
         try:
             if len(command.chain_pem) > LONGEST_CHAIN_B:
                 raise Rejected(f"it has {len(command.chain_pem)} characters, at most {LONGEST_CHAIN_B} are taken")
-            await asyncio.to_thread(
+            remarks = await asyncio.to_thread(
                 self._vault.keys().accept,
                 command.chain_pem,
                 self._subject(),
@@ -241,6 +241,8 @@ class SecurityDesk:
             if isinstance(error, Rejected):
                 self._note(SecurityEventKind.INVALID_STATION_CERTIFICATE, f"not taken: {error}", asked=True)
             return CertificateOutcome(answer=RootAnswer.REJECTED, why=str(error))
+        for remark in remarks:
+            self._log.warning("certificate.untidy", problem=remark)
         self._log.info("certificate.taken")
         self._note(SecurityEventKind.PARAMETERS_CHANGED, "the station has a new certificate")
         self._certified(True)

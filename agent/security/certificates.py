@@ -67,23 +67,44 @@ def make_key(kind: KeyKind) -> str:
 
 def make_request(key_pem: str, subject: Subject) -> str:
     """Return the certificate signing request of a key, PEM (RFC 2986), signed with SHA-256."""
+    from cryptography.hazmat.primitives import serialization
+
+    return request_for(serialization.load_pem_private_key(key_pem.encode(), None), subject)
+
+
+def request_for(key: object, subject: Subject) -> str:
+    """Return the same for a key that need not be in this memory: it signs and tells its public key."""
     from cryptography import x509
     from cryptography.hazmat.primitives import hashes, serialization
     from cryptography.x509.oid import NameOID
 
-    key = serialization.load_pem_private_key(key_pem.encode(), None)
     names = [x509.NameAttribute(NameOID.COMMON_NAME, subject.common_name[:64])]
     if subject.organization:
         names.append(x509.NameAttribute(NameOID.ORGANIZATION_NAME, subject.organization[:64]))
     builder = x509.CertificateSigningRequestBuilder().subject_name(x509.Name(names))
-    request = builder.sign(key, hashes.SHA256())  # type: ignore[arg-type]  # only keys of ``make_key`` get here
+    request = builder.sign(key, hashes.SHA256())  # type: ignore[arg-type]  # only RSA and EC keys get here
     return request.public_bytes(serialization.Encoding.PEM).decode()
+
+
+def public_pem(key: object) -> str:
+    """Return a public key as PEM (SubjectPublicKeyInfo)."""
+    from cryptography.hazmat.primitives import serialization
+
+    encode: Callable[..., bytes] = key.public_bytes  # type: ignore[attr-defined]  # every public key has it
+    return encode(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo).decode()
+
+
+def public_of(key_pem: str) -> str:
+    """Return the public half of a private key, PEM."""
+    from cryptography.hazmat.primitives import serialization
+
+    return public_pem(serialization.load_pem_private_key(key_pem.encode(), None).public_key())
 
 
 def check_station_chain(
     chain_pem: str,
     *,
-    key_pem: str,
+    public_pem: str,
     subject: Subject,
     names: Sequence[str],
     roots: Sequence[str],
@@ -92,7 +113,7 @@ def check_station_chain(
     """Check what came for a signing request; return it in the order leaf to issuer, as it is to be shown.
 
     Args:
-        key_pem: the private key that the request was about.
+        public_pem: the public half of the key that the request was about.
         subject: of the request; its organisation must be the certificate's where both name one.
         names: common names that are the station's: serial number, identity.
         roots: PEM of the roots known for the CSMS; none: the chain is only checked in itself.
@@ -105,7 +126,7 @@ def check_station_chain(
 
     chain = _load(chain_pem)
     leaf = chain[0]
-    own = serialization.load_pem_private_key(key_pem.encode(), None).public_key()
+    own = serialization.load_pem_public_key(public_pem.encode())
     if _public_bytes(leaf.public_key()) != _public_bytes(own):
         raise Rejected("it is not for the key that the station made")
     for each in chain:

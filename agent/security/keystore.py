@@ -2,45 +2,44 @@
 
 `FileKeyStore` keeps at most two generations of key and certificate, each in a folder of its own that appears whole or
 not at all; the older one stays as fall-back. A key that was asked about waits in ``pending`` until its certificate
-comes. `GivenKeys` shows a key and certificate made elsewhere (systemd credentials, files of the manufacturer): read,
-never written.
-
-A PKCS #11 token or TPM has no store of its own here. OpenSSL 3 can use one through a provider (pkcs11-provider,
-tpm2-openssl) where the client key's PEM is the provider's reference to it: then such a file is a `GivenKeys` key, and
-its request is made with the token's own tools. unverified: no such device was tried.
+comes. `TokenKeyStore` (``token_keystore``) does the same with keys that stay on a PKCS #11 token. `GivenKeys` shows a
+key and certificate made elsewhere (systemd credentials, files of the manufacturer): read, never written.
 
 Source: security whitepaper A00.FR.501-511, A02, A03.
 """
 
 from __future__ import annotations
 
-import os
-import shutil
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Final, Protocol
 
 import msgspec
 
-from agent.atomic import sync_folder
-from agent.security.certificates import KeyKind, Rejected, Subject, check_station_chain, make_key, make_request
-from agent.security.private_files import make_private_folder, write_private
+from agent.security.certificates import (
+    KeyKind,
+    Rejected,
+    Subject,
+    check_station_chain,
+    make_key,
+    make_request,
+    public_of,
+)
+from agent.security.generations import CHAIN, KEY, Generations
+from agent.security.private_files import write_private
 from agent.security.validity import Validity, validity_of
 
 FOLDER: Final = "station-keys"
-PENDING: Final = "pending"
-KEY: Final = "key.pem"
-CHAIN: Final = "chain.pem"
-GENERATIONS: Final = 2
 
 
 class TlsIdentity(msgspec.Struct, frozen=True, kw_only=True):
-    """A certificate of the station with its key, as OpenSSL loads them."""
+    """A certificate of the station with its key, as OpenSSL loads them. ``key`` may only refer to a key on a token."""
 
     chain: Path
     key: Path
     validity: Validity
     own: bool  # the station made the key
+    token_key: str = ""  # id of the key on its token, hex; "": the key is in the file
 
 
 class KeyStore(Protocol):
@@ -55,8 +54,11 @@ class KeyStore(Protocol):
     def waiting(self) -> bool:
         """Return whether a key waits for its certificate."""
 
-    def accept(self, chain_pem: str, subject: Subject, names: Sequence[str], roots: Sequence[str], now_s: float | None) -> None:  # fmt: skip  # noqa: E501
+    def accept(self, chain_pem: str, subject: Subject, names: Sequence[str], roots: Sequence[str], now_s: float | None) -> tuple[str, ...]:  # fmt: skip  # noqa: E501
         """Keep the certificate of the waiting key; it is the newest from now on.
+
+        Returns:
+            What could not be tidied up besides, in words; usually nothing.
 
         Raises:
             Rejected: it is not acceptable, or no key waits.
@@ -68,13 +70,12 @@ class FileKeyStore:
     """Keys as files of mode 0600 in the station's folder."""
 
     def __init__(self, folder: Path) -> None:
-        self._folder = folder / FOLDER
+        self._generations = Generations(folder / FOLDER)
 
     def identities(self) -> tuple[TlsIdentity, ...]:
         """Return the generations, the newest first; a damaged one is left out."""
         found = []
-        for number in self._numbers():
-            place = self._folder / str(number)
+        for place in self._generations.places():
             try:
                 validity = validity_of((place / CHAIN).read_text("ascii"))
             except ValueError:
@@ -86,34 +87,32 @@ class FileKeyStore:
         """Make a key that waits for its certificate; one that waited before is dropped."""
         key_pem = make_key(kind)
         request_pem = make_request(key_pem, subject)
-        write_private(self._folder / PENDING / KEY, key_pem.encode())
+        write_private(self._generations.pending / KEY, key_pem.encode())
         return request_pem
 
     def waiting(self) -> bool:
         """Return whether a key waits for its certificate."""
-        return (self._folder / PENDING / KEY).exists()
+        return self._generations.waiting()
 
     def accept(
         self, chain_pem: str, subject: Subject, names: Sequence[str], roots: Sequence[str], now_s: float | None
-    ) -> None:
+    ) -> tuple[str, ...]:
         """Keep the certificate of the waiting key as the newest generation; the oldest goes."""
-        pending = self._folder / PENDING
+        pending = self._generations.pending
         try:
-            key_pem = (pending / KEY).read_text("ascii")
+            public = public_of((pending / KEY).read_text("ascii"))
         except FileNotFoundError:
             raise Rejected("the station asked for none") from None
-        chain = check_station_chain(chain_pem, key_pem=key_pem, subject=subject, names=names, roots=roots, now_s=now_s)
+        chain = check_station_chain(
+            chain_pem, public_pem=public, subject=subject, names=names, roots=roots, now_s=now_s
+        )
         write_private(pending / CHAIN, chain.encode())
-        numbers = self._numbers()
-        os.replace(pending, self._folder / str((numbers[0] if numbers else 0) + 1))
-        sync_folder(self._folder)
-        for number in numbers[GENERATIONS - 1 :]:
-            shutil.rmtree(self._folder / str(number), ignore_errors=True)
+        self._generations.promote()
+        return ()
 
-    def _numbers(self) -> list[int]:
-        make_private_folder(self._folder)
-        names = [path.name for path in self._folder.iterdir() if (path / CHAIN).exists() and (path / KEY).exists()]
-        return sorted((int(name) for name in names if name.isdecimal()), reverse=True)
+    def forget(self) -> None:
+        """Remove every key. Raises ``OSError``."""
+        self._generations.forget()
 
 
 class GivenKeys:

@@ -12,16 +12,18 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
+from agent.model.key_store import KeyStoreKind, KeyTokenPlace
 from agent.model.security import RootPurpose
 from agent.security.passwords import PasswordSlots
 from agent.security.profile import ProfileRecord
 from agent.security.roots import RootStore
-from agent.security.secret_names import CLIENT_CERTIFICATE, CLIENT_KEY, CSMS_PASSWORD
+from agent.security.secret_names import CLIENT_CERTIFICATE, CLIENT_KEY, CSMS_PASSWORD, TOKEN_PIN
 from agent.security.secrets import FOLDER, SecretStore
 
 if TYPE_CHECKING:
     from agent.security.event_log import SecurityLog
-    from agent.security.keystore import FileKeyStore, TlsIdentity
+    from agent.security.keystore import FileKeyStore, KeyStore, TlsIdentity
+    from agent.security.token_keystore import TokenKeyStore
 
 SECURITY_FOLDER: Final = "security"
 TLS_PROFILE: Final = 2
@@ -34,6 +36,7 @@ class Provision(msgspec.Struct, frozen=True, kw_only=True):
     Attributes:
         encrypted: every address is ``wss://``.
         profile: ``None``: what addresses and credentials amount to.
+        key_token: where the station's own keys are made and kept; ``None``: in files.
     """
 
     state_dir: Path
@@ -44,6 +47,7 @@ class Provision(msgspec.Struct, frozen=True, kw_only=True):
     additional_root_check: bool = False
     encrypted: bool = False
     profile: int | None = None
+    key_token: KeyTokenPlace | None = None
 
 
 class Vault:
@@ -68,6 +72,7 @@ class Vault:
         self.secrets = SecretStore(provision.state_dir, credentials)
         self.passwords = PasswordSlots(provision.state_dir / FOLDER, self.provisioned_password)
         self.roots = RootStore(folder, provision.root_certificates, additional_check=provision.additional_root_check)
+        self.token_trouble = ""
         self.profile = ProfileRecord(folder, provision.profile, self._file_profile())
 
     @cached_property
@@ -104,27 +109,82 @@ class Vault:
         """Return the security profile that connections use: the proven one, or more where credentials came since."""
         return max(self.profile.current, self._file_profile())
 
-    def keys(self) -> FileKeyStore:
-        """Return the station's own keys."""
-        from agent.security.keystore import FileKeyStore
+    @property
+    def key_store(self) -> KeyStoreKind:
+        """Return who keeps the keys that the station makes."""
+        return KeyStoreKind.FILE if self._provision.key_token is None else KeyStoreKind.PKCS11
 
-        return FileKeyStore(self._folder)
+    def keys(self) -> KeyStore:
+        """Return the station's own keys."""
+        return self._files if self._token is None else self._token
+
+    def make_ready(self) -> None:
+        """See that a token can be used, before somebody connects. Blocks for up to half a minute where there is one.
+
+        Why it cannot is kept in ``token_trouble``; then its certificates are not shown, only those of other keys.
+        """
+        if self._token is None:
+            return
+        from agent.security.token_words import TokenError
+
+        self.token_trouble = ""
+        try:
+            identities = self._token.identities()
+            if identities:
+                self._token.token.check(identities[0].token_key)
+        except TokenError as error:
+            self.token_trouble = str(error)
+
+    def tls_refused_token(self) -> None:
+        """OpenSSL could not use the token: it is looked at again before the next connection."""
+        if self._token is not None:
+            self._token.token.doubt()
+
+    def proven(self, identity_key: Path) -> bool:
+        """The CSMS took the certificate of this key. Keys that an earlier key store left in files go then.
+
+        Returns whether some went. Raises ``OSError``.
+        """
+        if self._token is None or not any(each.key == identity_key for each in self._token.identities()):
+            return False
+        had_files = bool(self._files.identities()) or self._files.waiting()
+        if had_files:
+            self._files.forget()
+        return had_files
 
     def identities(self, now_s: float | None) -> tuple[TlsIdentity, ...]:
         """Return the certificates that can be shown now, the likeliest first. Raises ``OSError``.
 
-        Those of the station's own keys come before one that was made elsewhere. Without the time of day dates do not
-        count; one that has expired comes last rather than never, because the CSMS decides.
+        Those of the station's own keys come before one that was made elsewhere, and a token's before those in files,
+        which an earlier key store left. Without the time of day dates do not count; one that has expired comes last
+        rather than never, because the CSMS decides.
         """
         from agent.security.keystore import GivenKeys
 
         given = GivenKeys(*self._given_files())
-        every = (*self.keys().identities(), *given.identities())
+        on_token = () if self._token is None or self.token_trouble else self._token.identities()
+        every = (*on_token, *self._files.identities(), *given.identities())
         if now_s is None:
             return every
         valid = [each for each in every if each.validity.not_before_s <= now_s <= each.validity.not_after_s]
         expired = [each for each in every if each.validity.not_after_s < now_s]
         return (*valid, *expired)
+
+    @cached_property
+    def _files(self) -> FileKeyStore:
+        from agent.security.keystore import FileKeyStore
+
+        return FileKeyStore(self._folder)
+
+    @cached_property
+    def _token(self) -> TokenKeyStore | None:
+        place = self._provision.key_token
+        if place is None:
+            return None
+        from agent.security.key_token import KeyToken
+        from agent.security.token_keystore import TokenKeyStore
+
+        return TokenKeyStore(self._folder, KeyToken(place, self._folder, lambda: self.secrets.read(TOKEN_PIN)))
 
     def may_raise_to(self, profile: int, now_s: float | None) -> str:
         """Return why a security profile cannot be raised to ``profile``; "" where it can. Source: whitepaper A05."""
@@ -135,7 +195,7 @@ class Vault:
         if profile >= TLS_PROFILE and not self.roots.any_for_csms():
             return "there is no root certificate for the CSMS"
         if profile == CLIENT_PROFILE and not self.identities(now_s):
-            return "there is no certificate of the station"
+            return self.token_trouble or "there is no certificate of the station"
         return ""
 
     def trusted_for_csms(self) -> tuple[str, ...]:

@@ -50,6 +50,7 @@ from agent.settings.station import (
 )
 from agent.settings.tables import TABLES, VARIABLES
 from agent.settings.toml_text import toml_fault
+from drivers.registry import find
 
 CheckVariable = Callable[[str, str], str | None]
 """Says what is wrong with presetting the OCPP variable of that name to that text; ``None`` when nothing is."""
@@ -294,7 +295,13 @@ def _evse(clean: Clean) -> EvseSettings:
         buzzer=_line(clean.get("buzzer")),
         button=_line(clean.get("button")),
         meter=None if meter is None else _meter(meter["driver"]),
+        tells_soc=any(_tells_soc(clean[name]["driver"]) for name in ("pilot", "controller", "meter") if name in clean),
     )
+
+
+def _tells_soc(driver: DriverSettings) -> bool:
+    tells = find(driver.kind, driver.driver).tells_soc
+    return tells is not None and tells(driver.options)
 
 
 def _led(clean: Clean | None) -> LineSettings | None:

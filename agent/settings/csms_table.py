@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from agent.settings.key_store import KEY_STORE, PKCS11
 from agent.settings.schema import Field, Kind, Table
 
 CSMS: Final = Table(
@@ -82,6 +83,7 @@ CSMS: Final = Table(
             choices=("ec", "rsa"),
             help="private keys that the station makes: ec is P-256, rsa has 2048 bits",
         ),
+        KEY_STORE,
         Field(
             name="allow_wildcards",
             kind=Kind.FLAG,
@@ -107,4 +109,5 @@ CSMS: Final = Table(
             help="write a / after the identity, too; a few servers want it",
         ),
     ),
+    tables=(PKCS11,),
 )

@@ -244,9 +244,11 @@ def _bus_tables(table: Table) -> Iterator[str]:
 
 def _inline(table: Table, within: str) -> str:
     values: dict[str, Any] = {}
-    line = _LINE_SAMPLES.get(f"{within}.{table.name}") or _LINE_SAMPLES[table.name]
     for field in table.fields:
-        values[field.name] = line if field.name == "line" else field.default
+        if field.name == "line":
+            values["line"] = _LINE_SAMPLES.get(f"{within}.{table.name}") or _LINE_SAMPLES[table.name]
+        else:
+            values[field.name] = field.example if field.required else field.default
     for inner in table.tables:
         values[inner.name] = {field.name: field.default for field in inner.fields} | {"line": _LINE_SAMPLES[inner.name]}
     return _toml(values)

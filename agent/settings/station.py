@@ -13,6 +13,7 @@ from typing import Any
 import msgspec
 
 from agent.model.indications import Indicators, usual_indicators
+from agent.model.key_store import KeyTokenPlace
 from agent.model.station import (
     ButtonUse,
     EvseLayout,
@@ -160,6 +161,7 @@ class EvseSettings(msgspec.Struct, frozen=True, kw_only=True):
     lights: Mapping[str, LineSettings] = {}  # of the status light, by colour
     buzzer: LineSettings | None = None
     button: LineSettings | None = None
+    tells_soc: bool = False  # one of its drivers may know the vehicle's state of charge
 
 
 class SerialBusSettings(msgspec.Struct, frozen=True, kw_only=True, tag="serial"):
@@ -396,6 +398,7 @@ def _evse_layout(evse: EvseSettings, button: ButtonUse) -> EvseLayout:
         voltage_v=evse.voltage_v,
         button=ButtonUse.OFF if evse.button is None else button,
         has_buzzer=evse.buzzer is not None,
+        tells_soc=evse.tells_soc,
     )
 
 
