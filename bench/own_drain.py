@@ -30,7 +30,8 @@ from agent.ocpp.dialect import StationIdentity
 from agent.ocpp.session import Session
 from agent.ocpp.transport import CsmsEndpoint, Link
 from agent.ocpp.v16.dialect import Dialect16
-from agent.runtime.csms_link import CsmsLink, JournalStore
+from agent.runtime.csms_link import CsmsLink
+from agent.runtime.fact_lane import JournalStore
 from agent.store import StoreThread
 from bench import counters
 from bench.peers.drain_client import arguments

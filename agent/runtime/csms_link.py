@@ -6,17 +6,14 @@ import asyncio
 import contextlib
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Final, Protocol
+from typing import Final
 
 from agent.clock import Clock
-from agent.errors import StoreError
 from agent.log import Condition, get_logger
 from agent.model.commands import AnyOutcome, TriggerKind
 from agent.model.evse import EvseView
 from agent.model.ids import IdToken
 from agent.model.inputs import Input
-from agent.model.journal import JournalRow
-from agent.model.moment import Stamp, moved
 from agent.model.variables import VariableEntry
 from agent.ocpp.backoff import BackOff
 from agent.ocpp.dialect import Message
@@ -40,42 +37,11 @@ from agent.ocpp.session_outputs import (
 )
 from agent.ocpp.tls import TlsFacts
 from agent.ocpp.transport import Link, LinkClosed
+from agent.runtime.fact_lane import Became, FactLane, JournalStore
 
-STORE_RETRY_S: Final = 1.0
-_IN_TURN: Final = frozenset({Send, Drop, MarkSent, Acknowledged, Failed, GiveUp})  # the others are told at once
+_IN_TURN: Final = (Send, Drop, MarkSent, Acknowledged, Failed, GiveUp)  # the others are told at once
 _OFFLINE: Final = frozenset({"connecting", "waiting"})
 TURN_S: Final = 0.02  # then everybody else in the process has a turn, however much the CSMS says
-
-
-class JournalStore(Protocol):
-    """What delivery needs of the store."""
-
-    async def next_row(self) -> JournalRow | None:
-        """Return the oldest undelivered row."""
-
-    def row_at_hand(self) -> JournalRow | None:
-        """Return the oldest undelivered row where that needs no waiting; ``None`` where the file must be asked."""
-
-    def has_nothing(self) -> bool:
-        """Return whether it is known without asking that every row is delivered."""
-
-    def mark_sent(self, seq: int) -> None:
-        """Note a transmission, lazily."""
-
-    async def fix_utc(self, seq: int, utc_s: float) -> None:
-        """Fix the UTC of a row, durably."""
-
-    async def acknowledge(self, seq: int, csms_id: str | None) -> None:
-        """Remove a delivered row; with a CSMS id durably, else lazily."""
-
-    def acknowledge_soon(self, seq: int) -> None:
-        """Remove a delivered row lazily."""
-
-    async def failed(self, seq: int, error: str, *, new_message_id: bool, retry_at: Stamp | None = None) -> int:
-        """Count a failed attempt durably, and keep from when on the next one may come."""
-
-    async def dead_letter(self, seq: int, error: str, *, attempted: bool) -> None:
-        """Give a row up durably; ``attempted``: a transmission that is not counted yet was the last one."""
 
 
 class CsmsLink:
@@ -114,7 +80,7 @@ class CsmsLink:
         self.session = session
         self._back_off = back_off
         self._connect = connect
-        self._store: JournalStore | None = None
+        self._facts = FactLane(clock)
         self._clock = clock
         self._views = views
         self._deliver = deliver
@@ -128,18 +94,13 @@ class CsmsLink:
         self._proven = False
         self._log = get_logger("csms")
         self._unreachable = Condition(self._log, "csms.unreachable")
-        self._stalled = Condition(self._log, "delivery.stalled")
         self._link: Link | None = None
-        self._todo: deque[Output] = deque()
-        self._unwritten: deque[Output] = deque()
-        self._write_at_s: float | None = None
+        self._todo: deque[Send | Drop | Became] = deque()
         self._wake = asyncio.Event()
         self._drop: Drop | None = None
-        self._maybe_fact = True
         self._cut = asyncio.Event()
         self._rests = False  # the loop has nothing to do but to wait
         self._alarm_s: float | None = None  # until when
-        self._told_all = asyncio.Event()
         self.frames = FrameLog()
         self.state = "connecting"
         self.since_s = clock.mono_s()
@@ -163,13 +124,12 @@ class CsmsLink:
 
     def attach(self, store: JournalStore) -> None:
         """Name the journal, which opens while the link does; its facts go from now on."""
-        self._store = store
-        self.facts_waiting()
+        self._facts.attach(store)
+        self._wake.set()
 
     def facts_waiting(self) -> None:
         """The journal has something new."""
-        self._maybe_fact = True
-        self._told_all.clear()
+        self._facts.news()
         self._wake.set()
 
     async def delivered(self, within_s: float) -> None:
@@ -177,7 +137,7 @@ class CsmsLink:
         if self.session.online:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(within_s):
-                    await self._told_all.wait()
+                    await self._facts.told_all()
 
     def report(self, request_id: int, entries: Sequence[VariableEntry]) -> None:
         """Send a variable report."""
@@ -249,7 +209,7 @@ class CsmsLink:
                 self._drop = None  # it is dropped
                 self._back_off.ended(registered=registered, lasted_s=self._now() - began_s)
                 self._tell_ended()
-                self._told_all.set()
+                self._facts.nobody_listens()
                 with contextlib.suppress(LinkClosed):
                     await link.close(1000, "")
 
@@ -307,66 +267,45 @@ class CsmsLink:
         With it one answer brings the next fact on its way without a turn of the loop. Nothing here waits: a link that
         ``flows`` takes a message at once.
         """
-        if not self._rests or self._drop is not None or self._unwritten or self._cut.is_set():
+        if not self._rests or self._drop is not None or not self._facts.settled or self._cut.is_set():
             return False
-        while True:
-            if not await self._performed_at_once(link, now_s):
-                return False
-            if not self._may_deliver():
-                break
-            row = self._journal().row_at_hand()
+        while await self._performed_at_once(link, now_s):
+            row = self._facts.row_at_hand() if self._may_deliver() else None
             if row is not None:
                 self._take(self.session.deliver(row, now_s))
-            elif self._journal().has_nothing():
-                self._maybe_fact = False
-                self._told_all.set()
-            else:
+            elif self._may_deliver():
                 return False
-        due_s = self._deadline_s()
-        return due_s is None or (self._alarm_s is not None and due_s >= self._alarm_s)
+            else:
+                due_s = self._deadline_s()
+                return due_s is None or (self._alarm_s is not None and due_s >= self._alarm_s)
+        return False
 
     async def _performed_at_once(self, link: Link, now_s: float) -> bool:
         todo = self._todo
         while todo:
-            match todo[0]:
-                case Acknowledged(seq=seq, csms_id=None):
-                    try:
-                        self._journal().acknowledge_soon(seq)
-                    except StoreError:
-                        return False  # the loop will be told, too, and tries again
-                    self._maybe_fact = True
-                case MarkSent(seq=seq, utc_s=None):
-                    self._journal().mark_sent(seq)
-                case Send(text=text) if link.flows(text):
-                    todo.popleft()
-                    self.frames.note(text, now_s, outgoing=True)
-                    await link.send(text)
-                    continue
-                case _:
-                    return False
-            todo.popleft()
+            output = todo[0]
+            if isinstance(output, Drop) or (isinstance(output, Send) and not link.flows(output.text)):
+                return False
+            if isinstance(output, Send):
+                todo.popleft()
+                self.frames.note(output.text, now_s, outgoing=True)
+                await link.send(output.text)
+            elif self._facts.note_at_once(output):
+                todo.popleft()
+            else:
+                return False
         return True
 
     async def _deliver_facts(self, link: Link) -> None:
         while self._may_deliver():
-            self._maybe_fact = False  # a fact that comes while the journal is asked sets it again
-            try:
-                row = await self._journal().next_row()
-            except StoreError as error:
-                self._maybe_fact = True
-                self._log.warning("journal.unreadable", error=str(error))
-                return
+            row = await self._facts.next_row()
             if row is None:
-                if not self._maybe_fact:
-                    self._told_all.set()
-                continue
-            self._maybe_fact = True
+                return
             self._take(self.session.deliver(row, self._now()))
             await self._perform_all(link)
 
     def _may_deliver(self) -> bool:
-        asked = self._maybe_fact and self._store is not None
-        return asked and self._drop is None and not self._unwritten and self.session.wants_fact(self._now())
+        return self._facts.promises and self._drop is None and self.session.wants_fact(self._now())
 
     async def _run_until(self, until_s: float) -> None:
         """Let time pass without a connection; the session's own deadlines are kept."""
@@ -379,11 +318,11 @@ class CsmsLink:
     async def _pass_time(self, link: Link | None) -> None:
         self._take(self.session.tick(self._now()))
         await self._perform_all(link)
-        if self._write_at_s is not None and self._now() >= self._write_at_s:
-            await self._write()
+        if self._facts.write_at_s is not None and self._now() >= self._facts.write_at_s:
+            await self._facts.write()
 
     def _deadline_s(self) -> float | None:
-        due = [each for each in (self.session.next_deadline_s(), self._write_at_s) if each is not None]
+        due = [each for each in (self.session.next_deadline_s(), self._facts.write_at_s) if each is not None]
         return min(due, default=None)
 
     async def _sleep_until(self, due_s: float | None) -> None:
@@ -417,7 +356,7 @@ class CsmsLink:
 
     def _take(self, outputs: list[Output]) -> None:
         for output in outputs:
-            if type(output) in _IN_TURN:
+            if isinstance(output, _IN_TURN):
                 self._todo.append(output)
                 continue
             match output:
@@ -441,7 +380,7 @@ class CsmsLink:
         while self._todo:
             await self._perform(self._todo.popleft(), link)
 
-    async def _perform(self, output: Output, link: Link | None) -> None:
+    async def _perform(self, output: Send | Drop | Became, link: Link | None) -> None:
         match output:
             case Send():
                 if link is not None:
@@ -449,60 +388,8 @@ class CsmsLink:
                     await link.send(output.text)
             case Drop():
                 self._drop = output
-            case MarkSent(seq=seq, utc_s=utc_s):
-                store = self._journal()
-                while utc_s is not None and not await self._written(store.fix_utc(seq, utc_s)):
-                    await asyncio.sleep(STORE_RETRY_S)  # what it says next time must be what it says now
-                store.mark_sent(seq)
-            case Acknowledged(seq=seq, csms_id=None) if not self._unwritten:  # written later: this returns at once
-                if await self._written(self._journal().acknowledge(seq, None)):
-                    self._maybe_fact = True
-                else:
-                    self._unwritten.append(output)
-                    self._write_at_s = self._now() + STORE_RETRY_S
             case _:
-                self._unwritten.append(output)
-                await self._write()
-
-    async def _write(self) -> None:
-        """Write down what became of facts. While the store fails no fact is sent, because order and attempts would be
-        lost; everything else goes on.
-        """
-        while self._unwritten:
-            if not await self._written(self._settle(self._unwritten[0], self._journal())):
-                self._write_at_s = self._now() + STORE_RETRY_S
-                return
-            self._unwritten.popleft()
-            self._maybe_fact = True
-        self._write_at_s = None
-
-    async def _settle(self, output: Output, store: JournalStore) -> None:
-        match output:
-            case Acknowledged(seq=seq, csms_id=csms_id):
-                await store.acknowledge(seq, csms_id)
-            case Failed(seq=seq, error=error, new_message_id=new_id, wait_s=wait_s):
-                now = self._clock.now()
-                retry_at = moved(now, now.mono_s + wait_s)
-                await store.failed(seq, error, new_message_id=new_id, retry_at=retry_at)
-                self._log.warning("fact.refused", seq=seq, error=error)
-            case GiveUp(seq=seq, error=error, attempted=attempted):
-                await store.dead_letter(seq, error, attempted=attempted)
-                self._log.error("fact.given_up", seq=seq, error=error)
-            case _:
-                raise AssertionError(output)
-
-    async def _written(self, write: Awaitable[object]) -> bool:
-        try:
-            await write
-        except StoreError as error:
-            self._stalled.set(True, error=str(error))
-            return False
-        self._stalled.set(False)
-        return True
-
-    def _journal(self) -> JournalStore:
-        assert self._store is not None  # facts come from it
-        return self._store
+                await self._facts.note(output)
 
     def _registered(self, output: Registered) -> None:
         self._log.info("station.registered", status=output.status, interval_s=output.interval_s)
