@@ -88,6 +88,11 @@ class Contactor:
         """Return whether the coil is off and the feedback says open."""
         return not self.coil and self.state is ContactorState.OPEN
 
+    @property
+    def seen_open(self) -> bool:
+        """Return whether it is confirmed open and nothing, not even a bouncing feedback, says otherwise now."""
+        return self.confirmed_open and self._level is False
+
     def observe(self, closed: bool | None, now_s: float) -> None:
         """Take the feedback's word (``None`` unknown, ignored without feedback) and judge it."""
         if not self._has_feedback:

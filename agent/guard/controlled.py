@@ -19,6 +19,7 @@ from agent.guard.plan import ControlledPlan, Plan, PlanError, Target
 from agent.guard.sensing import SharedInputs, claim_input, stopped_by
 from agent.guard.timings import MAX_AGE_SCANS, QUIET_REPORT_S, REPORT_S
 from agent.guard.told import Told
+from agent.guard.vehicle_charge import VehicleCharge
 from agent.guard.wire import ContactorState, GuardFault, PilotState, Report
 from drivers.api import DriverTimeout, Lines, PilotMode, PilotSignal
 from drivers.api.controllers import NO_OFFER, STOP_AT_ONCE, Controller
@@ -61,13 +62,14 @@ class ControlledEvse:
         Raises:
             DriverError: a line cannot be claimed.
         """
-        self.evse_id = plan.evse_id
+        self.evse_id, self.connector_id = plan.evse_id, 1
         self.inputs = ControlledInputs()
         self.cycle = ControlledCycle(
             _settings(plan, station), controller.traits, welded=kept.welded, locks=plan.locks, now_s=now_s
         )
         self._kept = kept
         self._controller = controller
+        self._charge = VehicleCharge(controller)
         self._log = log
         self._sent = NO_OFFER
         self._mirror_open_when_active = plan.mirror_normally_closed
@@ -119,6 +121,7 @@ class ControlledEvse:
         report = cycle.report(
             seq=self._seq, now_s=now_s, closings_total=self.kept.wear.closings, trouble=self._controller.trouble
         )
+        report = self._charge.told(report)
         return report if indicator is None or not indicator.presses else replace(report, presses=indicator.presses)
 
     def make_safe(self, signal: PilotSignal = _HIGH) -> None:

@@ -1,4 +1,4 @@
-"""One EVSE's turn in the scan: inputs and the time in, outputs out. Pure: no clock, no device, no socket.
+"""One connector's turn in the scan: inputs and the time in, outputs out. Pure: no clock, no device, no socket.
 
 Order within a scan: pilot, contactors and lock are judged, then the faults, then the interlock, then the offer, and
 last the coil. Nothing is decided from anything but this scan's judgement, the permit, and faults that are latched.
@@ -26,7 +26,7 @@ from agent.guard.stopping import Stopping
 from agent.guard.timings import CLOCK_STEP_S, GONE_S, QUIET_MAX_S, SETTLE_S, START_S
 from agent.guard.vehicle import SIMPLIFIED_A, Vehicle
 from agent.guard.wake_up import WakeUp
-from agent.guard.wire import GuardFault, OpenReason, Permit, PilotState
+from agent.guard.wire import ContactorState, GuardFault, OpenReason, Permit, PilotState
 
 NO_FAULTS: Final[tuple[GuardFault, ...]] = ()
 NEW: Final = Kept()
@@ -135,6 +135,16 @@ class Cycle:
         """Return whether a contactor is latched as stuck open."""
         return self.contactor.stuck_open or (self.phases is not None and self.phases.contactor.stuck_open)
 
+    @property
+    def idle(self) -> bool:
+        """Return whether a sibling may charge: no offer, every contactor off and confirmed open, none welded."""
+        return self.contactor.seen_open and not self.welded and self.offer.current_a is None
+
+    @property
+    def dead(self) -> bool:
+        """Return whether nothing shows that the outlet may carry voltage."""
+        return not self.contactor.coil and self.contactor.state is not ContactorState.CLOSED
+
     # The scan.
 
     def scan(self, inputs: Inputs, now_s: float) -> bool:
@@ -153,6 +163,8 @@ class Cycle:
             inputs.emergency_stop,
             inputs.watched,
             inputs.temperature_c,
+            inputs.siblings_idle,
+            inputs.siblings_dead,
         )
         if now_s < self._quiet_until_s and seen == self._seen:
             return False
@@ -273,6 +285,8 @@ class Cycle:
             upright=InputRole.TILT not in tripped,
             cool=not protection.derating.stopped,
             rcd_tested=protection.rcd_test.passed(now_s),
+            siblings_idle=inputs.siblings_idle,
+            siblings_dead=inputs.siblings_dead,
         )
 
     def _judge_pilot(self, inputs: Inputs, now_s: float) -> None:

@@ -72,4 +72,5 @@ def report_of(cycle: Cycle, inputs: Inputs, *, seq: int, now_s: float) -> Report
         rcd_test=test.result,
         rcd_tested_s=test.at_s,
         rcd_test_why=test.why,
+        connector_id=cycle.settings.connector_id,
     )

@@ -38,6 +38,7 @@ class CycleSettings:
     phase_interval_s: float = PHASE_INTERVAL_S
     lock: LockSettings = HELD
     protection: ProtectionSettings = BARE
+    connector_id: int = 1
 
 
 class Kept(NamedTuple):
@@ -54,7 +55,8 @@ class Inputs:
     """One scan's inputs; refilled in place. ``None`` is unknown; what the EVSE does not have is ``False``.
 
     ``taken_s`` is when pilot and proximity were measured, ``None`` for not at all; ``power_path_ok``: its driver obeys.
-    ``watched`` and ``temperature_c`` are in the order of ``CycleSettings.protection``.
+    ``watched`` and ``temperature_c`` are in the order of ``CycleSettings.protection``. ``siblings_idle`` and
+    ``siblings_dead`` are as for ``interlock.Permissions``.
     """
 
     taken_s: float | None = None
@@ -69,6 +71,8 @@ class Inputs:
     emergency_stop: bool | None = False
     watched: tuple[bool | None, ...] = ()
     temperature_c: tuple[float | None, ...] = ()
+    siblings_idle: bool = True
+    siblings_dead: bool = True
 
 
 class Outputs(NamedTuple):

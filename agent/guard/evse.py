@@ -1,4 +1,4 @@
-"""One EVSE's devices around its cycle: read all, judge, write what changed.
+"""One connector's devices around its cycle: read all, judge, write what changed.
 
 A device that fails makes its input unknown or its output suspect; both open. Nothing here decides to close.
 """
@@ -9,6 +9,7 @@ from contextlib import ExitStack
 from dataclasses import replace
 from time import monotonic
 
+from agent.guard.channels import Common, see_siblings
 from agent.guard.cycle import NEW, Cycle
 from agent.guard.cycle_report import report_of, shown_by
 from agent.guard.cycle_values import CycleSettings, Inputs, Kept, Outputs
@@ -19,15 +20,16 @@ from agent.guard.log import Log
 from agent.guard.offer import STEADY_HIGH, STEADY_LOW
 from agent.guard.plan import EvsePlan, Plan
 from agent.guard.protection import ProtectionSettings
-from agent.guard.sensing import SharedInputs, Temperature, WatchedLine, claim_input
+from agent.guard.sensing import SharedInputs, claim_input
 from agent.guard.timings import LOST_S, MAX_AGE_SCANS, QUIET_REPORT_S, REPORT_S
 from agent.guard.told import Told
+from agent.guard.vehicle_charge import VehicleCharge
 from agent.guard.wire import REASON_CHARS, OpenReason, Report
 from drivers.api import DriverError, DriverUnavailable, Lines, OutputLine, PilotSignal, PowerPath
 
 
 class EvseOutputs:
-    """The outputs of one EVSE, claimed before anything else: contactors open, cable held."""
+    """The outputs of one connector, claimed before anything else: contactors open, cable held."""
 
     def __init__(self, plan: EvsePlan, lines: Lines) -> None:
         """Claim them. Raises ``DriverError``."""
@@ -51,7 +53,7 @@ class EvseOutputs:
 
 
 class Evse:
-    """One EVSE. ``kept`` tells, after every scan, what must outlive this run."""
+    """One EVSE, or one of its connectors. ``kept`` tells, after every scan, what must outlive this run."""
 
     def __init__(
         self,
@@ -65,15 +67,21 @@ class Evse:
         now_s: float,
         kept: Kept = NEW,
         shared: SharedInputs | None = None,
+        common: Common | None = None,
     ) -> None:
-        """Take the devices over; ``outputs`` are safe already, the pilot is made safe here, the inputs are claimed."""
-        self.evse_id = plan.evse_id
+        """Take the devices over; ``outputs`` are safe already, the pilot is made safe here, the inputs are claimed.
+
+        ``common``: what several connectors of one EVSE claim together; ``None``: it has one.
+        """
+        self.evse_id, self.connector_id = plan.evse_id, plan.connector_id
+        self.siblings: tuple[Cycle, ...] = ()
         self.inputs = Inputs()
         self.cycle = Cycle(_settings(plan, station), kept=kept, now_s=now_s)
         self._max_age_s = station.scan_s * MAX_AGE_SCANS
         self._contactor, self._phases = outputs.contactor, outputs.phases
         self._late = late_outputs(outputs.contactor, outputs.phases, outputs.lock, outputs.unlock, outputs.rcd_test)
         self._power_path = power_path
+        self._charge = VehicleCharge(power_path)
         self._log = log
         self._lost_until_s = 0.0
         self._lost = False
@@ -99,11 +107,13 @@ class Evse:
         self._mirror = claim_input(lines, plan.mirror, max_age_s=age_s)
         self._phase_mirror = claim_input(lines, plan.phase_mirror, max_age_s=age_s)
         self._locked = claim_input(lines, plan.lock_feedback, max_age_s=age_s)
-        self._rcd = claim_input(lines, plan.rcd, max_age_s=age_s, pulses=True)
-        self._emergency_stop = claim_input(lines, plan.emergency_stop, max_age_s=age_s, pulses=True)
-        self._watched = tuple(WatchedLine(lines, line, max_age_s=age_s, pulses=True) for _, line in plan.watched)
+        common = common or Common(lines, log, max_age_s=age_s, several=False)
+        self._rcd = common.input(plan.rcd, pulses=True)
+        self._emergency_stop = common.input(plan.emergency_stop, pulses=True)
+        watched = (common.input(line, pulses=True) for _, line in plan.watched)
+        self._watched = tuple(each for each in watched if each is not None)
         self._shared = shared
-        self._temperatures = tuple(Temperature(each, evse_id=plan.evse_id, log=log) for each in plan.temperatures)
+        self._temperatures = tuple(common.temperature(each, evse_id=plan.evse_id) for each in plan.temperatures)
         self.indicator = open_indicator(plan.indicator, station, lines, evse_id=plan.evse_id, log=log)
         self._has_button = self.indicator is not None and self.indicator.has_button
 
@@ -122,6 +132,8 @@ class Evse:
         """Read, judge, write; return a report when something changed or the last one is old."""
         cycle, inputs = self.cycle, self.inputs
         self._read(inputs, now_s)
+        if self.siblings:
+            see_siblings(self.siblings, inputs)
         judged = cycle.scan(inputs, now_s)
         if cycle.outputs is not self._written:
             self._write(cycle.outputs, now_s)
@@ -147,6 +159,7 @@ class Evse:
         report = report_of(cycle, inputs, seq=self._seq, now_s=now_s)
         if self._lost:
             report = replace(report, power_path_why=self._lost_why)
+        report = self._charge.told(report)
         return report if indicator is None or not indicator.presses else replace(report, presses=indicator.presses)
 
     def begin_safe(self) -> None:
@@ -324,6 +337,7 @@ def _settings(plan: EvsePlan, station: Plan) -> CycleSettings:
         phase_interval_s=plan.phase_interval_s,
         lock=plan.lock_settings,
         protection=_protection(plan, station),
+        connector_id=plan.connector_id,
     )
 
 

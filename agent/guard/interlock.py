@@ -19,6 +19,7 @@ class Reason(Enum):
 
     STOPPING = "guard_stopping"  # the guard was told to end
     FAULT = "fault"  # one is present or latched; Report.faults says which
+    SIBLING = "sibling_in_use"  # another connector of this EVSE offers, or is not confirmed open
     EMERGENCY_STOP = "emergency_stop"
     RCD = "rcd"
     RCM = "rcm"
@@ -71,6 +72,8 @@ class Permissions(NamedTuple):
         vehicle_steady: the vehicle has been ready for longer than a pulse.
         rcm_closed, ground_present, door_closed, upright, cool: by watched inputs and temperatures, latches included.
         rcd_tested: the residual current sensor has passed its self-test, or has none.
+        siblings_idle: no other connector of this EVSE offers current, each one's contactor is commanded and confirmed
+            open, and none is latched as welded. siblings_dead: none is confirmed closed.
     """
 
     closed: bool
@@ -99,6 +102,8 @@ class Permissions(NamedTuple):
     upright: bool = True
     cool: bool = True
     rcd_tested: bool = True
+    siblings_idle: bool = True
+    siblings_dead: bool = True
 
 
 # These do not end an offer: the vehicle answers the offer with state C, the diode shows only under PWM, and a
@@ -148,6 +153,7 @@ def _against(given: Permissions, offer_on: bool) -> tuple[Reason, ...]:
     held = (
         (given.guard_running, Reason.STOPPING),
         (given.fault_free, Reason.FAULT),
+        (given.siblings_dead and (closed or given.siblings_idle), Reason.SIBLING),
         (given.emergency_stop_released, Reason.EMERGENCY_STOP),
         (given.rcd_closed, Reason.RCD),
         (given.rcm_closed, Reason.RCM),

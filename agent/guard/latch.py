@@ -1,5 +1,7 @@
 """Contactor faults that outlive the guard, in a small file of the state directory.
 
+A connector is written as its EVSE's number, or as text "EVSE.CONNECTOR" where it is not the first one.
+
 A file that cannot be read counts as "every contactor welded": unknown is open.
 """
 
@@ -15,11 +17,14 @@ from agent.guard.kept_file import KeptFile
 FILE_NAME: Final = "guard-latched.json"
 
 
-class Latched(NamedTuple):
-    """Ids of the EVSEs with a contactor that is latched as welded, or as failed to close."""
+Channel = tuple[int, int]  # EVSE and connector
 
-    welded: frozenset[int] = frozenset()
-    failed_to_close: frozenset[int] = frozenset()
+
+class Latched(NamedTuple):
+    """The connectors with a contactor that is latched as welded, or as failed to close."""
+
+    welded: frozenset[Channel] = frozenset()
+    failed_to_close: frozenset[Channel] = frozenset()
 
 
 class LatchFile(KeptFile):
@@ -29,15 +34,15 @@ class LatchFile(KeptFile):
         """Use ``state_dir``, which is created when the first fault is written."""
         super().__init__(state_dir, FILE_NAME)
 
-    def read(self, evse_ids: Iterable[int]) -> Latched:
-        """Return what is latched of ``evse_ids``; all of them as welded when the file is damaged."""
-        known = frozenset(evse_ids)
+    def read(self, channels: Iterable[Channel]) -> Latched:
+        """Return what is latched of ``channels``; all of them as welded when the file is damaged."""
+        known = frozenset(channels)
         self.failure = None
         try:
             with open(self.path, encoding="utf-8") as file:
                 content = json.load(file)
-            welded = _ids("welded", content["welded"])
-            failed = _ids("failed_to_close", content.get("failed_to_close", []))
+            welded = _channels("welded", content["welded"])
+            failed = _channels("failed_to_close", content.get("failed_to_close", []))
         except FileNotFoundError:
             return Latched()
         except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as problem:
@@ -48,11 +53,27 @@ class LatchFile(KeptFile):
     def begin_latching(self, latched: Latched) -> None:
         """Write ``latched`` on a thread of its own; call again after ``failure``."""
         self.begin_write(
-            {"version": 1, "welded": sorted(latched.welded), "failed_to_close": sorted(latched.failed_to_close)}
+            {"version": 1, "welded": _written(latched.welded), "failed_to_close": _written(latched.failed_to_close)}
         )
 
 
-def _ids(key: str, value: Any) -> frozenset[int]:
-    if not isinstance(value, list) or not all(type(entry) is int for entry in value):
-        raise ValueError(f"{key} is {shown(value)}, expected a list of EVSE ids")
-    return frozenset(value)
+def channel_name(channel: Channel) -> str:
+    """Return how a connector is called in files: ``1``, or ``1.2`` for the second one of EVSE 1."""
+    evse_id, connector_id = channel
+    return str(evse_id) if connector_id == 1 else f"{evse_id}.{connector_id}"
+
+
+def channel_of(name: str) -> Channel:
+    """Return the connector that is called ``name``. Raises ``ValueError``."""
+    evse_id, dot, connector_id = name.partition(".")
+    return int(evse_id), int(connector_id) if dot else 1
+
+
+def _written(channels: Iterable[Channel]) -> list[int | str]:
+    return [each[0] if each[1] == 1 else channel_name(each) for each in sorted(channels)]
+
+
+def _channels(key: str, value: Any) -> frozenset[Channel]:
+    if not isinstance(value, list) or not all(type(entry) in (int, str) for entry in value):
+        raise ValueError(f"{key} is {shown(value)}, expected a list of EVSEs and connectors")
+    return frozenset(channel_of(str(entry)) for entry in value)

@@ -1,7 +1,7 @@
 """The guard's socket: who may speak, what is said, and never a scan that waits for it.
 
-Non-blocking, a bounded number of packets per scan. A client that does not read gets the newest report of each EVSE when
-it reads again; one that does not read for ``STALLED_S`` is dropped.
+Non-blocking, a bounded number of packets per scan. A client that does not read gets the newest report of each connector
+when it reads again; one that does not read for ``STALLED_S`` is dropped.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from collections.abc import Callable
 from time import monotonic, sleep
 from typing import Final
 
+from agent.guard.latch import Channel
 from agent.guard.log import Log
 from agent.guard.wire import (
     MAX_PACKET_B,
@@ -55,7 +56,7 @@ class _Client:
         self.holder = False
         self.bad = 0
         self.outbox: deque[bytes] = deque()
-        self.reports: dict[int, bytes] = {}
+        self.reports: dict[Channel, bytes] = {}
         self.stalled_since_s: float | None = None
 
 
@@ -76,7 +77,7 @@ class Link:
         self._log = log
         self._clients: dict[int, _Client] = {}
         self.held = False  # somebody holds the permits
-        self._last: dict[int, bytes] = {}
+        self._last: dict[Channel, bytes] = {}
         self._swept_s = 0.0
         self._path = path
         self._server = _listen(path)
@@ -101,10 +102,11 @@ class Link:
     def publish(self, report: Report) -> None:
         """Send ``report`` to everybody who said Hello."""
         packet = encode(report)
-        self._last[report.evse_id] = packet
+        channel = (report.evse_id, report.connector_id)
+        self._last[channel] = packet
         for fd, client in list(self._clients.items()):
             if client.name is not None:
-                self._send_report(fd, client, report.evse_id, packet)
+                self._send_report(fd, client, channel, packet)
         if report.at_s - self._swept_s >= 1.0:
             self._swept_s = report.at_s
             self._sweep(report.at_s)
@@ -198,8 +200,8 @@ class Link:
         self.held = self.held or message.holder
         self._log.info("client.greeted", client=client.name, pid=client.pid, uid=client.uid, holder=client.holder)
         self._send(fd, client, self._welcome)
-        for evse_id, packet in self._last.items():
-            self._send_report(fd, client, evse_id, packet)
+        for channel, packet in self._last.items():
+            self._send_report(fd, client, channel, packet)
 
     def _against(self, client: _Client, message: Message) -> str | None:
         if not isinstance(message, Hello):
@@ -222,9 +224,9 @@ class Link:
         else:
             self._flush(fd, client)
 
-    def _send_report(self, fd: int, client: _Client, evse_id: int, packet: bytes) -> None:
-        client.reports.pop(evse_id, None)
-        client.reports[evse_id] = packet
+    def _send_report(self, fd: int, client: _Client, channel: Channel, packet: bytes) -> None:
+        client.reports.pop(channel, None)
+        client.reports[channel] = packet
         if client.stalled_since_s is None:
             self._flush(fd, client)
 
@@ -234,9 +236,9 @@ class Link:
                 client.peer.send(client.outbox[0])
                 client.outbox.popleft()
             while client.reports:
-                evse_id = next(iter(client.reports))
-                client.peer.send(client.reports[evse_id])
-                del client.reports[evse_id]
+                channel = next(iter(client.reports))
+                client.peer.send(client.reports[channel])
+                del client.reports[channel]
         except BlockingIOError:
             if client.stalled_since_s is None:
                 client.stalled_since_s = monotonic()

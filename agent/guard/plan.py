@@ -59,9 +59,10 @@ PLAN_VERSION: Final = 1
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EvsePlan:
-    """One EVSE.
+    """One connector of an EVSE, which has its own pilot, contactors and lock.
 
     Attributes:
+        connector_id: of several, 1 and up in the order of the plan; 1 where there is only one.
         phases: that the contactor switches together.
         max_current_a: the most that may be offered, A per phase.
         ventilation: state D may charge.
@@ -75,7 +76,7 @@ class EvsePlan:
         lock_feedback: active while locked. rcd: active while tripped. emergency_stop: active while pressed.
         unlock: second line of a pulsed lock. watched: further inputs, by role.
         rcd_test: test line of the residual current sensor. temperatures: sensors of this EVSE.
-        indicator: its status light, buzzer and button.
+        indicator: the EVSE's status light, buzzer and button; of several connectors, the first one's plan has it.
     """
 
     evse_id: int
@@ -106,6 +107,7 @@ class EvsePlan:
     watched: tuple[WatchedPlan, ...] = ()
     rcd_test: RcdTestPlan | None = None
     temperatures: tuple[TemperaturePlan, ...] = ()
+    connector_id: int = 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -156,7 +158,7 @@ class Plan:
         stop_grace_s: time for the vehicle to stop after the offer ended, s.
         realtime: ask for a real-time priority and locked memory.
         buses: Modbus lines that the guard owns, by name; a target opens a ``drivers.api.controllers.RegisterLine``.
-        controlled: the EVSEs that have a bought controller.
+        evses: every connector of the EVSEs of our own. controlled: the EVSEs that have a bought controller.
         inputs: watched inputs of the station as a whole, by role: each acts on every EVSE.
         heartbeat: output that toggles while the scan is healthy, one wave in ``heartbeat_s``.
     """
@@ -182,7 +184,17 @@ class Plan:
     @property
     def evse_ids(self) -> tuple[int, ...]:
         """Return the ids of all EVSEs, those of our own first."""
-        return (*(evse.evse_id for evse in self.evses), *(evse.evse_id for evse in self.controlled))
+        return tuple(dict.fromkeys(evse_id for evse_id, _ in self.channels))
+
+    @property
+    def channels(self) -> tuple[tuple[int, int], ...]:
+        """Return EVSE and connector of everything that has a pilot, those of our own first."""
+        own = ((evse.evse_id, evse.connector_id) for evse in self.evses)
+        return (*own, *((evse.evse_id, 1) for evse in self.controlled))
+
+    def siblings(self, evse_id: int) -> int:
+        """Return how many connectors an EVSE has."""
+        return sum(channel[0] == evse_id for channel in self.channels)
 
     @property
     def uses_lines(self) -> bool:
@@ -215,9 +227,7 @@ def parse_plan(content: object) -> Plan:
     )
     if not evses and not controlled:
         raise PlanError("plan.evses is empty, expected at least one EVSE")
-    ids = [evse.evse_id for evse in evses] + [evse.evse_id for evse in controlled]
-    if len(set(ids)) != len(ids):
-        raise PlanError(f"plan.evses holds an id twice: {ids}")
+    _check_channels(evses, controlled)
     buses = top.content.get("buses") or {}
     return Plan(
         plan_id=top.take("plan_id", text(200)),
@@ -240,6 +250,21 @@ def parse_plan(content: object) -> Plan:
         shown_alone=parse_alone(top),
         buses={name: parse_target(Place(f"plan.buses.{name}", bus)) for name, bus in buses.items()},
     )
+
+
+def _check_channels(evses: tuple[EvsePlan, ...], controlled: tuple[ControlledPlan, ...]) -> None:
+    bought = [evse.evse_id for evse in controlled]
+    ids = [*{evse.evse_id for evse in evses}, *bought]
+    connectors = [(evse.evse_id, evse.connector_id) for evse in evses]
+    if len(set(ids)) != len(ids) or len(set(connectors)) != len(connectors):
+        raise PlanError(f"plan.evses holds an id twice: {[*(evse.evse_id for evse in evses), *bought]}")
+    for evse in evses:
+        several = sum(each.evse_id == evse.evse_id for each in evses) > 1
+        if several and (evse.mirror is None or (evse.phase_contactor is not None and evse.phase_mirror is None)):
+            raise PlanError(
+                f"plan.evses: connector {evse.connector_id} of EVSE {evse.evse_id} has no mirror, expected one for each"
+                " contactor: nobody could see it open before another connector closes"
+            )
 
 
 def _parse_mirror(place: Place, key: str) -> tuple[LinePlan | None, bool]:
@@ -285,6 +310,7 @@ def _parse_evse(place: Place) -> EvsePlan:
         temperatures=tuple(parse_temperature(each) for each in place.places("temperatures"))
         if place.content.get("temperatures")
         else (),
+        connector_id=place.take("connector", whole(1, 64), default=1),
     )
 
 

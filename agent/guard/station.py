@@ -1,23 +1,25 @@
-"""All EVSEs of one guard: opened safely, scanned together, spoken to by message."""
+"""All EVSEs of one guard and their connectors: opened safely, scanned together, spoken to by message."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from time import monotonic
 from typing import TYPE_CHECKING
 
 from agent.guard.bus import Bus
+from agent.guard.channels import Common, ConnectorLog
 from agent.guard.cycle_values import Kept
 from agent.guard.evse import Evse, EvseOutputs
 from agent.guard.indication import Pattern
-from agent.guard.latch import Latched, LatchFile
+from agent.guard.latch import Channel, Latched, LatchFile
 from agent.guard.late import open_power_path
 from agent.guard.late_lines import LateLines
 from agent.guard.log import Log
 from agent.guard.offer import STEADY_HIGH, STEADY_LOW
 from agent.guard.plan import Plan
 from agent.guard.sensing import open_heartbeat, open_shared_inputs
+from agent.guard.timings import MAX_AGE_SCANS
 from agent.guard.wear import EvseWear, WearFile
 from agent.guard.wire import (
     Beep,
@@ -59,7 +61,7 @@ class Station:
         self._heartbeat = None if lines is None else open_heartbeat(lines, plan)
         self._shared = None if lines is None else open_shared_inputs(lines, plan)
         self._latch = LatchFile(plan.state_dir)
-        self._latched = self._latch.read(plan.evse_ids)
+        self._latched = self._latch.read(plan.channels)
         if self._latch.failure is not None:
             log.error("latch.unreadable", problem=self._latch.failure)
         self._wear = WearFile(plan.state_dir)
@@ -67,23 +69,15 @@ class Station:
         if self._wear.failure is not None:
             log.warning("wear.unreadable", problem=self._wear.failure)
         self._buses = {name: Bus(name, target) for name, target in plan.buses.items()}
-        self.evses: dict[int, AnyEvse] = {}
+        self.channels: dict[Channel, AnyEvse] = {}
         if plan.controlled:
-            self.evses |= self._open_controlled(plan, lines, wear, now_s=now_s)
-        for evse, claimed in zip(plan.evses, outputs, strict=True):
-            assert lines is not None  # an EVSE of our own has a contactor's line
-            self.evses[evse.evse_id] = Evse(
-                evse,
-                plan,
-                outputs=claimed,
-                lines=lines,
-                power_path=open_power_path(evse.power_path),
-                kept=_kept(evse.evse_id, self._latched, wear.get(evse.evse_id, EvseWear())),
-                shared=self._shared,
-                log=log,
-                now_s=now_s,
-            )
-        self._scanned = tuple(self.evses.values())
+            self.channels |= self._open_controlled(plan, lines, wear, now_s=now_s)
+        if lines is not None:  # an EVSE of our own has a contactor's line
+            self.channels |= self._open_own(plan, lines, outputs, wear, now_s=now_s)
+        self._scanned = tuple(self.channels.values())
+        self.evses: dict[int, AnyEvse] = {}  # the first connector of each, which has what belongs to all of them
+        for each in self._scanned:
+            self.evses.setdefault(each.evse_id, each)
         self._latch_tried_s = 0.0
 
     def scan(self, now_s: float) -> list[Report]:
@@ -116,6 +110,10 @@ class Station:
                 evse = self.evses.get(message.evse_id)
                 if evse is None:
                     return _refuse(message, f"there is no EVSE {message.evse_id}, only {sorted(self.evses)}")
+                channel = (message.evse_id, getattr(message, "connector_id", evse.connector_id))
+                evse = self.channels.get(channel)
+                if evse is None:
+                    return _refuse(message, f"EVSE {channel[0]} has no connector {channel[1]}")
             case _:
                 return _refuse(message, f"the guard does not take a {type(message).__name__}")
         match message:
@@ -180,19 +178,55 @@ class Station:
         for bus in self._buses.values():
             bus.close()
 
+    def _open_own(
+        self,
+        plan: Plan,
+        lines: Lines,
+        outputs: Sequence[EvseOutputs],
+        wear: Mapping[Channel, EvseWear],
+        *,
+        now_s: float,
+    ) -> dict[Channel, AnyEvse]:
+        """Open the connectors of the EVSEs of our own, and let those of one EVSE see each other."""
+        groups: dict[int, list[Evse]] = {}
+        common: dict[int, Common] = {}
+        for evse, claimed in zip(plan.evses, outputs, strict=True):
+            several = plan.siblings(evse.evse_id) > 1
+            log = ConnectorLog(self._log, evse.connector_id) if several else self._log
+            if several and evse.evse_id not in common:
+                common[evse.evse_id] = Common(lines, self._log, max_age_s=plan.scan_s * MAX_AGE_SCANS)
+            channel = (evse.evse_id, evse.connector_id)
+            opened = Evse(
+                evse,
+                plan,
+                outputs=claimed,
+                lines=lines,
+                power_path=open_power_path(evse.power_path),
+                kept=_kept(channel, self._latched, wear.get(channel, EvseWear())),
+                shared=self._shared,
+                log=log,
+                now_s=now_s,
+                common=common.get(evse.evse_id),
+            )
+            groups.setdefault(evse.evse_id, []).append(opened)
+        for group in groups.values():
+            for each in group:
+                each.siblings = tuple(other.cycle for other in group if other is not each)
+        return {(each.evse_id, each.connector_id): each for group in groups.values() for each in group}
+
     def _open_controlled(
-        self, plan: Plan, lines: Lines | None, wear: Mapping[int, EvseWear], *, now_s: float
-    ) -> dict[int, AnyEvse]:
+        self, plan: Plan, lines: Lines | None, wear: Mapping[Channel, EvseWear], *, now_s: float
+    ) -> dict[Channel, AnyEvse]:
         """Open the EVSEs with bought controllers; their modules load only where there are some."""
         from agent.guard.controlled import ControlledEvse, open_controller
 
         return {
-            evse.evse_id: ControlledEvse(
+            (evse.evse_id, 1): ControlledEvse(
                 evse,
                 plan,
                 controller=open_controller(evse, self._buses),
                 lines=lines,
-                kept=_kept(evse.evse_id, self._latched, wear.get(evse.evse_id, EvseWear())),
+                kept=_kept((evse.evse_id, 1), self._latched, wear.get((evse.evse_id, 1), EvseWear())),
                 log=self._log,
                 now_s=now_s,
                 shared=self._shared,
@@ -213,10 +247,10 @@ class Station:
         return bus.submit(request, asker=asker)
 
     def _keep(self, evse: AnyEvse, now_s: float) -> None:
-        kept, evse_id = evse.kept, evse.evse_id
+        kept, channel = evse.kept, (evse.evse_id, evse.connector_id)
         latched = Latched(
-            _with(self._latched.welded, evse_id, kept.welded),
-            _with(self._latched.failed_to_close, evse_id, kept.failed_to_close),
+            _with(self._latched.welded, channel, kept.welded),
+            _with(self._latched.failed_to_close, channel, kept.failed_to_close),
         )
         if latched != self._latched and not self._latch.busy:  # else with the next report
             self._latched = latched
@@ -226,7 +260,7 @@ class Station:
             self._keep_wear(now_s)
 
     def _keep_wear(self, now_s: float, *, at_once: bool = False) -> None:
-        wear = {evse_id: EvseWear(evse.kept.wear, evse.kept.phase_wear) for evse_id, evse in self.evses.items()}
+        wear = {channel: EvseWear(evse.kept.wear, evse.kept.phase_wear) for channel, evse in self.channels.items()}
         self._wear.keep(wear, now_s, at_once=at_once)
 
     def _keep_latching(self, now_s: float) -> None:
@@ -236,19 +270,19 @@ class Station:
             self._latch.begin_latching(self._latched)
 
 
-def _kept(evse_id: int, latched: Latched, wear: EvseWear) -> Kept:
+def _kept(channel: Channel, latched: Latched, wear: EvseWear) -> Kept:
     return Kept(
-        welded=evse_id in latched.welded,
-        failed_to_close=evse_id in latched.failed_to_close,
+        welded=channel in latched.welded,
+        failed_to_close=channel in latched.failed_to_close,
         wear=wear.main,
         phase_wear=wear.phases,
     )
 
 
-def _with(ids: frozenset[int], evse_id: int, present: bool) -> frozenset[int]:
-    if present is (evse_id in ids):
-        return ids
-    return ids | {evse_id} if present else ids - {evse_id}
+def _with(channels: frozenset[Channel], channel: Channel, present: bool) -> frozenset[Channel]:
+    if present is (channel in channels):
+        return channels
+    return channels | {channel} if present else channels - {channel}
 
 
 def _refuse(message: Message, reason: str) -> Refused:

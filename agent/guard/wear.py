@@ -13,6 +13,7 @@ from typing import Any, Final, NamedTuple
 from agent.guard.checks import optional, shown, whole
 from agent.guard.contactor import Wear
 from agent.guard.kept_file import KeptFile
+from agent.guard.latch import Channel, channel_name, channel_of
 from agent.guard.timings import WEAR_WRITE_S
 
 FILE_NAME: Final = "guard-wear.json"
@@ -26,45 +27,45 @@ _CHECKS: Final = {
 
 
 class EvseWear(NamedTuple):
-    """Wear of the main contactor and of the second one."""
+    """Wear of one connector's main contactor and second one."""
 
     main: Wear = Wear()
     phases: Wear = Wear()
 
 
 class WearFile(KeptFile):
-    """The wear of every EVSE of one station."""
+    """The wear of every connector of one station."""
 
     def __init__(self, state_dir: str) -> None:
         """Use ``state_dir``, which is created when something is first written."""
         super().__init__(state_dir, FILE_NAME)
-        self._kept: dict[int, EvseWear] = {}
+        self._kept: dict[Channel, EvseWear] = {}
         self._written_s: float | None = None
 
-    def read(self) -> Mapping[int, EvseWear]:
-        """Return the wear by EVSE id; empty without a file, or with one that cannot be read (``failure``)."""
+    def read(self) -> Mapping[Channel, EvseWear]:
+        """Return the wear by EVSE and connector; empty without a file, or with an unreadable one (``failure``)."""
         self.failure = None
         try:
             with open(self.path, encoding="utf-8") as file:
                 content = json.load(file)
-            self._kept = {int(key): _evse_wear(value) for key, value in content["evses"].items()}
+            self._kept = {channel_of(key): _evse_wear(value) for key, value in content["evses"].items()}
         except FileNotFoundError:
             pass
         except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as problem:
             self.failure = f"{self.path} cannot be read: {problem}"
         return dict(self._kept)
 
-    def keep(self, found: Mapping[int, EvseWear], now_s: float, *, at_once: bool = False) -> bool:
+    def keep(self, found: Mapping[Channel, EvseWear], now_s: float, *, at_once: bool = False) -> bool:
         """Write ``found`` if it differs from what is kept and the last write is long enough ago; return whether."""
-        if self.busy or all(self._kept.get(evse_id, EvseWear()) == wear for evse_id, wear in found.items()):
+        if self.busy or all(self._kept.get(channel, EvseWear()) == wear for channel, wear in found.items()):
             return False
         if not at_once and self._written_s is not None and now_s - self._written_s < WEAR_WRITE_S:
             return False
         self._kept.update(found)
         self._written_s = now_s
         evses = {
-            str(evse_id): {"main": wear.main._asdict(), "phases": wear.phases._asdict()}
-            for evse_id, wear in self._kept.items()
+            channel_name(channel): {"main": wear.main._asdict(), "phases": wear.phases._asdict()}
+            for channel, wear in self._kept.items()
         }
         self.begin_write({"version": 1, "evses": evses})
         return True

@@ -9,8 +9,8 @@ user, root, or a user named in the plan), and a second one is refused while the 
 onlooker and only receives reports. A permit outlives its holder's connection until it expires: an agent that restarts
 finds the car charging.
 
-An EVSE with several connectors has a channel for each: permits, cables and reports name the ``connector_id``, which is 1
-where there is only one. Light, buzzer and button belong to the EVSE as a whole; its button shows in connector 1's report.
+An EVSE with several connectors has a channel for each: permits, cables and reports name the ``connector_id``, which is
+1 where there is only one. Light, buzzer and button are the whole EVSE's; the button shows in connector 1's report.
 
 A serial bus shared by a controller and a meter belongs to the guard: ``BusRead`` asks for registers, ``BusAnswer``
 brings them, the controller's own traffic goes first.
@@ -254,12 +254,13 @@ class Report:
         reduced_a: most that the temperatures allow, A; ``None``: no reduction. reduced_why: which sensor.
         temperature_c: of every sensor, in the station file's order; ``None`` unknown.
         rcd_test: result of the last self-test; ``rcd_tested_s`` when it ended; ``rcd_test_why`` what failed.
-        power_path_why: why the pilot's devices or a bought controller cannot be reached, or what the latter does against
-            its order, while it does.
+        power_path_why: why the pilot's devices or a bought controller cannot be reached, or what the latter does
+            against its order, while it does.
         phases: that a closed contactor connects now. simplified: a vehicle without a variable S2 was recognised.
         closings_total, openings_under_load, slowest_close_ms, slowest_open_ms: wear of the main contactor over its
             life; phase_closings_total: of the second one, ``None`` without one.
         presses: short presses of the button since the guard started.
+        soc_pct: the vehicle's state of charge, %; ``None`` unknown. soc_taken_s: monotonic time at which it said so.
     """
 
     evse_id: int
@@ -298,6 +299,8 @@ class Report:
     slowest_open_ms: int | None = None
     phase_closings_total: int | None = None
     presses: int = 0
+    soc_pct: float | None = None
+    soc_taken_s: float | None = None
     connector_id: int = 1
 
 
@@ -457,6 +460,8 @@ _CHECKS: Final[dict[str, dict[str, Check]]] = {
         "slowest_open_ms": optional(_COUNT),
         "phase_closings_total": optional(_COUNT),
         "presses": _COUNT,
+        "soc_pct": optional(number(0.0, 100.0)),
+        "soc_taken_s": optional(_TIME_S),
         "connector_id": _ID,
     },
 }

@@ -162,7 +162,7 @@ def lock(evse: Fitted, seen: Seen) -> Course:
             rest = Wish(lock=locks, say=say)
         if not evse.has_lock_feedback:
             seen = yield from hold(rest, seen, settings.break_s)
-            sure = yield from ask(rest, seen, f"Did the lock of EVSE {evse.evse_id} move to {word}?")
+            sure = yield from ask(rest, seen, f"Did the lock of {evse.name} move to {word}?")
             found.append(told(Check.LOCK, evse, f"lock, {word}", sure, "the lock's motor, its line and its supply"))
             continue
         seen = yield from until(rest, seen, _is_locked if locks else _is_unlocked, settings.failed_s)
@@ -243,7 +243,7 @@ def _toggle(
     if not has_feedback:
         seen = yield from hold(closing, seen, CLOSED_S)
         seen = yield from hold(opening, seen, CLOSED_S)
-        sure = yield from ask(opening, seen, f"Did you hear the {what} of EVSE {evse.evse_id} close and open?")
+        sure = yield from ask(opening, seen, f"Did you hear the {what} of {evse.name} close and open?")
         return [told(Check.CONTACTOR, evse, what, sure, "coil, its fuse, its line")]
     began_s = seen.now_s
     seen = yield from until(closing, seen, lambda now: closed(now) is True, FEEDBACK_S)

@@ -7,15 +7,17 @@ from contextlib import ExitStack
 from typing import Final, Protocol
 
 from agent.guard.bus import Bus
+from agent.guard.channels import Common
 from agent.guard.controlled import SETTLE_S, open_controller
 from agent.guard.evse import EvseOutputs
+from agent.guard.latch import Channel
 from agent.guard.late import open_power_path
 from agent.guard.late_lines import LateLines
 from agent.guard.log import Log
 from agent.guard.offer import STEADY_LOW
 from agent.guard.plan import ControlledPlan, EvsePlan, LinePlan, Plan
 from agent.guard.plan_indicator import IndicatorPlan
-from agent.guard.sensing import Temperature, WatchedLine, open_heartbeat
+from agent.guard.sensing import WatchedLine, open_heartbeat
 from agent.guard.timings import MAX_AGE_SCANS
 from agent.trial.sights import SAFE, Seen, Wish
 from drivers.api import DriverError, DriverTimeout, DriverUnavailable, Lines, OutputLine, PilotSignal
@@ -38,12 +40,15 @@ class Device(Protocol):
 
 
 class OwnEvse:
-    """An EVSE whose pilot and contactor are ours."""
+    """An EVSE, or one of its connectors, whose pilot and contactor are ours."""
 
     def __init__(
-        self, plan: EvsePlan, station: Plan, *, outputs: EvseOutputs, lines: Lines, shared: _Shared, log: Log
+        self, plan: EvsePlan, station: Plan, *, outputs: EvseOutputs, lines: Lines, shared: _Shared, common: Common
     ) -> None:
-        """Take the devices over; ``outputs`` are safe already, the pilot is made safe here."""
+        """Take the devices over; ``outputs`` are safe already, the pilot is made safe here.
+
+        ``common``: what the connectors of this EVSE claim together.
+        """
         self._plan = plan
         self._age_s = max(AGE_S, station.scan_s * MAX_AGE_SCANS)
         self._outputs = outputs
@@ -60,10 +65,9 @@ class OwnEvse:
         self._locked = claim(plan.lock_feedback)
         named = [("rcd", plan.rcd), ("emergency_stop", plan.emergency_stop)]
         named += [(role.value, line) for role, line in plan.watched]
-        self._inputs = {
-            name: WatchedLine(lines, line, max_age_s=self._age_s) for name, line in named if line is not None
-        }
-        self._temperatures = [Temperature(each, evse_id=plan.evse_id, log=log) for each in plan.temperatures]
+        claimed = {name: common.input(line) for name, line in named}
+        self._inputs = {name: line for name, line in claimed.items() if line is not None}
+        self._temperatures = [common.temperature(each, evse_id=plan.evse_id) for each in plan.temperatures]
         self._people = _People(plan.indicator, lines, self._age_s)
         self.drive(SAFE)
 
@@ -246,7 +250,7 @@ class _Shared:
 
 
 class Devices:
-    """Every EVSE of a plan."""
+    """Every EVSE of a plan, and each of its connectors."""
 
     def __init__(self, plan: Plan, log: Log) -> None:
         """Open everything; each output's first value is safe, contactors before everything else.
@@ -259,12 +263,16 @@ class Devices:
         self._heartbeat = None if lines is None else open_heartbeat(lines, plan)
         shared = _Shared(lines, plan)
         buses = {name: Bus(name, target) for name, target in plan.buses.items()}
-        self.evses: dict[int, Device] = {}
+        self.channels: dict[Channel, Device] = {}
+        common: dict[int, Common] = {}
+        age_s = max(AGE_S, plan.scan_s * MAX_AGE_SCANS)
         for own, claimed in zip(plan.evses, outputs, strict=True):
             assert lines is not None  # an EVSE of our own has a contactor's line
-            self.evses[own.evse_id] = OwnEvse(own, plan, outputs=claimed, lines=lines, shared=shared, log=log)
+            of_evse = common.setdefault(own.evse_id, Common(lines, log, max_age_s=age_s))
+            device = OwnEvse(own, plan, outputs=claimed, lines=lines, shared=shared, common=of_evse)
+            self.channels[own.evse_id, own.connector_id] = device
         for bought in plan.controlled:
-            self.evses[bought.evse_id] = BoughtEvse(bought, plan, buses=buses, lines=lines, shared=shared)
+            self.channels[bought.evse_id, 1] = BoughtEvse(bought, plan, buses=buses, lines=lines, shared=shared)
 
     def beat(self, now_s: float, *, healthy: bool) -> None:
         """Let the heartbeat line go on, which on some boards is the supply of the coil. Raises ``DriverError``."""
@@ -275,7 +283,7 @@ class Devices:
     def make_safe(self) -> None:
         """Make every EVSE safe, whatever fails on the way. Raises ``DriverError`` after all were tried."""
         with ExitStack() as acts:
-            for device in self.evses.values():
+            for device in self.channels.values():
                 acts.callback(device.make_safe)
 
 

@@ -42,7 +42,7 @@ class Finding:
     """One line of the report.
 
     Attributes:
-        evse_id: ``None`` for what belongs to the station as a whole.
+        evse_id: ``None`` for what belongs to the station as a whole. connector_id: of an EVSE with several.
         what: what was looked at, in words ("pilot without a vehicle").
         value, unit: what was measured; ``None`` where nothing was, text where it is no number.
         low, high: the limits that the value was held against; ``None``: none on this side.
@@ -60,6 +60,14 @@ class Finding:
     high: float | None = None
     text: str = ""
     hint: str = ""
+    connector_id: int | None = None
+
+    @property
+    def where(self) -> str:
+        """Return what it is about: "station", "EVSE 1", or "EVSE 1.2" for a connector of several."""
+        if self.evse_id is None:
+            return "station"
+        return f"EVSE {self.evse_id}" + ("" if self.connector_id is None else f".{self.connector_id}")
 
 
 def judged(

@@ -29,9 +29,10 @@ class Input:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fitted:
-    """One EVSE.
+    """One EVSE, or one of its connectors.
 
     Attributes:
+        connector_id: of an EVSE with several; ``None``: it has one.
         lights: names of the status light's lines, the only one being "light".
         latched: contactor faults that outlived an earlier run of the guard.
         scan_s: period in which it is looked at.
@@ -57,6 +58,13 @@ class Fitted:
     latched: tuple[str, ...] = ()
     controlled: bool = False
     max_current_a: float = 0.0
+    connector_id: int | None = None
+
+    @property
+    def name(self) -> str:
+        """Return how people call it."""
+        which = "" if self.connector_id is None else f", connector {self.connector_id}"
+        return f"EVSE {self.evse_id}{which}"
 
 
 _PRESSABLE = {"emergency_stop", "door"}
@@ -65,7 +73,7 @@ _PRESSABLE = {"emergency_stop", "door"}
 def fitted(
     plan: EvsePlan, station: Plan, *, mains: Mains, mains_why: str, latched: tuple[str, ...], first: bool
 ) -> Fitted:
-    """Return what there is of an EVSE of our own; the station's inputs are looked at with the ``first`` one."""
+    """Return what there is of a connector of our own; the station's inputs are looked at with the ``first`` one."""
     own = [role.value for role, _ in plan.watched]
     own += [name for name, line in (("rcd", plan.rcd), ("emergency_stop", plan.emergency_stop)) if line is not None]
     return Fitted(
@@ -87,6 +95,7 @@ def fitted(
         has_button=plan.indicator.button is not None,
         latched=latched,
         max_current_a=plan.max_current_a,
+        connector_id=plan.connector_id if station.siblings(plan.evse_id) > 1 else None,
     )
 
 

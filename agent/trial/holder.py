@@ -22,7 +22,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from agent.guard.ending import exit_code
-from agent.guard.latch import Latched, LatchFile
+from agent.guard.latch import Channel, Latched, LatchFile
 from agent.guard.link import Link, check_free
 from agent.guard.log import Log
 from agent.guard.loop import StopRequest
@@ -92,7 +92,7 @@ def keep_checking(
     """Step through every check; return whether all were done."""
     told: tuple[str, str] = ("", "")
     runner = Runner(
-        [(each, devices.evses[each.evse_id]) for each in fitted_of(plan, order)],
+        [(each, devices.channels[each.evse_id, each.connector_id or 1]) for each in fitted_of(plan, order)],
         left_out=frozenset(Check(each) for each in order["left_out"]),
         found=talk.tell_finding,
     )
@@ -118,24 +118,26 @@ def keep_checking(
 
 def fitted_of(plan: Plan, order: Mapping[str, Any]) -> list[Fitted]:
     """Return what there is to test on the EVSEs that are asked for."""
-    kept = LatchFile(plan.state_dir).read(plan.evse_ids)
+    kept = LatchFile(plan.state_dir).read(plan.channels)
     asked = order.get("evses") or plan.evse_ids
     says = {"mains": Mains(order["mains"]), "mains_why": order.get("mains_why", "")}
     found: list[Fitted] = []
     for own in plan.evses:
         if own.evse_id in asked:
-            found.append(fitted(own, plan, latched=_latched(kept, own.evse_id), first=not found, **says))
+            found.append(
+                fitted(own, plan, latched=_latched(kept, (own.evse_id, own.connector_id)), first=not found, **says)
+            )
     for bought in plan.controlled:
         if bought.evse_id in asked:
             found.append(
-                fitted_controlled(bought, plan, latched=_latched(kept, bought.evse_id), first=not found, **says)
+                fitted_controlled(bought, plan, latched=_latched(kept, (bought.evse_id, 1)), first=not found, **says)
             )
     return found
 
 
-def _latched(kept: Latched, evse_id: int) -> tuple[str, ...]:
+def _latched(kept: Latched, channel: Channel) -> tuple[str, ...]:
     named = (("contactor_welded", kept.welded), ("contactor_stuck_open", kept.failed_to_close))
-    return tuple(name for name, ids in named if evse_id in ids)
+    return tuple(name for name, ids in named if channel in ids)
 
 
 class Talk:

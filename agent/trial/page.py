@@ -61,7 +61,7 @@ def as_html(report: Report) -> str:
 
 
 def _row(finding: Finding) -> str:
-    where = "station" if finding.evse_id is None else f"EVSE {finding.evse_id}"
+    where = finding.where
     remarks = escape(finding.text)
     if finding.hint:
         remarks += f'{"<br>" if remarks else ""}<span class="hint">{escape(finding.hint)}</span>'

@@ -83,7 +83,7 @@ def light(evse: Fitted, seen: Seen) -> Course:
         if problem:
             found.append(_undriven(Check.LIGHT, evse, f"status light{colour}", problem))
             continue
-        sure = yield from ask(wish, seen, f"Is the status light of EVSE {evse.evse_id} lit{colour}?")
+        sure = yield from ask(wish, seen, f"Is the status light of {evse.name} lit{colour}?")
         found.append(told(Check.LIGHT, evse, f"status light{colour}", sure, "the line, its polarity, its resistor"))
     return found
 
@@ -95,7 +95,7 @@ def buzzer(evse: Fitted, seen: Seen) -> Course:
     seen = yield from hold(replace(SAFE, sound=True, say="buzzer"), seen, SOUND_S)
     if "buzzer" in seen.problems:
         return [_undriven(Check.BUZZER, evse, "buzzer", seen.problems["buzzer"])]
-    sure = yield from ask(SAFE, seen, f"Did the buzzer of EVSE {evse.evse_id} sound?")
+    sure = yield from ask(SAFE, seen, f"Did the buzzer of {evse.name} sound?")
     return [told(Check.BUZZER, evse, "buzzer", sure, "the line, its polarity; an active buzzer, not a loudspeaker")]
 
 
@@ -108,7 +108,7 @@ def button(evse: Fitted, seen: Seen) -> Course:
     if seen.pressed is not False:
         text = "no value" if seen.pressed is None else "it is pressed, or its polarity is wrong"
         return [replace(finding, verdict=Verdict.FAILED, value=None, text=text, hint="the line, active_high, pull")]
-    ready = yield from ask(SAFE, seen, f"Press the button of EVSE {evse.evse_id} within {PRESS_S:.0f} s. Ready?")
+    ready = yield from ask(SAFE, seen, f"Press the button of {evse.name} within {PRESS_S:.0f} s. Ready?")
     if ready is not True:
         return [replace(finding, verdict=Verdict.NOT_CONFIRMED, text="at rest; nobody pressed it")]
     waiting = replace(SAFE, say="waiting for the button")

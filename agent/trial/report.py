@@ -78,7 +78,7 @@ def counts(findings: Sequence[Finding]) -> dict[str, int]:
 
 def line_of(finding: Finding) -> str:
     """Return a finding as a line of text, with its hint below where there is one."""
-    where = "station" if finding.evse_id is None else f"EVSE {finding.evse_id}"
+    where = finding.where
     said = " ".join(part for part in (value_of(finding), limits_of(finding), finding.text) if part)
     line = f"{where:<8} {finding.what:<36} {MARKS[finding.verdict]:<14}{said}".rstrip()
     return f"{line}\n{'':<9}-> {finding.hint}" if finding.hint else line

@@ -1,4 +1,7 @@
-"""Runs the checks of every EVSE, one after the other, step by step. No clock, no process: time comes as an argument."""
+"""Runs the checks of every EVSE and connector, one after the other, step by step.
+
+No clock, no process: time comes as an argument.
+"""
 
 from __future__ import annotations
 
@@ -103,11 +106,16 @@ class Runner:
             self._wish = self._course.send(seen)
         except StopIteration as end:
             for finding in end.value:
-                self._found(finding)
+                self._found(self._placed(finding))
             self._course, self._wish = None, SAFE
         if self._wish.ask != self.question:
             self._answer, self._unanswered = None, False
         self.question, self.saying = self._wish.ask, self._wish.say
+
+    def _placed(self, finding: Finding) -> Finding:
+        """Return the finding with its connector, where the EVSE has several."""
+        connector_id = None if self._evse is None else self._evse.connector_id
+        return finding if finding.evse_id is None else replace(finding, connector_id=connector_id)
 
     def _courses(
         self, evses: Sequence[tuple[Fitted, Device]], left_out: frozenset[Check]
@@ -118,7 +126,13 @@ class Runner:
                     yield fitted, device, begin
                 elif check is not Check.LATCH:
                     self._found(
-                        Finding(check=check, evse_id=fitted.evse_id, what=check.value, verdict=Verdict.LEFT_OUT)
+                        Finding(
+                            check=check,
+                            evse_id=fitted.evse_id,
+                            what=check.value,
+                            verdict=Verdict.LEFT_OUT,
+                            connector_id=fitted.connector_id,
+                        )
                     )
 
 

@@ -130,8 +130,8 @@ def test_another_user_holds_permits_only_when_the_plan_names_it(
 
 def test_another_version_is_refused_by_name(guard: GuardProcess) -> None:
     guard.start()
-    client = GuardClient(guard.socket, hello=Hello(version=2))
-    assert client.expect(Refused).reason == "version 2 is not the guard's version 1"
+    client = GuardClient(guard.socket, hello=Hello(version=1))
+    assert client.expect(Refused).reason == "version 1 is not the guard's version 2"
     assert client.receive() is None
 
 

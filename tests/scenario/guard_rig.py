@@ -18,13 +18,17 @@ _names = itertools.count()
 class Rig:
     """One station; ``run`` lets time pass scan by scan, ``reports`` keeps what it said."""
 
-    def __init__(self, state_dir: str, log_fd: int, *, evses: int = 1, **changes: object) -> None:
+    def __init__(self, state_dir: str, log_fd: int, *, evses: int = 1, connectors: int = 0, **changes: object) -> None:
+        evses = connectors or evses
         self.worlds = [World() for _ in range(evses)]
         self.world = self.worlds[0]
         self.board = Board(*self.worlds)
         name = f"board{next(_names)}"
         WORLDS[name] = self.board
-        self.plan = parse_plan(plan_content(name, state_dir, evses=evses, **changes))
+        content = plan_content(name, state_dir, evses=evses, **changes)
+        if connectors:  # of one EVSE: world N is connector N
+            content["evses"] = [each | {"id": 1, "connector": each["id"]} for each in content["evses"]]
+        self.plan = parse_plan(content)
         self.log = Log(fd=log_fd, as_json=True)
         self.reports: list[Report] = []
         self.permit_id = 0
@@ -61,7 +65,13 @@ class Rig:
         return self.station.handle(message, 0, self.now_s)
 
     def permit(
-        self, current_a: float = 16.0, *, valid_for_s: float = 30.0, evse_id: int = 1, phases: int = 3
+        self,
+        current_a: float = 16.0,
+        *,
+        valid_for_s: float = 30.0,
+        evse_id: int = 1,
+        phases: int = 3,
+        connector_id: int = 1,
     ) -> Message | None:
         self.permit_id += 1
         return self.say(
@@ -72,11 +82,12 @@ class Rig:
                 phases=phases,
                 valid_for_s=valid_for_s,
                 plan_id=self.plan.plan_id,
+                connector_id=connector_id,
             )
         )
 
-    def withdraw(self, *, evse_id: int = 1) -> None:
-        answer = self.say(Withdraw(evse_id=evse_id, reason="the test says so"))
+    def withdraw(self, *, evse_id: int = 1, connector_id: int = 1) -> None:
+        answer = self.say(Withdraw(evse_id=evse_id, reason="the test says so", connector_id=connector_id))
         assert not isinstance(answer, Refused)
 
     def try_to_close(self) -> None:
@@ -99,8 +110,9 @@ class Rig:
     def hold(self, held: bool, *, evse_id: int = 1, kept: bool = False) -> None:
         self.say(HoldCable(evse_id=evse_id, held=held, kept=kept))
 
-    def report_of(self, evse_id: int) -> Report:
-        return next(report for report in reversed(self.reports) if report.evse_id == evse_id)
+    def report_of(self, evse_id: int, connector_id: int = 1) -> Report:
+        wanted = (evse_id, connector_id)
+        return next(each for each in reversed(self.reports) if (each.evse_id, each.connector_id) == wanted)
 
     @property
     def report(self) -> Report:

@@ -140,7 +140,7 @@ class TrialBench:
         plan = parse_plan(self.plan())
         self.devices = Devices(plan, Log(fd=log_fd, as_json=True))
         facts = fitted(plan.evses[0], plan, mains=mains, mains_why="", latched=(), first=True)
-        device = self.devices.evses[1]
+        device = self.devices.channels[1, 1]
         return Runner([(facts, device)], left_out=frozenset(left_out), found=self.found.append)
 
     def run(

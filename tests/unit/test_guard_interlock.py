@@ -26,9 +26,10 @@ ALWAYS = [
     "door_closed",
     "upright",
     "cool",
+    "siblings_dead",
 ]
 FOR_CLOSING = ["contactor_open", "reclose_over", "vehicle_steady"]
-ALONE = ["rcd_tested"]  # for closing, too; missing while all of ALWAYS are there
+ALONE = ["rcd_tested", "siblings_idle"]  # for closing, too; missing while all of ALWAYS are there
 WITH_GRACE = ["guard_running", "phases_ready"]
 GOOD = dict.fromkeys(FLAGS, True) | {"closed": False, "pilot": PilotState.C, "permit_a": 16.0}
 
@@ -126,6 +127,7 @@ def test_current_is_offered_only_to_a_vehicle_that_may_be_charged() -> None:
         "diode_present",
         "guard_running",
         "inputs_known",
+        "siblings_idle",
     ]:
         assert against_offer(Permissions(**GOOD | {name: False})), name
     assert not against_offer(
