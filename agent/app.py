@@ -24,12 +24,12 @@ from agent.errors import StoreError
 from agent.lazy import load_all
 from agent.log import Condition, get_logger
 from agent.maintained import Maintained, image_version
-from agent.model.commands import Reset, ResetKind, TriggerKind, VariableRef
+from agent.model.commands import Reset, ResetKind, TriggerKind
 from agent.model.effects import Effect
 from agent.model.evse import EvseView
 from agent.model.faults import FaultCode
 from agent.model.inputs import FaultChanged, Input, SampleAsked, ValuesAsked, VariablesChanged
-from agent.model.measurands import ALIGNED, LISTS, names_of
+from agent.model.measurands import ALIGNED, LISTS, expected_measurands, names_of
 from agent.model.sample import Sample
 from agent.model.standard_variables import STANDARD_VARIABLES
 from agent.model.variables import StoredValue, VariableBook
@@ -334,14 +334,12 @@ class Application:
         )
 
     def _offer_measurands(self) -> None:
-        """Let only those measurands be asked for that the station's parts provide, once these are known."""
+        """Let only those measurands be asked for that the station's parts provide, as far as these are known."""
+        expected = expected_measurands(self._settings.layout())
         for component, variable in LISTS:
             provided = self._station.provided(with_main=(component, variable) == ALIGNED)
-            if provided is None:
-                continue
-            definition = self._book.definition(VariableRef(component=component, variable=variable))
-            phased = definition is not None and any(name.endswith(".L1") for name in definition.options)
-            self._book.offer(component, variable, names_of(provided, with_phases=phased))
+            measurands = expected if provided is None else provided
+            self._book.offer(component, variable, names_of(measurands, with_phases=True))
 
     def _deliver(self, item: Input) -> None:
         if self._core is None:

@@ -23,7 +23,7 @@ def _definitions() -> Mapping[str, Variable]:
     from agent.ocpp.v16.dialect import Dialect16
     from agent.ocpp.v201.dialect import Dialect201
 
-    one = (EvseLayout(evse_id=1),)
+    one = (EvseLayout(evse_id=1, has_light=True),)
     every = (*STANDARD_VARIABLES, *Dialect16(one).variables(), *Dialect201(one).variables())
     return {key_of(each.ref): each for each in every}
 
@@ -72,7 +72,7 @@ def _problem(name: str, text: str) -> str | None:
     if definition.access is Access.WRITE_ONLY:
         return "is a secret, which has no place in this file; use charge-agent secret set csms-password"
     try:
-        definition.normalise(text)
+        definition.normalise(text, kept=True)
     except ValueError as error:
         return str(error)
     return None

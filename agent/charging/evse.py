@@ -232,6 +232,7 @@ class Evse(EvseState):
                 reservation_id=self.around.reservations.use(self.evse_id, token, group, turn),
                 reading=reading,
                 connector_id=self.connector_id,
+                beside=metering.beside(self, reading),
             )
             if authorization.profile is not None and self.name is not None:
                 place = self.transaction.record.connector_id
@@ -317,7 +318,8 @@ class Evse(EvseState):
         self._close(turn, transaction, reading, gap)
 
     def _close(self, turn: Turn, transaction: Transaction, reading: MeterReading | None, gap: str | None) -> None:
-        fact = transaction.end(turn, reading=reading, gap=gap, beside=metering.beside(self))
+        since = None if self.sampling is None else self.sampling.last_kept
+        fact = transaction.end(turn, reading=reading, gap=gap, beside=metering.beside(self, since))
         turn.note(
             "transaction.ended",
             self.evse_id,

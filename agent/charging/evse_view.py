@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from agent.charging.evse import Evse
+from agent.charging.metering import soc_pct
 from agent.charging.session import SessionState
 from agent.model.evse import EvseView
 from agent.model.facts import ChargingState
@@ -55,6 +56,7 @@ def view_of(evse: Evse) -> EvseView:
         reserved=evse.reserved,
         reserved_connector_id=None if reservation is None else reservation.connector_id,
         side_info=side_info(evse),
+        soc_pct=soc_pct(evse),
     )
 
 

@@ -31,7 +31,24 @@ def beside(evse: EvseState, since: MeterReading | None = None) -> Beside:
     condition = evse.condition
     # A guard that reports and offers nothing offers 0 A; of one that is silent nothing is known.
     offer_a = None if condition is None else condition.offer_a or 0.0
-    return Beside(offer_a=offer_a, temperature_c=None if condition is None else condition.temperature_c, since=since)
+    return Beside(
+        offer_a=offer_a,
+        temperature_c=None if condition is None else condition.temperature_c,
+        soc_pct=soc_pct(evse),
+        since=since,
+    )
+
+
+def soc_pct(evse: EvseState) -> float | None:
+    """Return the state of charge of the vehicle that is here, %: what talks to it goes before what the meter says.
+
+    ``None``: no part knows it, or nobody can say whether a vehicle is here. The age of a meter's word is its reading's.
+    """
+    if evse.condition is None or evse.plugged is not True:
+        return None
+    if evse.condition.soc_pct is not None:
+        return evse.condition.soc_pct
+    return None if evse.meter.newest is None else evse.meter.newest.soc_pct
 
 
 def triggered(evse: EvseState, turn: Turn) -> None:

@@ -162,6 +162,10 @@ def draws_a(reading: MeterReading | None) -> float | None:
 
 
 def _finite(reading: MeterReading) -> MeterReading:
+    """Return the reading without what is no number. Nearly every reading is returned as it is."""
+    if reading.soc_pct is None and math.isfinite(sum(each for each in _judged(reading) if each is not None)):
+        return reading  # one infinite or undefined value would have made the sum so
+
     def one(value: float | None) -> float | None:
         return value if value is not None and math.isfinite(value) else None
 
@@ -170,8 +174,10 @@ def _finite(reading: MeterReading) -> MeterReading:
     ) -> tuple[float | None, float | None, float | None]:
         return one(values[0]), one(values[1]), one(values[2])
 
+    soc_pct = one(reading.soc_pct)
     return dataclasses.replace(
         reading,
+        soc_pct=soc_pct if soc_pct is not None and 0.0 <= soc_pct <= 100.0 else None,
         energy_import_wh=one(reading.energy_import_wh),
         power_w=one(reading.power_w),
         current_a=three(reading.current_a),
@@ -183,4 +189,20 @@ def _finite(reading: MeterReading) -> MeterReading:
         reactive_power_var=one(reading.reactive_power_var),
         power_factor=one(reading.power_factor),
         current_neutral_a=one(reading.current_neutral_a),
+    )
+
+
+def _judged(reading: MeterReading) -> tuple[float | None, ...]:
+    return (
+        reading.energy_import_wh,
+        reading.power_w,
+        *reading.current_a,
+        *reading.voltage_v,
+        reading.frequency_hz,
+        reading.energy_export_wh,
+        *reading.energy_phase_wh,
+        *reading.power_phase_w,
+        reading.reactive_power_var,
+        reading.power_factor,
+        reading.current_neutral_a,
     )

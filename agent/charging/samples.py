@@ -65,7 +65,10 @@ def sample_of(
 
 def provided_by(reading: MeterReading, layout: EvseLayout, beside: Beside) -> frozenset[Measurand]:
     """Return what a station whose parts say this can give samples of."""
-    told = msgspec.structs.replace(beside, offer_a=0.0, since=reading)  # an offer is known sooner or later
+    soc_pct = 0.0 if layout.tells_soc else beside.soc_pct
+    temperature_c = 0.0 if layout.tells_temperature else beside.temperature_c
+    # An offer is known sooner or later, and so is what a part is there for; what it says now does not matter.
+    told = msgspec.structs.replace(beside, offer_a=0.0, since=reading, soc_pct=soc_pct, temperature_c=temperature_c)
     return frozenset(each for each in Measurand if any(True for _ in _values(each, reading, layout, told)))
 
 

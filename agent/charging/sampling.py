@@ -114,6 +114,11 @@ class Sampling:
         self._since[place] = reading
         return before
 
+    @property
+    def last_kept(self) -> MeterReading | None:
+        """Return the reading of the newest sample that is kept for the end, or the first one of the transaction."""
+        return self._since.get((SampleContext.PERIODIC, True), self.first)
+
     def moment(self, mono_s: float) -> float:
         """Return the moment that a sample carries: its own, but never before the one of the sample sent before it.
 

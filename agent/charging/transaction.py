@@ -127,10 +127,10 @@ class Transaction:
         record = self.with_register(turn.now, reading)
         self.save(turn, msgspec.structs.replace(record, ending=reason, ending_token=token))
 
-    def keep_first(self, reading: MeterReading, at: Stamp, turn: Turn) -> None:
+    def keep_first(self, reading: MeterReading, at: Stamp, beside: Beside, turn: Turn) -> None:
         """Keep the sample of the start for the end."""
         context, names = SampleContext.TRANSACTION_BEGIN, self._ended_measurands
-        made = sample_of(reading, at=at, context=context, measurands=names, layout=self._layout, beside=Beside())
+        made = sample_of(reading, at=at, context=context, measurands=names, layout=self._layout, beside=beside)
         if made is not None:
             self._stop_values.add(made, turn)
 
@@ -237,8 +237,9 @@ def begin(
     reading: MeterReading | None,
     reservation_id: int | None = None,
     connector_id: int | None = None,
+    beside: Beside | None = None,
 ) -> Transaction:
-    """Begin a transaction: its record and its first fact."""
+    """Begin a transaction: its record and its first fact. ``beside``: what is known at the start beside ``reading``."""
     boot = turn.now.boot_id
     register_wh = whole_wh(reading)
     now = turn.now
@@ -253,7 +254,7 @@ def begin(
             context=SampleContext.TRANSACTION_BEGIN,
             measurands=around.variables.members("SampledDataCtrlr", "TxStartedMeasurands"),
             layout=layout,
-            beside=Beside(),
+            beside=beside or Beside(),
         )
     record = TransactionRecord(
         transaction_id=around.new_id(),
@@ -285,7 +286,7 @@ def begin(
     turn.add(SaveTransaction(record=record), Record(fact=fact))
     transaction = Transaction(record, layout, around, turn.now_s)
     if reading is not None and taken is not None:
-        transaction.keep_first(reading, taken, turn)
+        transaction.keep_first(reading, taken, beside or Beside(), turn)
     return transaction
 
 

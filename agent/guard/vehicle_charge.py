@@ -19,8 +19,9 @@ class VehicleCharge:
 
     def __init__(self, device: object) -> None:
         """Ask ``device``, if it has the capability at all."""
-        tells = isinstance(device, TellsStateOfCharge)
-        self._ask: Callable[[], StateOfCharge | None] | None = device.state_of_charge if tells else None
+        self._ask: Callable[[], StateOfCharge | None] | None = None
+        if isinstance(device, TellsStateOfCharge):
+            self._ask = device.state_of_charge
         self._since_s: float | None = None  # when the vehicle that is here now was first seen
 
     def told(self, report: Report) -> Report:

@@ -25,7 +25,7 @@ from types import MappingProxyType
 from typing import Any, Final, NoReturn
 
 from agent.guard.checks import Check, flag, member, number, one_of, optional, several, shown, text, whole
-from agent.guard.indication import BEEPS, BEEPS_MAX, COLOURS, RHYTHMS
+from agent.guard.indication import BEEPS, BEEPS_MAX, BLINKS_MAX, COLOURS, RHYTHMS
 
 WIRE_VERSION: Final = 2
 REASON_CHARS: Final = 300  # most of a text for people
@@ -202,6 +202,15 @@ class Beep:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Blink:
+    """Let the status light signal for a moment: blink ``times`` in ``colour``, then show again what it showed."""
+
+    evse_id: int
+    colour: str
+    times: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class BusRead:
     """Read Modbus registers through a bus that the guard owns."""
 
@@ -304,7 +313,9 @@ class Report:
     connector_id: int = 1
 
 
-Message = Hello | Welcome | Refused | Permit | Withdraw | HoldCable | ShowState | Beep | BusRead | BusAnswer | Report
+Message = (
+    Hello | Welcome | Refused | Permit | Withdraw | HoldCable | ShowState | Beep | Blink | BusRead | BusAnswer | Report
+)
 
 
 def encode(message: Message) -> bytes:
@@ -407,6 +418,7 @@ _CHECKS: Final[dict[str, dict[str, Check]]] = {
     "HoldCable": {"evse_id": _ID, "held": flag, "kept": flag, "connector_id": _ID},
     "ShowState": {"evse_id": _ID, "pattern": one_of(*RHYTHMS), "colour": one_of(*COLOURS)},
     "Beep": {"evse_id": _ID, "beeps": several(one_of(*BEEPS), BEEPS_MAX)},
+    "Blink": {"evse_id": _ID, "colour": one_of(*COLOURS), "times": whole(1, BLINKS_MAX)},
     # Ranges of a Modbus read. Source: MODBUS Application Protocol V1.1b3 §6.3, §6.4; serial line guide V1.02 §2.2.
     "BusRead": {
         "request_id": _COUNT,
@@ -469,7 +481,20 @@ _CHECKS: Final[dict[str, dict[str, Check]]] = {
 _TYPES: Final[MappingProxyType[str, type[Any]]] = MappingProxyType(
     {
         kind.__name__: kind
-        for kind in (Hello, Welcome, Refused, Permit, Withdraw, HoldCable, ShowState, Beep, BusRead, BusAnswer, Report)
+        for kind in (
+            Hello,
+            Welcome,
+            Refused,
+            Permit,
+            Withdraw,
+            HoldCable,
+            ShowState,
+            Beep,
+            Blink,
+            BusRead,
+            BusAnswer,
+            Report,
+        )
     }
 )
 _FIELD_NAMES: Final = {kind: tuple(field.name for field in fields(of)) for kind, of in _TYPES.items()}

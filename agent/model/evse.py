@@ -26,6 +26,7 @@ class EvseCondition(msgspec.Struct, frozen=True, kw_only=True):
         temperature_c: of the hottest sensor, degC.
         reduced_a: most that the temperatures allow, A; ``None``: no reduction. reduced_why: which sensor.
         fault_texts: what the guard can say about some of ``faults``.
+        soc_pct: the vehicle's state of charge as a part that talks to it says, %.
         simplified: a vehicle that cannot tell when it is ready was recognised; it gets 10 A at most.
     """
 
@@ -48,6 +49,7 @@ class EvseCondition(msgspec.Struct, frozen=True, kw_only=True):
     reduced_a: float | None = None
     fault_texts: tuple[tuple[FaultCode, str], ...] = ()
     reduced_why: str = ""
+    soc_pct: float | None = None
 
 
 class Occupancy(Enum):
@@ -80,6 +82,7 @@ class EvseView(msgspec.Struct, frozen=True, kw_only=True):
         limits: why it charges at this current or not at all, the binding one first.
         reading_at_s: monotonic time of the newest reading.
         connector_id: the connector that is in use, or would be; ``None``: the only one.
+        soc_pct: state of charge of the vehicle that is here, %; ``None`` unknown.
     """
 
     evse_id: int
@@ -107,6 +110,7 @@ class EvseView(msgspec.Struct, frozen=True, kw_only=True):
     connector_id: int | None = None
     reserved: bool = False
     reserved_connector_id: int | None = None
+    soc_pct: float | None = None
 
     @property
     def blocked(self) -> bool:

@@ -10,12 +10,21 @@ from functools import lru_cache
 from typing import Final
 
 from agent.model.sample import Measurand, Phase
+from agent.model.station import StationLayout
 
 PER_PHASE: Final = frozenset(
     {Measurand.ENERGY_IMPORT_REGISTER, Measurand.POWER_IMPORT, Measurand.CURRENT_IMPORT, Measurand.VOLTAGE}
 )
 BY_METER: Final = frozenset(Measurand) - {Measurand.TEMPERATURE, Measurand.SOC}
 """What a meter and the offer provide at most: what may be asked for until the station's own parts are known."""
+
+
+def expected_measurands(layout: StationLayout) -> frozenset[Measurand]:
+    """Return what may be asked for until every part has spoken: what a meter measures, what the parts may know."""
+    soc = {Measurand.SOC} if any(each.tells_soc for each in layout.evses) else set()
+    temperature = {Measurand.TEMPERATURE} if any(each.tells_temperature for each in layout.evses) else set()
+    return BY_METER | soc | temperature
+
 
 ALIGNED: Final = ("AlignedDataCtrlr", "Measurands")  # those sent of every meter, the main meter included
 LISTS: Final = (

@@ -8,13 +8,16 @@ there.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Final
 
 from agent.model.measurands import BY_METER, names_of
 from agent.model.sample import Measurand
+from agent.model.station import EvseLayout
 from agent.model.variables import Access, Variable, VariableType
 
 _MEASURANDS: Final = names_of(BY_METER, with_phases=False)
+_TOLD_BY_SOME: Final = (Measurand.SOC.value,)  # Temperature is no measurand of 2.0.1
 _ENERGY: Final = Measurand.ENERGY_IMPORT_REGISTER.value
 _RUNNING: Final = ",".join((_ENERGY, Measurand.POWER_IMPORT.value, Measurand.CURRENT_IMPORT.value))
 _DAY_S: Final = 86_400
@@ -75,6 +78,7 @@ def _listed(
         access=access,
         default=default,
         options=options,
+        known=_TOLD_BY_SOME if options is _MEASURANDS else (),
         text=text,
     )
 
@@ -352,3 +356,19 @@ STANDARD_VARIABLES: Final[tuple[Variable, ...]] = (
     *_RESERVATION,
 )
 """In the order in which reports and ``status`` show them."""
+
+BLINK_REPEAT: Final = ("ChargingStatusIndicator", "BlinkRepeat")
+MOST_BLINKS: Final = 20  # ten seconds, after which nobody looks any more; house rule
+
+
+def light_variables(evses: Iterable[EvseLayout]) -> tuple[Variable, ...]:
+    """Return what can be set of the status lights; nothing where there are none.
+
+    No light can be dimmed, since all are on/off lines: OCPP 1.6 LightIntensity is not among them.
+
+    Source: OCPP 1.6 §9.1, BlinkRepeat.
+    """
+    if not any(each.has_light for each in evses):
+        return ()
+    text = "how often a status light blinks when a card or a press is accepted or refused"
+    return (_whole(*BLINK_REPEAT, 0, None, (0, MOST_BLINKS), text),)

@@ -41,6 +41,7 @@ class EvseLayout(msgspec.Struct, frozen=True, kw_only=True):
     """One EVSE. ``max_current_a`` is per phase; ``phases`` 1 or 3; ``lockable``: a socket with a lock.
 
     ``phase_switching``: a three-phase one may be told to charge on one phase. ``button``: OFF where there is none.
+    ``tells_soc``: one of its parts may know the vehicle's state of charge. ``tells_temperature``: it has a sensor.
     """
 
     evse_id: int
@@ -53,6 +54,9 @@ class EvseLayout(msgspec.Struct, frozen=True, kw_only=True):
     phase_switching: bool = False
     button: ButtonUse = ButtonUse.OFF
     has_buzzer: bool = False
+    has_light: bool = False
+    tells_soc: bool = False
+    tells_temperature: bool = False
 
 
 class MainMeterLayout(msgspec.Struct, frozen=True, kw_only=True):

@@ -58,6 +58,7 @@ class Variable(msgspec.Struct, frozen=True, kw_only=True):
         default: text form of the value without file and CSMS.
         minimum, maximum: inclusive range of a number; for text, ``maximum`` is the length, for a list the members.
         options: allowed values of an option, or members of a list.
+        known: further members that some stations offer: a value that was kept, or the station file's, may hold them.
         reboot_required: a change takes effect after a restart.
         persistent: kept over restarts.
         file_may_set: the CSMS cannot write it, but the station file may preset it.
@@ -75,6 +76,7 @@ class Variable(msgspec.Struct, frozen=True, kw_only=True):
     minimum: float | None = None
     maximum: float | None = None
     options: tuple[str, ...] = ()
+    known: tuple[str, ...] = ()
     reboot_required: bool = False
     persistent: bool = True
     file_may_set: bool = False
@@ -95,8 +97,8 @@ class Variable(msgspec.Struct, frozen=True, kw_only=True):
             connector_id=self.connector_id,
         )
 
-    def normalise(self, text: str) -> str:
-        """Return ``text`` in canonical form.
+    def normalise(self, text: str, *, kept: bool = False) -> str:
+        """Return ``text`` in canonical form; ``kept``: it is not asked for now, so what is ``known`` will do.
 
         Raises:
             ValueError: it is not a value of this variable; the text says what was expected.
@@ -112,7 +114,8 @@ class Variable(msgspec.Struct, frozen=True, kw_only=True):
             case VariableType.OPTION_LIST:
                 return self._member(text)
             case VariableType.MEMBER_LIST | VariableType.SEQUENCE_LIST:
-                members = [self._member(part.strip()) for part in text.split(",") if part.strip()]
+                known = self.known if kept else ()
+                members = [self._member(part.strip(), known) for part in text.split(",") if part.strip()]
                 if len(set(members)) != len(members):
                     raise ValueError(f"{text!r} names a member twice")
                 if self.maximum is not None and len(members) > self.maximum:
@@ -142,8 +145,8 @@ class Variable(msgspec.Struct, frozen=True, kw_only=True):
             raise ValueError(f"{text} is outside {bounds}{' ' + self.unit if self.unit else ''}")
         return str(int(number)) if self.type is VariableType.INTEGER else format(number.normalize(), "f")
 
-    def _member(self, text: str) -> str:
-        for option in self.options:
+    def _member(self, text: str, known: tuple[str, ...] = ()) -> str:
+        for option in (*self.options, *known):
             if option.casefold() == text.casefold():
                 return option
         raise ValueError(f"{text!r} is not one of {', '.join(self.options)}")
@@ -224,7 +227,7 @@ class VariableBook:
             if memory is not None and self._holds(memory) and self._fits(definition, memory.value):
                 self._values[key] = (memory.value, ValueSource.CSMS)
             elif preset is not None:
-                self._values[key] = (definition.normalise(preset), ValueSource.FILE)
+                self._values[key] = (definition.normalise(preset, kept=True), ValueSource.FILE)
             else:
                 self._values[key] = (definition.default, ValueSource.DEFAULT)
         self._values.update({key: (value, ValueSource.CSMS) for key, value in self._adopted.items()})
@@ -246,7 +249,7 @@ class VariableBook:
     @staticmethod
     def _fits(definition: Variable, value: str) -> bool:
         try:
-            definition.normalise(value)
+            definition.normalise(value, kept=True)
         except ValueError:
             return False
         return True
@@ -332,11 +335,14 @@ class VariableBook:
         self._values[key] = (value, ValueSource.CSMS)
 
     def offer(self, component: str, variable: str, options: tuple[str, ...]) -> None:
-        """Say which options a list has from now on (the station's parts decide); a present value stays."""
+        """Say which of its options a list has from now on (the station's parts decide); a present value stays."""
         key = key_of(VariableRef(component=component, variable=variable))
         definition = self._definitions[key]
-        if definition.options != options:
-            self._definitions[key] = msgspec.structs.replace(definition, options=options)
+        every = dict.fromkeys((*definition.options, *definition.known))
+        offered = tuple(each for each in options if each in every)
+        if definition.options != offered:
+            rest = tuple(each for each in every if each not in offered)
+            self._definitions[key] = msgspec.structs.replace(definition, options=offered, known=rest)
 
     def _entry(self, key: str, live: Mapping[str, str]) -> VariableEntry:
         value, source = self._values[key]

@@ -14,7 +14,7 @@ from msgspec.structs import replace
 from agent.errors import GuardError
 from agent.guard import wire
 from agent.log import Condition, get_logger
-from agent.model.effects import GrantPermit, HoldCable, PlaySound, ShowState, WithdrawPermit
+from agent.model.effects import BlinkLight, GrantPermit, HoldCable, PlaySound, ShowState, WithdrawPermit
 from agent.model.evse import EvseCondition
 from agent.model.faults import FaultCode
 from agent.model.indications import Indicators, usual_indicators
@@ -34,7 +34,7 @@ _ERROR_OF: Final = {
     wire.BusError.REJECTED: DriverRejected,
 }
 
-PermitEffect = GrantPermit | WithdrawPermit | HoldCable | ShowState | PlaySound
+PermitEffect = GrantPermit | WithdrawPermit | HoldCable | ShowState | PlaySound | BlinkLight
 
 
 class GuardLink:
@@ -115,6 +115,9 @@ class GuardLink:
             case ShowState():
                 shown = self._indicators.patterns[effect.state]
                 self._send(wire.ShowState(evse_id=effect.evse_id, pattern=shown.rhythm, colour=shown.colour))
+            case BlinkLight():
+                colour = "green" if effect.accepted else "red"
+                self._send(wire.Blink(evse_id=effect.evse_id, colour=colour, times=effect.times))
             case PlaySound():
                 beeps = self._indicators.sounds[effect.sound]
                 if beeps:
@@ -271,6 +274,7 @@ def condition_of(report: wire.Report) -> EvseCondition:
         reduced_a=report.reduced_a,
         reduced_why=report.reduced_why,
         fault_texts=_texts(report),
+        soc_pct=report.soc_pct,
     )
 
 

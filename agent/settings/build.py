@@ -15,6 +15,7 @@ from agent.model.station import ButtonUse, OnMeterLoss, OnOverCurrent, OnPowerLo
 from agent.settings.across import check_across
 from agent.settings.board import BOARD, check_board, lay_over, lines_in, take_board
 from agent.settings.claims import check_line_names
+from agent.settings.connectors import CONNECTORS, completed
 from agent.settings.identity import identity_digest, merge_identity
 from agent.settings.indicators import LIGHTS, indicators_of
 from agent.settings.key_lines import KeyPath, key_lines
@@ -264,7 +265,7 @@ def _settings(clean: Clean, file: Path, sha256: str, variables: Mapping[str, str
     )
 
 
-def _evse(clean: Clean) -> EvseSettings:
+def _evse(clean: Clean, connector_id: int = 1) -> EvseSettings:
     lock, meter = clean.get("lock"), clean.get("meter")
     plain: tuple[str, ...]
     plain = ("id", "phases", "max_current_a", "voltage_v", "connector", "tethered", "ventilation", "simplified")
@@ -295,6 +296,8 @@ def _evse(clean: Clean) -> EvseSettings:
         buzzer=_line(clean.get("buzzer")),
         button=_line(clean.get("button")),
         meter=None if meter is None else _meter(meter["driver"]),
+        connector_id=connector_id,
+        connectors=tuple(_evse(completed(clean, each), each["id"]) for each in clean.get(CONNECTORS, [])),
         tells_soc=any(_tells_soc(clean[name]["driver"]) for name in ("pilot", "controller", "meter") if name in clean),
     )
 

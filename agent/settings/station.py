@@ -125,7 +125,8 @@ class ControllerSettings(msgspec.Struct, frozen=True, kw_only=True):
 class EvseSettings(msgspec.Struct, frozen=True, kw_only=True):
     """One EVSE. ``connector`` is an OCPP 2.0.1 ConnectorEnumType; limits are per phase.
 
-    It has either ``pilot`` and ``contactor`` or a ``controller``.
+    It has either ``pilot`` and ``contactor`` or a ``controller``. ``connectors`` are its further ones, each with what
+    it has of its own and what it takes from the EVSE; meter, light, buzzer and button are the EVSE's.
     """
 
     id: int
@@ -162,6 +163,13 @@ class EvseSettings(msgspec.Struct, frozen=True, kw_only=True):
     buzzer: LineSettings | None = None
     button: LineSettings | None = None
     tells_soc: bool = False  # one of its drivers may know the vehicle's state of charge
+    connector_id: int = 1
+    connectors: tuple[EvseSettings, ...] = ()
+
+    @property
+    def parts(self) -> tuple[EvseSettings, ...]:
+        """Return every connector, the first one being the EVSE itself."""
+        return (self, *self.connectors)
 
 
 class SerialBusSettings(msgspec.Struct, frozen=True, kw_only=True, tag="serial"):
@@ -398,7 +406,9 @@ def _evse_layout(evse: EvseSettings, button: ButtonUse) -> EvseLayout:
         voltage_v=evse.voltage_v,
         button=ButtonUse.OFF if evse.button is None else button,
         has_buzzer=evse.buzzer is not None,
+        has_light=evse.led is not None or bool(evse.lights),
         tells_soc=evse.tells_soc,
+        tells_temperature=bool(evse.temperatures),
     )
 
 

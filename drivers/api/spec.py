@@ -82,6 +82,8 @@ class DriverSpec(NamedTuple):
             that name the same are refused.
         sees_cable: optional, of a power path; whether these options give it a proximity contact. Without one only an
             EVSE with a fixed cable can charge.
+        tells_soc: optional, of a power path, controller or meter; whether a device with these options may know the
+            vehicle's state of charge (``drivers.api.vehicle``).
         line_key: optional, of a lines driver; two names with the same key are one line.
         line_problem: optional, of a lines driver; what is wrong with a line's name under these options, as far as a
             name tells without any hardware; ``None`` for nothing.
@@ -103,3 +105,4 @@ class DriverSpec(NamedTuple):
     line_key: Callable[[str], str] | None = None
     line_problem: Callable[[Mapping[str, Any], str], str | None] | None = None
     look: str | None = None
+    tells_soc: Callable[[Mapping[str, Any]], bool] | None = None

@@ -91,6 +91,7 @@ class MeterReading:
         energy_modulus_wh: where the import register starts again at 0, Wh; ``None`` unknown.
         energy_step_wh: least difference that the import register can show, Wh.
         signed: the import register signed by the meter, where it signs.
+        soc_pct: state of charge of the vehicle, %, where the meter is part of something that talks to it.
     """
 
     taken_s: float
@@ -109,6 +110,7 @@ class MeterReading:
     energy_modulus_wh: float | None = None
     energy_step_wh: float | None = None
     signed: SignedReading | None = None
+    soc_pct: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -16,7 +16,7 @@ from msgspec.structs import replace
 from agent.model.commands import VariableRef
 from agent.model.measurands import BY_METER, names_of
 from agent.model.sample import Measurand
-from agent.model.standard_variables import MOST_ROOTS, STANDARD_VARIABLES
+from agent.model.standard_variables import BLINK_REPEAT, MOST_ROOTS, STANDARD_VARIABLES, light_variables
 from agent.model.station import EvseLayout
 from agent.model.variables import Access, Variable, VariableType, key_of
 
@@ -38,6 +38,7 @@ _KEYS: Final[Mapping[str, tuple[str, str, str | None]]] = MappingProxyType(
         "AuthorizationCacheEnabled": ("AuthCacheCtrlr", "Enabled", None),
         "AuthorizationKey": ("SecurityCtrlr", "BasicAuthPassword", None),
         "AuthorizeRemoteTxRequests": ("AuthCtrlr", "AuthorizeRemoteStart", None),
+        "BlinkRepeat": (*BLINK_REPEAT, None),
         "CertificateSignedMaxChainSize": ("SecurityCtrlr", "MaxCertificateChainSize", None),
         "CertificateStoreMaxLength": (OWN, "CertificateStoreMaxLength", None),
         "CertSigningRepeatTimes": ("SecurityCtrlr", "CertSigningRepeatTimes", None),
@@ -87,6 +88,7 @@ _KEYS: Final[Mapping[str, tuple[str, str, str | None]]] = MappingProxyType(
     }
 )
 _SECRET: Final = ("AuthorizationKey",)  # only named where somebody asks for it by name, and then without a value
+_OF_LIGHTS: Final = ("BlinkRepeat",)
 _REFS: Final[Mapping[str, VariableRef]] = MappingProxyType(
     {name: VariableRef(component=place[0], variable=place[1], instance=place[2]) for name, place in _KEYS.items()}
 )
@@ -97,9 +99,13 @@ _LISTS: Final = ("MeterValuesAlignedData", "MeterValuesSampledData", "StopTxnAli
 _LIST_LENGTH: Final = 32  # members of a list of measurands
 
 
-def all_refs() -> Sequence[VariableRef]:
-    """Return the variable of every key that can be read, in alphabetical order of the keys."""
-    return tuple(ref for name, ref in _REFS.items() if name not in _SECRET)
+def all_refs(*, lights: bool = True) -> Sequence[VariableRef]:
+    """Return the variable of every key that can be read, in alphabetical order of the keys.
+
+    ``lights``: the station has status lights.
+    """
+    left_out = _SECRET if lights else (*_SECRET, *_OF_LIGHTS)
+    return tuple(ref for name, ref in _REFS.items() if name not in left_out)
 
 
 def ref_of(name: str) -> VariableRef:
@@ -135,6 +141,7 @@ def own_variables(evses: Sequence[EvseLayout]) -> Sequence[Variable]:
         replace(_standard("AlignedDataCtrlr", "TxEndedInterval"), follows="AlignedDataCtrlr.Interval"),
         replace(standard[key_of(_REFS["MessageTimeout"])], access=Access.READ_WRITE),
         replace(_standard("OCPPCommCtrlr", "FileTransferProtocols"), default="FTP,FTPS,HTTP,HTTPS"),
+        *light_variables(evses),
         *_unlocking(standard[key_of(_REFS["UnlockConnectorOnEVSideDisconnect"])], evses),
         Variable(
             component=OWN,
@@ -176,6 +183,7 @@ def _measurands(name: str, definition: Variable) -> Variable:
         definition,
         default="" if name == "StopTxnSampledData" else definition.default,
         options=names_of(BY_METER, with_phases=True),
+        known=names_of(frozenset(Measurand) - BY_METER, with_phases=False),
         maximum=_LIST_LENGTH,
         empty_means=(Measurand.ENERGY_IMPORT_REGISTER.value,) if sent else (),
     )
