@@ -76,14 +76,15 @@ class MeterPoll:
         self._monotonic = monotonic
         self._deliver = deliver
         self._asked: dict[int, None] = {}
-        self._wake = asyncio.Event()
+        self._sleeping: asyncio.Future[None] | None = None
         self._log = get_logger("meters")
         self._places: dict[int, _Place] = {}
 
     def ask(self, evse_id: int) -> None:
         """Read this EVSE's meter before anything else."""
         self._asked[evse_id] = None
-        self._wake.set()
+        if self._sleeping is not None:
+            _wake(self._sleeping)
 
     async def read_now(self, evse_id: int) -> None:
         """Read this EVSE's meter and return when that was done, well or not. Raises ``KeyError``."""
@@ -152,14 +153,16 @@ class MeterPoll:
                 await self._read(self._places[evse_id])
 
     async def _wait(self, for_s: float) -> None:
-        self._wake.clear()
         if self._asked or for_s <= 0:
             return
-        alarm = asyncio.get_running_loop().call_later(for_s, self._wake.set)
+        loop = asyncio.get_running_loop()
+        self._sleeping = loop.create_future()
+        alarm = loop.call_later(for_s, _wake, self._sleeping)
         try:
-            await self._wake.wait()
+            await self._sleeping
         finally:
             alarm.cancel()
+            self._sleeping = None
 
     async def _read(self, place: _Place) -> None:
         rests_until_s, defect = self._defects.get(place.evse_id, (0.0, ""))
@@ -185,6 +188,11 @@ class MeterPoll:
         place.error, place.newest = "", reading
         place.silent.set(False, evse_id=place.evse_id, bus=self.bus, failures=place.failures)
         self._deliver(ReadingTaken(evse_id=place.evse_id, reading=reading))
+
+
+def _wake(sleeping: asyncio.Future[None]) -> None:
+    if not sleeping.done():
+        sleeping.set_result(None)
 
 
 def _answer_waiting(place: _Place) -> None:

@@ -129,6 +129,9 @@ class ModbusBus(ABC):
     @abstractmethod
     def _why_not_open(self) -> str: ...
 
+    def _send(self, client: ModbusBaseClient, request: bytes) -> None:
+        client.ctx.send(request)
+
     def _wire_s(self, read: _Read) -> float:
         return 0.0
 
@@ -179,7 +182,7 @@ class ModbusBus(ABC):
         answer = b""
         try:
             self._on_packet(True, request)
-            client.ctx.send(request)
+            self._send(client, request)
             answer = await waiting
         except OSError as exc:
             self._hang_up()
@@ -353,6 +356,12 @@ class SerialBus(ModbusBus):
 
     def _wire_s(self, read: _Read) -> float:
         return (8 + 5 + 2 * read.count) * self._char_s
+
+    def _send(self, client: ModbusBaseClient, request: bytes) -> None:
+        super()._send(client, request)
+        write_now = getattr(client.ctx.transport, "intern_write_ready", None)
+        if write_now is not None:  # the library would wait for the loop's next turn; the port takes 8 bytes at once
+            write_now()
 
     def _make_client(self) -> ModbusBaseClient:
         _quiet_library()

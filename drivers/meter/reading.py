@@ -8,7 +8,10 @@ from typing import Final
 from drivers.api import MeterReading
 from drivers.meter.profile import Register
 
-_PHASES: Final = ("l1", "l2", "l3")
+_PHASES_OF: Final = {
+    quantity: (f"{quantity}_l1", f"{quantity}_l2", f"{quantity}_l3")
+    for quantity in ("voltage", "current", "power", "energy_import", "energy_export")
+}
 FREQUENCY_HZ: Final = (45.0, 65.0)  # mains; outside it the register holds something else
 FREQUENCY_SCALES: Final = (1.0, 10.0, 100.0)  # SDM630, EM3x0, DMG and E2x count finer by firmware
 VOLTAGE_MOST_V: Final = 500.0
@@ -31,16 +34,19 @@ def reading_of(
     """Return the reading; see ``ModbusMeter`` for ``invert`` and ``ct_ratio``."""
     sign = -1.0 if invert else 1.0
 
+    known = values.get
+
     def within(name: str, low: float, high: float, factor: float = 1.0) -> float | None:
-        value = values.get(name)
+        value = known(name)
         if value is None:
             return None
-        value = value * factor if factor != 1.0 else value
+        if factor != 1.0:
+            value *= factor
         return value if low <= value <= high else None
 
     def phases(quantity: str, low: float, high: float, factor: float = 1.0) -> Phases:
-        first, second, third = (within(f"{quantity}_{phase}", low, high, factor) for phase in _PHASES)
-        return first, second, third
+        l1, l2, l3 = _PHASES_OF[quantity]
+        return within(l1, low, high, factor), within(l2, low, high, factor), within(l3, low, high, factor)
 
     imported, exported = ("energy_export", "energy_import") if invert else ("energy_import", "energy_export")
     energy_wh = within(imported, 0.0, ENERGY_MOST_WH, ct_ratio)
