@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Iterable, Sequence
 from types import MappingProxyType
 from typing import Final
 
 from agent.charging.evse_state import EvseState
 from agent.charging.session import SessionState
-from agent.model.effects import Effect, Notice, PlaySound
+from agent.model.effects import BlinkLight, Effect, Notice, PlaySound
 from agent.model.evse import Occupancy
 from agent.model.indications import ShownState, Sound
 
@@ -31,6 +31,7 @@ _SOUNDS: Final = MappingProxyType(
         "fault.raised": Sound.FAULT,
     }
 )
+_SIGNALLED: Final = frozenset({Sound.ACCEPTED, Sound.REFUSED})
 
 
 def shown_state(evse: EvseState) -> ShownState:
@@ -62,16 +63,33 @@ def sounds_of(effects: Iterable[Effect], evse_ids: Sequence[int]) -> list[PlaySo
 
     What is told of no EVSE (a card at a reader that serves several) sounds at all of them.
     """
+    return [PlaySound(evse_id=evse_id, sound=sound) for evse_id, sound in _last_told(effects, evse_ids, Sound).items()]
+
+
+def blinks_of(effects: Iterable[Effect], evse_ids: Sequence[int], times: int) -> list[BlinkLight]:
+    """Return what a turn signals with the lights of ``evse_ids``, as for ``sounds_of``: a word on a card or a press.
+
+    Source: OCPP 1.6 §9.1, BlinkRepeat: how often lighting blinks when signalling.
+    """
+    if times <= 0:
+        return []
+    return [
+        BlinkLight(evse_id=evse_id, accepted=sound is Sound.ACCEPTED, times=times)
+        for evse_id, sound in _last_told(effects, evse_ids, _SIGNALLED).items()
+    ]
+
+
+def _last_told(effects: Iterable[Effect], evse_ids: Sequence[int], among: Container[Sound]) -> dict[int, Sound]:
     last: dict[int, Sound] = {}
     if not evse_ids:
-        return []
+        return last
     for effect in effects:
-        if not isinstance(effect, Notice) or effect.event not in _SOUNDS:
+        sound = _SOUNDS.get(effect.event) if isinstance(effect, Notice) else None
+        if not isinstance(effect, Notice) or sound is None or sound not in among:
             continue
-        sound = _SOUNDS[effect.event]
         if sound is Sound.FAULT and effect.fields.get("blocking") is False:
             continue
         for evse_id in evse_ids:
             if effect.evse_id in (None, evse_id):
                 last[evse_id] = sound
-    return [PlaySound(evse_id=evse_id, sound=sound) for evse_id, sound in last.items()]
+    return last

@@ -16,7 +16,7 @@ from agent.charging.asked_values import AskedValues, Metered
 from agent.charging.availability import Availability
 from agent.charging.evse import Evse
 from agent.charging.evse_view import view_of
-from agent.charging.indication import sounds_of
+from agent.charging.indication import blinks_of, sounds_of
 from agent.charging.known_tokens import KnownTokens
 from agent.charging.local_cards import LocalCards
 from agent.charging.main_meter import MAIN, MainMeter
@@ -62,6 +62,7 @@ from agent.model.moment import Stamp
 from agent.model.profiles import ClearProfiles, GetComposite, SetProfile
 from agent.model.reservations import CancelReservation, Reserve
 from agent.model.sample import Measurand
+from agent.model.standard_variables import BLINK_REPEAT
 from agent.model.station import StationLayout
 from agent.model.variables import VariableBook
 
@@ -88,6 +89,7 @@ class Station:
             reservations=Reservations(),
         )
         self._evses = {each.evse_id: Evse(each, self._around) for each in layout.evses}
+        self._lights = tuple(each.evse_id for each in layout.evses if each.has_light)
         self._buzzers = tuple(each.evse_id for each in layout.evses if each.has_buzzer)
         self.main = None if layout.main_meter is None else MainMeter(layout.main_meter, self._around)
         metered: dict[int, Metered] = {} if self.main is None else {MAIN: self.main}
@@ -162,12 +164,19 @@ class Station:
         self._advance(turn)
         self._orders.step(turn)
         self._announce(turn)
-        turn.add(*sounds_of(turn.effects, self._buzzers))
+        self._signal(turn)
         if not turn.effects and self.quiet() and not self._values.waiting:
             due_s = self._due_s()
             self._rests_until_s = inf if due_s is None else due_s
             self._rests_by_utc_s = _utc_at_boot_s(now)
         return tuple(turn.effects)
+
+    def _signal(self, turn: Turn) -> None:
+        """Let buzzers sound and lights blink what this turn told."""
+        sounds = sounds_of(turn.effects, self._buzzers)
+        if self._lights and turn.effects:
+            turn.add(*blinks_of(turn.effects, self._lights, self._around.variables.integer(*BLINK_REPEAT)))
+        turn.add(*sounds)
 
     def take_back(self, now: Stamp) -> tuple[Effect, ...] | None:
         """Undo the command of the newest turn, which the store could not keep, and return what follows.

@@ -37,6 +37,8 @@ RHYTHMS: Final = MappingProxyType(  # s lit, s dark, ... ; an empty one is stead
 BEEPS: Final = MappingProxyType({"short": 0.1, "long": 0.6})  # s
 BEEP_PAUSE_S: Final = 0.12
 BEEPS_MAX: Final = 8
+BLINK_S: Final = 0.25  # dark, and as long lit, of each blink of a signal; house rule
+BLINKS_MAX: Final = 20
 PRESS_MAX_S: Final = 3.0  # held longer is no press: somebody leans on it, or it is stuck; house rule
 
 
@@ -58,11 +60,14 @@ class Blinker:
         due_s: when ``step`` has something to do; ``inf`` while nothing changes.
     """
 
-    __slots__ = ("due_s", "pattern")
+    __slots__ = ("_signal", "_signal_from_s", "_signal_until_s", "due_s", "pattern")
 
     def __init__(self) -> None:
         """Begin dark."""
         self.pattern = DARK
+        self._signal = 0
+        self._signal_from_s = 0.0
+        self._signal_until_s = 0.0
         self.due_s = inf
 
     def show(self, pattern: Pattern) -> None:
@@ -71,8 +76,19 @@ class Blinker:
             self.pattern = pattern
             self.due_s = 0.0
 
+    def signal(self, colour: str, times: int, now_s: float) -> None:
+        """Blink ``times`` in ``colour``, dark first, before the pattern shows again."""
+        self._signal = COLOURS[colour]
+        self._signal_from_s = now_s
+        self._signal_until_s = now_s + 2.0 * BLINK_S * min(times, BLINKS_MAX)
+        self.due_s = 0.0
+
     def step(self, now_s: float) -> int:
         """Return the colour that is lit at ``now_s``, 0 for dark. All lights of one rhythm keep one time."""
+        if now_s < self._signal_until_s:
+            halves = int((now_s - self._signal_from_s) / BLINK_S + 1e-6)
+            self.due_s = self._signal_from_s + (halves + 1) * BLINK_S
+            return self._signal if halves % 2 else 0
         colour, rhythm = self.pattern
         steps = RHYTHMS[rhythm]
         if not steps:

@@ -78,6 +78,11 @@ class Indicator:
         self._who, self._told = Who.AGENT, pattern
         self._choose()
 
+    def blink(self, colour: str, times: int, now_s: float) -> None:
+        """Signal for a moment, then show again what is to be shown."""
+        self._blinker.signal(colour, times, now_s)
+        self._plan_ahead()
+
     def sound(self, beeps: tuple[str, ...], now_s: float) -> None:
         """Sound ``beeps`` where there is a buzzer."""
         if self._buzzer is not None:

@@ -23,6 +23,7 @@ from agent.guard.timings import MAX_AGE_SCANS
 from agent.guard.wear import EvseWear, WearFile
 from agent.guard.wire import (
     Beep,
+    Blink,
     BusAnswer,
     BusRead,
     HoldCable,
@@ -106,7 +107,7 @@ class Station:
         match message:
             case BusRead():
                 return self._read_bus(message, asker, now_s)
-            case Permit() | Withdraw() | HoldCable() | ShowState() | Beep():
+            case Permit() | Withdraw() | HoldCable() | ShowState() | Beep() | Blink():
                 evse = self.evses.get(message.evse_id)
                 if evse is None:
                     return _refuse(message, f"there is no EVSE {message.evse_id}, only {sorted(self.evses)}")
@@ -130,6 +131,9 @@ class Station:
             case Beep():
                 if evse.indicator is not None:
                     evse.indicator.sound(message.beeps, now_s)
+            case Blink():
+                if evse.indicator is not None:
+                    evse.indicator.blink(message.colour, message.times, now_s)
         return None
 
     def attend(self, agent: bool, now_s: float) -> None:

@@ -102,6 +102,14 @@ class PlaySound(msgspec.Struct, frozen=True, kw_only=True):
     sound: Sound
 
 
+class BlinkLight(msgspec.Struct, frozen=True, kw_only=True):
+    """Let the status light signal for a moment that a card or a press is ``accepted`` or not: blink ``times``."""
+
+    evse_id: int
+    accepted: bool
+    times: int
+
+
 class AskAuthorization(msgspec.Struct, frozen=True, kw_only=True):
     """Ask the CSMS about a token; answered by ``AuthorizationAnswered`` in any case."""
 
@@ -165,6 +173,7 @@ Effect = (
     | HoldCable
     | ShowState
     | PlaySound
+    | BlinkLight
     | AskAuthorization
     | AskReading
     | SendSample

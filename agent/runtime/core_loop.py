@@ -21,6 +21,7 @@ from agent.model.effects import (
     Answer,
     AskAuthorization,
     AskReading,
+    BlinkLight,
     CacheToken,
     Durable,
     Effect,
@@ -228,7 +229,7 @@ class CoreLoop:
                     self._log.warning("permit.withheld", evse_id=effect.evse_id, reason="start_not_durable")
                     return
                 self._perform_permit(effect)
-            case HoldCable() | ShowState() | PlaySound():
+            case HoldCable() | ShowState() | PlaySound() | BlinkLight():
                 self._perform_permit(effect)
             case AskReading():
                 self._ask_reading(effect.evse_id)

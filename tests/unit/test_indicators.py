@@ -15,9 +15,10 @@ from agent.guard import indication
 from agent.guard.indication import Beeper, Blinker, Pattern, Presses
 from agent.guard.indicator import NO_AGENT_S
 from agent.guard.plan import parse_plan
-from agent.guard.wire import Beep, ShowState, decode, encode
+from agent.guard.wire import Beep, Blink, ShowState, decode, encode
 from agent.model import indications
 from agent.model.indications import USUAL_PATTERNS, USUAL_SOUNDS, ShownState, Sound, parse_beeps, parse_pattern
+from agent.model.standard_variables import MOST_BLINKS
 from agent.model.station import ButtonUse
 from agent.settings.build import parse_station
 from agent.settings.compile import plan_of
@@ -52,6 +53,9 @@ def test_both_sides_of_the_guards_socket_use_the_same_words() -> None:
         for rhythm in indications.RHYTHMS:
             shown = ShowState(evse_id=1, pattern=rhythm, colour=colour)
             assert decode(encode(shown)) == shown
+    assert indication.BLINKS_MAX == MOST_BLINKS
+    blink = Blink(evse_id=1, colour="green", times=MOST_BLINKS)
+    assert decode(encode(blink)) == blink
     for text in USUAL_SOUNDS.values():
         beep = Beep(evse_id=1, beeps=parse_beeps(text))
         assert decode(encode(beep)) == beep
@@ -242,6 +246,22 @@ def test_a_lost_agent_that_returns_says_anew_what_is_shown(tmp_path: Path, log_f
     rig.station.attend(True, rig.now_s)
     rig.run(30.0)
     assert lit(rig) == (False, True, False)
+
+
+@pytest.mark.req("OCPP 1.6 §9.1, BlinkRepeat")
+@pytest.mark.parametrize("times", [1, 3, 20])
+def test_a_signal_blinks_as_often_as_asked_and_then_the_light_shows_what_it_showed(
+    times: int, tmp_path: Path, log_fd: int
+) -> None:
+    rig = coloured(tmp_path, log_fd)
+    rig.station.attend(True, rig.now_s)
+    rig.say(ShowState(evse_id=1, pattern="on", colour="blue"))
+    rig.run(0.1)
+    rig.say(Blink(evse_id=1, colour="green", times=times))
+    before = len(rig.world.extra["led_green"].writes)
+    rig.run(2 * times * indication.BLINK_S + 0.1)
+    assert rig.world.extra["led_green"].writes[before:] == [True, False] * times
+    assert lit(rig) == (False, False, True)
 
 
 def test_the_guard_sounds_beeps_and_reports_presses(tmp_path: Path, log_fd: int) -> None:

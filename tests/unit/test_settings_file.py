@@ -73,7 +73,7 @@ def test_the_charging_core_gets_its_layout() -> None:
     layout = parse(TWO_EVSES).layout()
     assert layout.evses == (
         EvseLayout(evse_id=1, phases=1, max_current_a=32.0, lockable=False),
-        EvseLayout(evse_id=2, phases=3, max_current_a=16.0, lockable=True),
+        EvseLayout(evse_id=2, phases=3, max_current_a=16.0, lockable=True, has_light=True),
     )
     assert layout.readers == {"front": (2, 1)}
     assert (layout.on_meter_loss, layout.on_power_loss) == (OnMeterLoss.SUSPEND, OnPowerLoss.RESUME)

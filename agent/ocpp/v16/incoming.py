@@ -156,7 +156,7 @@ def command(action: str, payload: bytes, connectors: Connectors) -> Command:
         case messages.GetConfigurationRequest(key=wanted):
             if wanted and len(wanted) > keys.MOST_KEYS:
                 raise RemoteProtocolError(Violation.OCCURRENCE, f"{len(wanted)} keys are more than {keys.MOST_KEYS}")
-            refs = [keys.ref_of(name) for name in wanted] if wanted else keys.all_refs()
+            refs = [keys.ref_of(name) for name in wanted] if wanted else keys.all_refs(lights=connectors.lights)
             return GetVariables(queries=tuple((ref, Attribute.ACTUAL) for ref in refs))
         case messages.ChangeConfigurationRequest(key=name, value=value):
             return SetVariables(assignments=((keys.ref_of(name), Attribute.ACTUAL, value),))

@@ -16,10 +16,11 @@ NOWHERE: Final[Place] = (-1, -1)  # an EVSE that no station has: the core answer
 
 
 class Connectors:
-    """Running connector numbers of a station."""
+    """Running connector numbers of a station; ``lights``: some EVSE has a status light."""
 
     def __init__(self, evses: Sequence[EvseLayout]) -> None:
         places = [(evse.evse_id, connector_id) for evse in evses for connector_id in evse.connector_ids]
+        self.lights = any(evse.has_light for evse in evses)
         self._place_of = dict(enumerate(places, start=1))
         self._number_of = {place: number for number, place in self._place_of.items()}
 

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from agent.model.commands import VariableRef
-from agent.model.standard_variables import STANDARD_VARIABLES
+from agent.model.standard_variables import STANDARD_VARIABLES, light_variables
 from agent.model.station import EvseLayout
 from agent.model.variables import Access, Variable, VariableEntry, VariableType, key_of
 from agent.ocpp.dialect import Message
@@ -56,7 +56,7 @@ def own_variables(evses: Sequence[EvseLayout]) -> Sequence[Variable]:
         for connector_id in evse.connector_ids:
             own += _of_place("Connector", evse.evse_id, connector_id, evse.phases)
             own.append(_connector_type(evse, connector_id))
-    return tuple(own)
+    return (*own, *light_variables(evses))
 
 
 def key_named(name: str, own: Sequence[Variable]) -> str | None:
