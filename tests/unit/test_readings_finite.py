@@ -45,7 +45,8 @@ def believed(reading: MeterReading) -> MeterReading:
 @pytest.mark.parametrize("name", SINGLE)
 def test_a_value_that_is_no_number_is_unknown(name: str, odd: float) -> None:
     changes: dict[str, Any] = {name: odd}
-    assert believed(replace(WHOLE, **changes)) == replace(WHOLE, **dict.fromkeys(changes))
+    unknown: dict[str, Any] = {name: None}
+    assert believed(replace(WHOLE, **changes)) == replace(WHOLE, **unknown)
 
 
 @pytest.mark.parametrize("odd", [math.nan, math.inf, -math.inf])
