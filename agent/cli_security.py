@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     import argparse
 
     from agent.runtime.doctor import Examination, Finding
+    from agent.security.secrets import SecretStore
     from agent.settings.station import Settings
 
 CREDENTIAL_STORE: Final = "/etc/credstore.encrypted"  # systemd.exec(5), LoadCredentialEncrypted=
@@ -33,7 +34,12 @@ def add_verbs(add: Add) -> None:
     secret.add_argument("do", choices=("set", "list", "remove"), help="set one, list which there are, remove one")
     secret.add_argument("name", choices=tuple(NAMES), nargs="?", metavar="NAME", help=", ".join(NAMES))
     secret.add_argument(
-        "--systemd", action="store_true", help=f"set: encrypt it for systemd into {CREDENTIAL_STORE} instead"
+        "--systemd",
+        type=Path,
+        nargs="?",
+        const=Path(CREDENTIAL_STORE),
+        metavar="FOLDER",
+        help=f"set: encrypt it for systemd into FOLDER instead (default {CREDENTIAL_STORE})",
     )
     secret.add_argument("--json", action="store_true", help="list: for programs")
     configured(secret)
@@ -60,35 +66,40 @@ def add_verbs(add: Add) -> None:
 
 def secret_verb(options: argparse.Namespace) -> int:
     """Set, list or remove a secret."""
-    from agent.security.secret_names import NAMES
+    from agent.cli_key_store import key_store_line, key_store_of
+    from agent.security.secret_names import CSMS_PASSWORD, NAMES, TOKEN_PIN
     from agent.security.secrets import SecretError, SecretStore
 
     store = SecretStore(_state_dir(options.config))
     if options.do == "list":
         found = {name: source.value for name, source in store.known().items()}
         if options.json:
-            print(json.dumps({"secrets": found}, indent=2))
+            print(json.dumps({"secrets": found, "key_store": key_store_of(options.config)}, indent=2))
         else:
             print("\n".join(f"{name:<20} {found.get(name, 'not set'):<12} {NAMES[name]}" for name in NAMES))
+            print(key_store_line(options.config))
         return 0
     if options.name is None:
         complain(f"secret {options.do} needs a NAME: {', '.join(NAMES)}")
         return 2
     try:
+        if options.name == TOKEN_PIN:
+            _pin_may_be_tried(options.config)
         if options.do == "remove":
             removed = store.remove(options.name)
             print(f"{options.name}: {'removed' if removed else 'was not set on this station'}")
             return 0
         text = _read_secret(options.name)
-        if options.systemd:
-            return _encrypt(options.name, text)
-        path = store.set(options.name, text)
+        if options.systemd is not None:
+            _encrypt(options.name, text, options.systemd, store)
+        else:
+            path = store.set(options.name, text)
+            print(f"{options.name}: kept in {path}; it is used from the next connection on")
     except SecretError as error:
         complain(str(error))
         return EXIT_FAILED
-    if options.name == "csms-password" and len(text) < SHORT_CHARS:
+    if options.name == CSMS_PASSWORD and len(text) < SHORT_CHARS:
         complain(f"csms-password has {len(text)} characters; OCPP wants {SHORT_CHARS} or more")
-    print(f"{options.name}: kept in {path}; it is used from the next connection on")
     return 0
 
 
@@ -107,31 +118,43 @@ def _read_secret(name: str) -> str:
             text = content.decode().rstrip("\r\n")
         except UnicodeDecodeError:
             raise SecretError(f"secret {name} is not UTF-8 text") from None
-    if name == "csms-password" and ("\n" in text or not text.isprintable()):
-        raise SecretError("csms-password holds line breaks or characters that cannot be printed")
+    _check_form(name, text)
     return text
 
 
-def _encrypt(name: str, text: str) -> int:
-    """Hand a secret to systemd-creds(1), on its standard input."""
-    import shutil
-    import subprocess
+def _check_form(name: str, text: str) -> None:
+    """Refuse what cannot be meant. Raises ``SecretError``."""
+    from agent.security.secret_names import CSMS_PASSWORD, TOKEN_PIN
+    from agent.security.secrets import SecretError
 
-    program = shutil.which("systemd-creds")
-    if program is None:
-        complain("systemd-creds is not installed here (systemd 250 or newer): leave --systemd out")
-        return EXIT_FAILED
-    place = Path(CREDENTIAL_STORE) / name
+    if name in (CSMS_PASSWORD, TOKEN_PIN) and ("\n" in text or not text.isprintable()):
+        raise SecretError(f"{name} holds line breaks or characters that cannot be printed")
+
+
+def _encrypt(name: str, text: str, folder: Path, store: SecretStore) -> None:
+    """Have a secret encrypted for systemd; say how the service gets it. Raises ``SecretError``."""
+    from agent.security.credentials import encrypt_secret
+    from agent.security.secrets import Source
+
+    place = encrypt_secret(name, text, folder)
+    print(
+        f"{name}: encrypted in {place}; give it to the service and restart that:\n"
+        f"  systemctl edit charge-agent   [Service] LoadCredentialEncrypted={name}:{place.absolute()}"
+    )
+    if store.known().get(name) is Source.STATION:
+        complain(f"{name} is also set on the station, which counts first: charge-agent secret remove {name}")
+
+
+def _pin_may_be_tried(config: Path) -> None:
+    """A PIN was set or removed: what a token refused before is no reason any more. Raises ``SecretError``."""
+    from agent.security.key_token import forget_refusal
+    from agent.security.secrets import SecretError
+    from agent.security.vault import SECURITY_FOLDER
+
     try:
-        place.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        made = subprocess.run([program, "encrypt", f"--name={name}", "-", str(place)], input=text.encode(), check=False)
+        forget_refusal(_state_dir(config) / SECURITY_FOLDER)
     except OSError as error:
-        complain(f"{place}: {error.strerror or error}")
-        return EXIT_FAILED
-    if made.returncode != 0:
-        return EXIT_FAILED
-    print(f"{name}: encrypted in {place}; add LoadCredentialEncrypted={name} to the service and restart it")
-    return 0
+        raise SecretError(f"the refusal of the PIN before cannot be forgotten: {error}") from error
 
 
 # ---- identity --------------------------------------------------------------------------------------------------------
@@ -139,6 +162,7 @@ def _encrypt(name: str, text: str) -> int:
 
 def identity_verb(options: argparse.Namespace) -> int:
     """Write or show the identity file."""
+    from agent.cli_key_store import key_store_line
     from agent.settings.identity import PASSWORD, IdentityFileError, read_identity
 
     path = options.file or _identity_file(options.config)
@@ -152,6 +176,7 @@ def identity_verb(options: argparse.Namespace) -> int:
             complain(str(error))
             return EXIT_FAILED
         print("\n".join(f"{key} = {'***' if key == PASSWORD else json.dumps(found[key])}" for key in found))
+        print(f"# {key_store_line(options.config)}")
         return 0
     return _write_identity(options, path)
 
@@ -269,6 +294,8 @@ def doctor_verb(options: argparse.Namespace) -> int:
 
 
 async def _examine(settings: Settings, *, boot: bool, quiet: bool) -> list[Examination]:
+    import asyncio
+
     from agent.app import dialect_of, identity_of
     from agent.runtime.dialler import Dialler
     from agent.runtime.doctor import Doctor
@@ -284,11 +311,13 @@ async def _examine(settings: Settings, *, boot: bool, quiet: bool) -> list[Exami
     def utc() -> float | None:
         return None if clock is None else clock.utc_s()
 
+    vault = vault_of(settings)
+    await asyncio.to_thread(vault.make_ready)
     dialler = Dialler(
         settings=settings.csms,
         identity=settings.station.id,
         subprotocol=dialect.subprotocol,
-        vault=vault_of(settings),
+        vault=vault,
         attempts=lambda: 1,
         utc=utc,
         vouched=lambda: utc() is not None,
@@ -312,6 +341,7 @@ async def _examine(settings: Settings, *, boot: bool, quiet: bool) -> list[Exami
             say=(lambda _finding: None) if quiet else _say,
             boot=boot,
             connected=connected,
+            keys=vault.where_keys_are,
         )
         examined.append(await doctor.examine())
     return examined

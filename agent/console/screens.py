@@ -62,6 +62,9 @@ def _security_lines(security: Answer) -> list[str]:
     pending = security["pending_profile"]
     tried = "" if pending is None else f", {pending} is being tried"
     lines = [f"  secured profile {security['profile']}{tried}  {how}"]
+    token = security.get("key_token")
+    if token:
+        lines.append(f"  keys    on token {token['token']}" + (f": {token['problem']}" if token["problem"] else ""))
     for each in security["certificates"]:
         left = each["days_left"]
         if left is not None and left <= _ENDS_SOON_DAYS:

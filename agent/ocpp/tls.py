@@ -29,6 +29,7 @@ _NOT_YET_VALID: Final = 9  # X509_V_ERR_CERT_NOT_YET_VALID
 _HAS_EXPIRED: Final = 10  # X509_V_ERR_CERT_HAS_EXPIRED
 _NO_CHECK_TIME: Final = ssl.VerifyFlags(0x200000)  # X509_V_FLAG_NO_CHECK_TIME, which Python gives no name
 _TOLERANCE_S: Final = 300.0
+_REFERENCE: Final = b"-----BEGIN PKCS#11 PROVIDER URI-----"  # pkcs11-provider, provider-pkcs11(7)
 
 
 class TlsTrouble(Enum):
@@ -144,9 +145,23 @@ def client_context(options: TlsOptions) -> ssl.SSLContext:
         try:
             context.load_cert_chain(options.client_chain, options.client_key, password="")
         except (OSError, ValueError, ssl.SSLError) as exc:
-            files = f"{options.client_chain} and {options.client_key}"
-            raise TlsFilesUnusable(f"client certificate and key {files} cannot be used: {exc}") from exc
+            raise TlsFilesUnusable(_why_no_client(options, exc)) from exc
     return context
+
+
+def _why_no_client(options: TlsOptions, error: Exception) -> str:
+    """Say why certificate and key cannot be used. OpenSSL's own words of a key on a token mislead (no such file)."""
+    files = f"{options.client_chain} and {options.client_key}"
+    try:
+        refers = options.client_key is not None and _REFERENCE in options.client_key.read_bytes()
+    except OSError:
+        refers = False
+    if refers:
+        return (
+            f"client certificate and key {files} cannot be used: the key is on a token that OpenSSL does not reach;"
+            " expected OPENSSL_CONF to activate the provider pkcs11 with the token's module, and the key to be there"
+        )
+    return f"client certificate and key {files} cannot be used: {error}"
 
 
 def trouble_of(error: ssl.SSLError) -> TlsTrouble:

@@ -107,6 +107,7 @@ class Doctor:
         dialect, identity: for the boot notification.
         boot: send one. connected: the running agent's word on its connection, "" where it has none.
         utc: the time of day, s since 1970, ``None`` while nobody vouches for it.
+        keys: where the station's own keys are, in words.
         say: shown each finding as it is made.
     """
 
@@ -121,6 +122,7 @@ class Doctor:
         say: Callable[[Finding], None],
         boot: bool = True,
         connected: str = "",
+        keys: str = "in files",
         boot_within_s: float = BOOT_WITHIN_S,
     ) -> None:
         self._url = url
@@ -131,6 +133,7 @@ class Doctor:
         self._say = say
         self._boot = boot
         self._connected = connected
+        self._keys = keys
         self._boot_within_s = boot_within_s
         self._findings: list[Finding] = []
         self._since_s = time.monotonic()
@@ -169,11 +172,12 @@ class Doctor:
         try:
             endpoint = self._make_endpoint()
         except LinkClosed as error:
-            fix = "charge-agent secret set csms-password, or see docs/security.md for certificates"
+            fix = "charge-agent secret set csms-password, or see docs/security.md for certificates and key stores"
             raise Failed(Step.CREDENTIALS, error.text, "what the security profile needs is not there", fix) from error
         how = "password" if endpoint.password is not None else "no password"
         certificate = endpoint.tls is not None and endpoint.tls.client_chain is not None
-        self._good(Step.CREDENTIALS, how + (", client certificate" if certificate else ""))
+        how += ", client certificate" if certificate else ""
+        self._good(Step.CREDENTIALS, f"{how}; the station's own keys are {self._keys}")
         return endpoint
 
     async def _resolve(self, host: str, port: int) -> list[tuple[socket.AddressFamily, Any]]:

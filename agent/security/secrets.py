@@ -79,12 +79,10 @@ class SecretStore:
 
     def set(self, name: str, text: str) -> Path:
         """Keep a secret on the station, durably; return its file. Raises ``SecretError``."""
-        _check_name(name)
-        content = text.encode()
-        _text(name, content)
+        check_secret(name, text)
         path = self._folder / name
         try:
-            write_private(path, content)
+            write_private(path, text.encode())
         except OSError as error:
             raise SecretError(f"secret {name} cannot be kept: {path}: {error.strerror or error}") from error
         return path
@@ -114,6 +112,12 @@ class SecretStore:
         if self._credentials is not None:
             places.append((Source.CREDENTIAL, self._credentials / name))
         return places
+
+
+def check_secret(name: str, text: str) -> None:
+    """See that this can be a secret. Raises ``SecretError``."""
+    _check_name(name)
+    _text(name, text.encode())
 
 
 def _is_there(path: Path) -> bool:

@@ -50,7 +50,7 @@ def perform(work: TokenWork) -> TokenAnswer:
         text = f"module {work.module} cannot be loaded: {_why(error)}; expected the token's PKCS #11 library"
         raise TokenError(TokenTrouble.NO_MODULE, text) from error
     token = _find_token(library, work)
-    with _session(token, work) as session:
+    with session_of(token, work) as session:
         match work.deed:
             case TokenDeed.CHECK:
                 if work.key_id:
@@ -104,7 +104,7 @@ def _find_token(library: Any, work: TokenWork) -> Any:
 
 
 @contextmanager
-def _session(token: Any, work: TokenWork) -> Iterator[Any]:
+def session_of(token: Any, work: TokenWork) -> Iterator[Any]:
     """Log in, once. Raises ``TokenError``."""
     from pkcs11 import PKCS11Error, exceptions
     from pkcs11.constants import TokenFlag

@@ -114,6 +114,12 @@ class Vault:
         """Return who keeps the keys that the station makes."""
         return KeyStoreKind.FILE if self._provision.key_token is None else KeyStoreKind.PKCS11
 
+    @property
+    def where_keys_are(self) -> str:
+        """Return the same in words: "in files"."""
+        place = self._provision.key_token
+        return "in files" if place is None else f"on token {place.token}"
+
     def keys(self) -> KeyStore:
         """Return the station's own keys."""
         return self._files if self._token is None else self._token

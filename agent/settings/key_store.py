@@ -59,9 +59,6 @@ def check_key_store(csms: Clean, reading: Reading) -> None:
             parse_key_token(place["token"])
         except ValueError as error:
             reading.refuse((*path, "token"), str(error))
-    label = place.get("key_label")
-    if label is not None and (not label.strip() or not label.isprintable()):
-        reading.refuse((*path, "key_label"), f"{label!r} is not printable text")
 
 
 def key_token_of(csms: Clean) -> KeyTokenPlace | None:

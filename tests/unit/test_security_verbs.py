@@ -53,7 +53,10 @@ def test_a_secret_is_read_from_stdin_kept_for_its_owner_alone_and_never_shown(
     assert (path.stat().st_mode & 0o777, path.parent.stat().st_mode & 0o777) == (0o600, 0o700)
     assert main(["secret", "list", "--config", str(file), "--json"]) == 0
     shown = capsys.readouterr()
-    assert json.loads(shown.out[shown.out.index("{") :]) == {"secrets": {"csms-password": "station"}}
+    assert json.loads(shown.out[shown.out.index("{") :]) == {
+        "secrets": {"csms-password": "station"},
+        "key_store": {"kind": "file"},
+    }
     assert PASSWORD not in shown.out + shown.err
     assert PASSWORD not in file.read_text()
     assert main(["secret", "remove", "csms-password", "--config", str(file)]) == 0
