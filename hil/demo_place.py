@@ -61,6 +61,10 @@ def prepare(place: Path, *, keep: bool) -> None:
         holder = _holder(place / lock)
         if holder is not None:
             raise NoPlace(f"a {server} already serves {place} (process {holder}): stop it, or use another --dir")
+    try:
+        (place / CLAIM).touch(mode=0o600)  # ours from now on, also where this run is interrupted before its bench stands
+    except OSError as exc:
+        raise NoPlace(f"{place} cannot be used: {exc.strerror}") from exc
     if keep:
         return
     for path in (*(place / name for name in TRACES), *_leftovers(place)):

@@ -52,6 +52,14 @@ def test_an_earlier_runs_state_is_gone_unless_it_is_kept(tmp_path: Path) -> None
     assert sorted(path.name for path in place.iterdir()) == ["bench.lock", "mine.txt"]
 
 
+def test_a_run_that_was_interrupted_before_its_bench_stood_does_not_bar_the_next_one(tmp_path: Path) -> None:
+    place = tmp_path / "b"
+    prepare(place, keep=False)
+    (place / "bench.log").write_text("")  # the launcher's first act; Ctrl-C comes before the bench takes its lock
+    prepare(place, keep=False)
+    assert sorted(path.name for path in place.iterdir()) == ["bench.lock"]
+
+
 def test_a_folder_that_no_bench_made_is_left_alone(tmp_path: Path) -> None:
     (tmp_path / "state").mkdir()
     with pytest.raises(NoPlace, match="is not empty and no bench's folder, expected a new or an empty one"):
