@@ -62,7 +62,7 @@ def prepare(place: Path, *, keep: bool) -> None:
         if holder is not None:
             raise NoPlace(f"a {server} already serves {place} (process {holder}): stop it, or use another --dir")
     try:
-        (place / CLAIM).touch(mode=0o600)  # ours from now on, also where this run is interrupted before its bench stands
+        (place / CLAIM).touch(mode=0o600)  # ours from now on, also where it is interrupted before its bench stands
     except OSError as exc:
         raise NoPlace(f"{place} cannot be used: {exc.strerror}") from exc
     if keep:
