@@ -1,4 +1,5 @@
-# make run     play one charge on the simulated bench, then stay up (ONCE=1 ends after it; OCPP=2.0.1 the other version)
+# make run     play one charge on the simulated bench, then stay up (ONCE=1 ends after it; OCPP=2.0.1 the other version;
+#              METER=abb_b23_b24 another meter of config/meters; READER=pn532 another card reader)
 # make test    every test of behaviour, less than 5 minutes on 2 cores (make test-long: the benchmarks' own)
 # make check   format, lint, types, layers, then the tests
 PYTHON ?= python3
@@ -32,7 +33,7 @@ $(VENV)/.installed: pyproject.toml constraints.txt
 	$(call install,charge-agent and its test tools,dev)
 
 run: $(VENV)/.installed-bench
-	@$(BIN)/charge-bench demo --ocpp $(OCPP) $(if $(ONCE),--once)
+	@$(BIN)/charge-bench demo --ocpp $(OCPP) $(if $(ONCE),--once) $(if $(METER),--meter $(METER)) $(if $(READER),--reader $(READER))
 
 test: $(VENV)/.installed
 	@$(BIN)/python -m pytest -n $(JOBS) --dist worksteal -q

@@ -19,8 +19,9 @@ from typing import Any, Final, TypeVar
 
 from hil.client import BenchError
 from hil.csms_link import CsmsRefused, CsmsUnreachable
-from hil.demo_charge import CARD, CHARGING_S, Charge, ChargeFailed
+from hil.demo_charge import CHARGING_S, Charge, ChargeFailed
 from hil.demo_feed import Feed
+from hil.demo_parts import add_parts, card_for, too_coarse
 from hil.demo_place import NoPlace, choose_place, command_words, leftover_sockets, prepare, ways_to_play
 from hil.demo_story import SOURCES, Story
 from hil.demo_verdict import Evidence, judge
@@ -52,7 +53,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         0: the charge and the ledger were right (and the user ended it); 1: they were not, or it could not be played;
         2: wrong usage or a missing package.
     """
-    options = _parser().parse_args(argv)
+    parser = _parser()
+    options = parser.parse_args(argv)
+    coarse = too_coarse(options.meter, options.charging)
+    if coarse is not None:
+        parser.error(coarse)
     if importlib.util.find_spec("ocpp") is None:
         print(
             "charge-bench demo needs the package ocpp for the bench's CSMS, which the extra 'bench' brings:\n"
@@ -101,6 +106,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--controller", choices=FAMILIES, default="", help="every EVSE has a bought controller of this family"
     )
+    add_parts(parser)
     parser.add_argument("--picture", type=Path, metavar="FILE.svg", help="draw the charge")
     return parser
 
@@ -122,10 +128,17 @@ class Demo:
         columns = shutil.get_terminal_size((100, 24)).columns
         self._options = options
         self._place = place
+        self._card = card_for(options.reader)
         self._style = Style.for_stream(sys.stdout, os.environ, columns=columns)
         self._timeline = Timeline(self._style, time.monotonic(), SOURCES)
         self._code = EXIT_INTERRUPTED
-        station = StationOptions(ocpp=options.ocpp, variables=PRESETS, controller=options.controller)
+        station = StationOptions(
+            ocpp=options.ocpp,
+            variables=PRESETS,
+            controller=options.controller,
+            meter=options.meter,
+            reader=options.reader,
+        )
         self._house = House(place, HouseOptions(station=station, told=self._step))
         self._feed = Feed(self._house, Story(evses=station.evses), self._timeline, self._say)
         self._done = 0
@@ -166,7 +179,7 @@ class Demo:
 
     async def _play(self) -> None:
         await self._station_up()
-        charge = Charge(self._house, charging_s=self._options.charging)
+        charge = Charge(self._house, card=self._card, charging_s=self._options.charging)
         await charge.available()
         self._say("")
         await self._feed.take_in()
@@ -245,7 +258,7 @@ class Demo:
     def _invite(self) -> None:
         """Say how to play on."""
         bench, agent = command_words(sys.argv[0], os.environ)
-        ways = ways_to_play(self._place, bench, agent, card=CARD)
+        ways = ways_to_play(self._place, bench, agent, card=self._card)
         widest = max(len(what) for what, _ in ways)
         self._say("")
         self._say(self._timeline.heading("It stays up: play on from another terminal, in this folder"))

@@ -22,6 +22,7 @@ from hil.station_toml import StationOptions, station_toml
 
 RESTART_S: Final[Mapping[str, float]] = {"guard": 0.1, "agent": 0.3}  # as RestartSec in systemd/*.service
 READY_S: Final = 20.0
+USUAL_METER: Final = StationOptions().meter
 POWER_BACK_S: Final = 2.0  # after a power_cut that came from outside
 POWER_POLL_S: Final = 0.1
 AGENT_COMMAND: Final = (sys.executable, "-m", "agent.cli")
@@ -108,6 +109,8 @@ class House:
         serve += ["--evses", str(self.options.station.evses), "--readers", str(self.options.station.readers)]
         if self.options.station.reader != "rdm6300":
             serve += ["--reader", self.options.station.reader]
+        if self.options.station.meter != USUAL_METER:
+            serve += ["--meter", self.options.station.meter]
         if self.options.station.controller:
             serve += ["--controller", self.options.station.controller]
         begin_s = time.monotonic()

@@ -65,10 +65,19 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("d") / "b"
 
 
-@pytest.mark.parametrize("version", ["1.6", "2.0.1"])
-async def test_one_charge_ends_with_the_meters_watt_hours_in_the_ledger(version: str, place: Path) -> None:
+@pytest.mark.parametrize(
+    ("version", "parts", "card"),
+    [
+        ("1.6", (), "04A2B3C4D5"),
+        ("2.0.1", ("--meter", "schneider_iem3x55", "--reader", "pn532"), "04A1B2C3D4E5F6"),
+    ],
+)
+async def test_one_charge_ends_with_the_meters_watt_hours_in_the_ledger(
+    version: str, parts: tuple[str, ...], card: str, place: Path
+) -> None:
     picture = place.parent / "charge.svg"
-    demo = await start("--once", "--ocpp", version, "--dir", str(place), "--picture", str(picture), cwd=place.parent)
+    words = ("--once", "--ocpp", version, "--dir", str(place), "--picture", str(picture), *parts)
+    demo = await start(*words, cwd=place.parent)
     lines = await finish(demo)
     text = "\n".join(lines)
     assert demo.returncode == 0, text
@@ -79,7 +88,7 @@ async def test_one_charge_ends_with_the_meters_watt_hours_in_the_ledger(version:
     took = re.search(r"never more current than offered; (\d+\.\d) s", text)
     assert took is not None
     assert float(took[1]) < 45.0
-    for words in ("Authorize 04A2B3C4D5 → Accepted", "offers 16 A", "closes S2", "contactor  closed", "unplugged"):
+    for words in (f"Authorize {card} → Accepted", "offers 16 A", "closes S2", "contactor  closed", "unplugged"):
         assert words in text
     assert ElementTree.parse(picture).getroot().tag.endswith("svg")
     assert processes_that_know(place) == []
