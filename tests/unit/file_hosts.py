@@ -131,8 +131,8 @@ def http_host(tls: ssl.SSLContext | None = None, **files: bytes) -> Iterator[Hos
 class _Ftp:
     """One connection of an FTP client. RFC 959 as far as the tests go."""
 
-    def __init__(self, host: Host, link: socket.socket, tls: ssl.SSLContext | None) -> None:
-        self._host, self._link, self._tls = host, link, tls
+    def __init__(self, host: Host, link: socket.socket, tls: ssl.SSLContext | None, *, implicit: bool) -> None:
+        self._host, self._link, self._tls, self._implicit = host, link, tls, implicit
         self._passive: socket.socket | None = None
         self._offset = 0
         self._private = False
@@ -140,6 +140,8 @@ class _Ftp:
 
     def run(self) -> None:
         with contextlib.suppress(OSError):
+            if self._implicit and self._tls is not None:
+                self._link = self._tls.wrap_socket(self._link, server_side=True)
             self._say("220 here")
             while line := self._line():
                 verb, _, rest = line.partition(" ")
@@ -243,17 +245,23 @@ class _Ftp:
 
 
 @contextmanager
-def ftp_host(tls: ssl.SSLContext | None = None, **files: bytes) -> Iterator[Host]:
-    """Serve files at ``/name``."""
+def ftp_host(
+    tls: ssl.SSLContext | None = None,
+    *,
+    address: tuple[str, int] = ("127.0.0.1", 0),
+    implicit: bool = False,
+    **files: bytes,
+) -> Iterator[Host]:
+    """Serve files at ``/name``; ``implicit``: TLS comes before the greeting. Raises ``OSError``: not at this address."""
     host = Host(files={f"/{name}": content for name, content in files.items()})
-    server = socket.create_server(("127.0.0.1", 0))
+    server = socket.create_server(address)
     host.port = server.getsockname()[1]
 
     def serve() -> None:
         with contextlib.suppress(OSError):
             while True:
                 link, _ = server.accept()
-                threading.Thread(target=_Ftp(host, link, tls).run, daemon=True).start()
+                threading.Thread(target=_Ftp(host, link, tls, implicit=implicit).run, daemon=True).start()
 
     threading.Thread(target=serve, daemon=True).start()
     try:

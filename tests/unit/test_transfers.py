@@ -9,13 +9,14 @@ from pathlib import Path
 import pytest
 import trustme
 
-from agent.maintenance.address import AddressRefused, parse_address, redirected
+from agent.maintenance.address import IMPLICIT_FTPS_PORT, AddressRefused, parse_address, redirected
 from agent.maintenance.part_file import NoRoom, PartFile, TooLarge
 from agent.maintenance.transfer import Means, TransferFailed, Trouble, fetch, send
 from tests.unit.file_hosts import ftp_host, http_host
 
 EVERY = ("https", "ftps", "sftp", "http", "ftp")
 MEANS = Means(schemes=EVERY)
+OWN_ADDRESS = "127.9.9.1"  # of the loopback network: a port of its own beside other tests
 CONTENT = bytes(range(256)) * 4096  # 1 MiB
 
 
@@ -245,6 +246,36 @@ async def test_ftps_speaks_tls_for_orders_and_files(tmp_path: Path) -> None:
         assert "AUTH TLS" in host.asked
         assert "PROT P" in host.asked
         assert "not believed" in str(await trouble(tmp_path, url))
+
+
+@pytest.mark.req("RFC 4217 §A; IANA port 990, ftps: FTP over TLS from the first byte")
+async def test_ftps_on_port_990_is_tls_from_the_first_byte_both_ways_and_goes_on_where_it_stopped(
+    tmp_path: Path,
+) -> None:
+    authority = trustme.CA()
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert(OWN_ADDRESS).configure_cert(context)
+    known = Means(schemes=EVERY, roots_pem=authority.cert_pem.bytes().decode())
+    try:
+        opened = ftp_host(context, address=(OWN_ADDRESS, IMPLICIT_FTPS_PORT), implicit=True, fw=CONTENT)
+        with opened as host:
+            base = f"ftps://bob:s3cret@{OWN_ADDRESS}:{IMPLICIT_FTPS_PORT}"
+            host.breaks_after_b = 300_000
+            assert (await trouble(tmp_path, f"{base}/fw", known)).trouble is Trouble.UNREACHABLE
+            assert await fetched(tmp_path, f"{base}/fw", known) == CONTENT
+            assert host.ranges == ["300000"]
+            (tmp_path / "log").write_bytes(CONTENT)
+            host.folders = {"/in"}
+            await send(parse_address(f"{base}/in", EVERY), tmp_path / "log", "log", known)
+            assert host.uploads == {"/in/log": CONTENT}
+            assert "AUTH TLS" not in host.asked
+            assert host.asked.count("PROT P") == 3
+            assert set(host.credentials) == {"bob:s3cret"}
+            asked = len(host.asked)
+            assert "not believed" in str(await trouble(tmp_path, f"{base}/fw"))
+            assert len(host.asked) == asked  # no word, and no password, before the certificate is believed
+    except PermissionError:
+        pytest.skip("ports below 1024 need root here")
 
 
 @pytest.mark.parametrize(("path", "stored"), [("/in", "/in/log"), ("/in/exact.gz", "/in/exact.gz")])
