@@ -211,7 +211,7 @@ class _Ftp:
         self._say("502 no")
 
     def on_pasv(self, _rest: str) -> None:
-        self._passive = socket.create_server(("127.0.0.1", 0))
+        self._passive = socket.create_server((self._link.getsockname()[0], 0))
         port = self._passive.getsockname()[1]
         self._say(f"227 here (127,0,0,1,{port >> 8},{port & 255})")
 
@@ -252,7 +252,7 @@ def ftp_host(
     implicit: bool = False,
     **files: bytes,
 ) -> Iterator[Host]:
-    """Serve files at ``/name``; ``implicit``: TLS comes before the greeting. Raises ``OSError``: not at this address."""
+    """Serve files at ``/name``; ``implicit``: TLS comes before the greeting. Raises ``OSError``: not there."""
     host = Host(files={f"/{name}": content for name, content in files.items()})
     server = socket.create_server(address)
     host.port = server.getsockname()[1]
