@@ -74,6 +74,7 @@ class Car:
         self.paused = False
         self.keep_s2 = False
         self.misbehaviour = Misbehaviour.NONE
+        self.tells_soc = False
         self.s2_closed = False
         self.drawn_a = 0.0
         self._offer_a = 0.0

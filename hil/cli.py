@@ -131,6 +131,8 @@ def _serve(options: argparse.Namespace) -> int:
 
     settings = WorldSettings(
         evses=options.evses,
+        connectors=options.connectors,
+        fixed_cables=tuple(options.fixed_cable),
         readers=options.readers,
         reader=options.reader,
         energy_wh=options.energy_wh,
@@ -193,6 +195,13 @@ def _usage(parameter: dict[str, Any]) -> str:
 def _add_serve(commands: Any) -> None:
     serve = commands.add_parser("serve", help="run a bench in the foreground")
     serve.add_argument("--evses", type=int, default=1, choices=range(1, 65), metavar="N", help="EVSEs, 1-64")
+    serve.add_argument(
+        "--connectors", type=int, default=1, choices=range(1, 5), metavar="N", help="connectors of each EVSE, 1-4"
+    )
+    serve.add_argument(
+        "--fixed-cable", type=int, action="append", default=[], metavar="N",
+        help="connector N of each EVSE has a fixed cable; repeat it for several",
+    )  # fmt: skip
     serve.add_argument("--readers", type=int, default=1, choices=range(65), metavar="N", help="card readers, 0-64")
     serve.add_argument("--reader", choices=tuple(READER_FACES), default="rdm6300", help="family of the card readers")
     serve.add_argument("--energy-wh", type=_number, default=120_000.0, help="registers at the start, Wh")

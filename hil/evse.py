@@ -1,4 +1,7 @@
-"""One EVSE of the world: pilot circuit, contactor, lock, protective devices, meter register and the car. Pure."""
+"""One EVSE of the world, or a further connector of one. Pure.
+
+Pilot circuit, contactor, lock, protective devices, meter register and the car.
+"""
 
 from __future__ import annotations
 
@@ -83,9 +86,14 @@ class Evse:
         tethered: bool,
         mirror_closed_at_rest: bool,
         second_contactor: bool = False,
+        connector: int = 1,
+        meter_of: Evse | None = None,
     ) -> None:
         self.number = number
-        self.name = f"evse{number}"
+        self.connector = connector
+        self.name = f"evse{number}" if connector == 1 else f"evse{number}c{connector}"
+        self.further: list[Evse] = []  # connectors, behind the same meter
+        self._meter = meter_of or self
         self._agenda = agenda
         self._mains_v = mains_v
         self._tethered = tethered
@@ -124,6 +132,12 @@ class Evse:
         drawn_a = self.car.drawn_a if self.live else 0.0
         phases = min(self.car.settings.phases, self.phases)
         return (drawn_a, drawn_a if phases >= 2 else 0.0, drawn_a if phases >= 3 else 0.0)
+
+    @property
+    def metered_a(self) -> tuple[float, float, float]:
+        """What the EVSE's meter sees per phase, A: every connector is behind it."""
+        l1, l2, l3 = zip(self.current_a, *(each.current_a for each in self.further), strict=True)
+        return (sum(l1), sum(l2), sum(l3))
 
     @property
     def phases(self) -> int:
@@ -166,6 +180,11 @@ class Evse:
         if self._tethered:
             return math.nan
         return PROXIMITY_OHM[self.cable_a] if self.car.plugged or self.cable_left else NO_CABLE_OHM
+
+    @property
+    def told_soc_pct(self) -> float | None:
+        """What the car says of its battery to whoever can talk to it, %; ``None``: nothing."""
+        return round(self.car.settings.soc_pct, 1) if self.car.plugged and self.car.tells_soc else None
 
     @property
     def car_state(self) -> str:
@@ -233,7 +252,7 @@ class Evse:
         """Count the energy of an interval in which nothing changed."""
         energy_wh = self.power_w * duration_s / 3600.0 * factor
         if energy_wh > 0.0:
-            self.energy_wh += energy_wh
+            self._meter.energy_wh += energy_wh
             self.car.charge(energy_wh)
 
     def refresh(self, now_s: float, factor: float) -> None:
@@ -298,8 +317,8 @@ class Evse:
         settings = self.car.settings
         return {
             **self.signals(),
-            "energy_wh": round(self.energy_wh, 3),
-            "register_wh": self.register_of(self.shown_wh),
+            "energy_wh": round(self._meter.energy_wh, 3),
+            "register_wh": self._register_wh,
             "cable_a": self.cable_a if self.car.plugged or self.cable_left else None,
             "pilot_shorted": self.pilot_shorted,
             "diode_shorted": self.diode_shorted,
@@ -308,6 +327,7 @@ class Evse:
                 "phases": settings.phases,
                 "capacity_wh": settings.capacity_wh,
                 "soc_pct": round(settings.soc_pct, 3),
+                "tells_soc": self.car.tells_soc,
                 "reaction_s": settings.reaction_s,
                 "s2_close_s": settings.s2_close_s,
                 "stop_s": settings.stop_s,
@@ -329,13 +349,17 @@ class Evse:
     def _pilot_to_earth(self) -> bool:
         return self.pilot_shorted or self.car.forced is CarState.E
 
+    @property
+    def _register_wh(self) -> int:
+        return self._meter.register_of(self._meter.shown_wh)
+
     def _keep_ledger(self, now_s: float) -> None:
         running = bool(self.energisings) and self.energisings[-1].opened_s is None
         if self.live and not running:
-            self.energisings.append(Energising(closed_s=now_s, closed_wh=self.register_of(self.shown_wh)))
+            self.energisings.append(Energising(closed_s=now_s, closed_wh=self._register_wh))
         elif running and not self.live:
             closed = self.energisings[-1]
-            self.energisings[-1] = replace(closed, opened_s=now_s, opened_wh=self.register_of(self.shown_wh))
+            self.energisings[-1] = replace(closed, opened_s=now_s, opened_wh=self._register_wh)
 
 
 def _nothing(now_s: float) -> None:

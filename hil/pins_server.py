@@ -6,7 +6,7 @@ import asyncio
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from drivers.bench.wire import WIRE_VERSION, MessageBuffer, WireError, encode
+from drivers.bench.wire import WIRE_VERSION, MessageBuffer, WireError, encode, place_name
 from hil.pilot_circuit import Generator, GeneratorMode
 
 if TYPE_CHECKING:
@@ -54,7 +54,7 @@ class PinsServer:
             "page_size": self.bench.page.size_bytes,
             "lines": {line: index for index, line in enumerate(world.lines)},
             "outputs": world.outputs,
-            "evses": {str(number): number - 1 for number in world.evses},
+            "evses": {place_name(part.number, part.connector): index for index, part in enumerate(world.parts)},
         }
 
 
@@ -109,7 +109,9 @@ class PinsClient(asyncio.Protocol):
             if not 0.0 <= duty_pct <= 100.0:
                 raise WireError(f"duty cycle {duty_pct} % is outside 0-100 %")
             mode = GeneratorMode(message["mode"])
-            bench.set_generator(int(message["pilot"]), Generator(mode=mode, duty_pct=duty_pct))
+            evse, _, connector = str(message["pilot"]).partition(".")
+            generator = Generator(mode=mode, duty_pct=duty_pct)
+            bench.set_generator(int(evse), generator, connector=int(connector or "1"))
         elif "subscribe" in message:
             line = str(message["subscribe"])
             if line not in bench.world.lines:

@@ -30,12 +30,13 @@ _LAYOUTS: Final = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Quantities:
-    """What a meter measures now. Tuples are L1, L2, L3."""
+    """What a meter measures now. Tuples are L1, L2, L3; ``soc_pct``: what the car says, ``None`` nothing."""
 
     voltage_v: tuple[float, float, float]
     current_a: tuple[float, float, float]
     energy_wh: float
     frequency_hz: float
+    soc_pct: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,6 +49,7 @@ class Entry:
     scale: float = 1.0
     count: int = 0
     exponent_address: int | None = None
+    nan: int = -1
     rollover: float | None = None
 
     @property
@@ -81,7 +83,10 @@ class RegisterMap:
         return cls(
             function_code=function_code,
             max_block=int(document.get("max_block", 125)),
-            registers={name: _entry(each, function_code) for name, each in document["registers"].items()},
+            registers={
+                name: _entry(each, function_code, document.get("nan", {}))
+                for name, each in document["registers"].items()
+            },
             phases=int(document.get("phases", 3)),
             low_word_first=document.get("word_order") == "little",
             low_byte_first=document.get("byte_order") == "little",
@@ -125,7 +130,8 @@ class RegisterMap:
                 row = _text_words(name, entry.count)
             else:
                 exponent = 0 if entry.exponent_address is None else exponents[entry.exponent_address]
-                row = self._row(entry, values[name] / entry.scale / 10.0**exponent)
+                number = values[name] / entry.scale / 10.0**exponent
+                row = self._row(entry, entry.nan if math.isnan(number) else number)
             words.update({entry.address + offset: word for offset, word in enumerate(row)})
         return words | dict(self.words.get(function_code, {}))
 
@@ -138,7 +144,7 @@ class RegisterMap:
         return words[::-1] if self.low_word_first else words
 
 
-def _entry(row: Mapping[str, Any], function_code: int) -> Entry:
+def _entry(row: Mapping[str, Any], function_code: int, nans: Mapping[str, int]) -> Entry:
     return Entry(
         table=int(row.get("fc", function_code)),
         address=int(row["addr"]),
@@ -147,6 +153,7 @@ def _entry(row: Mapping[str, Any], function_code: int) -> Entry:
         count=int(row.get("count", 0)),
         exponent_address=row.get("exponent_addr"),
         rollover=row.get("rollover"),
+        nan=int(nans.get(row["type"], -1)),
     )
 
 
@@ -214,6 +221,7 @@ def values_of(quantities: Quantities, phases: int = 3) -> dict[str, float]:
         "energy_export": 0.0,
         "energy_total": quantities.energy_wh,
         "serial_number": float(SERIAL_NUMBER),
+        "soc": math.nan if quantities.soc_pct is None else quantities.soc_pct,
     }
     for index, phase in enumerate(("l1", "l2", "l3")[:phases]):
         values |= {

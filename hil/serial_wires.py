@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from hil.evse import JUMP_WH, Evse, MeterMode
+from hil.main_meter import UNIT as MAIN_UNIT
 from hil.modbus_slave import Fault, ModbusSlave, Quantities, RegisterMap, Unit
 from hil.modbus_tcp import TcpMeters
 from hil.paths import config_dir
@@ -36,7 +37,7 @@ _FAULTS: Final = {
 
 
 class MeterBus:
-    """One bus with a meter per EVSE, serial and over TCP; the unit address is the EVSE's number."""
+    """One bus with the meters, serial and over TCP; the unit address is the EVSE's number, the main meter's is 100."""
 
     def __init__(self, bench: Bench, path: Path, meter: str = METER) -> None:
         """Serve meters of the profile ``meter``: a name of ``config/meters``, or a file if it holds a slash.
@@ -54,6 +55,9 @@ class MeterBus:
             number: Unit(measure=partial(self._measure, evse), fault=partial(_fault, evse))
             for number, evse in bench.world.evses.items()
         }
+        main = bench.world.main
+        main.rollover_wh, main.register_of = register_map.rollover_wh, register_map.register_wh
+        units[MAIN_UNIT] = Unit(measure=self._measure_main, fault=self._main_fault)
         self._slave = ModbusSlave(register_map, units)
         self.tcp = TcpMeters(ModbusSlave(register_map, units), path.with_name(f"{path.name}.tcp"), self._late)
         self._others: list[Slave] = []
@@ -73,7 +77,8 @@ class MeterBus:
             self._late(answer[0], partial(self.port.send, answer))
 
     def _late(self, unit: int, send: Callable[[], None]) -> None:
-        self._bench.later(self._bench.world.evses[unit].meter_late_s, send)
+        world = self._bench.world
+        self._bench.later(world.main.late_s if unit == MAIN_UNIT else world.evses[unit].meter_late_s, send)
 
     def share(self, other: Slave) -> None:
         """Let another slave hear the line; it gets what comes and whether the line rested before, and answers."""
@@ -84,10 +89,26 @@ class MeterBus:
         voltage_v = evse.voltage_v
         return Quantities(
             voltage_v=(voltage_v, voltage_v, voltage_v),
-            current_a=evse.current_a,
+            current_a=evse.metered_a,
             energy_wh=self._shown_wh(evse),
             frequency_hz=_FREQUENCY_HZ,
+            soc_pct=evse.told_soc_pct,
         )
+
+    def _measure_main(self) -> Quantities:
+        self._bench.step()
+        main = self._bench.world.main
+        voltage_v = main.voltage_v
+        return Quantities(
+            voltage_v=(voltage_v, voltage_v, voltage_v),
+            current_a=main.current_a,
+            energy_wh=main.answered_wh(),
+            frequency_hz=_FREQUENCY_HZ,
+        )
+
+    def _main_fault(self) -> Fault:
+        main = self._bench.world.main
+        return _FAULTS.get(main.mode, Fault.NONE) if main.fed else Fault.SILENT
 
     def _shown_wh(self, evse: Evse) -> float:
         self._asked[evse.number] = (self._asked.get(evse.number, 0) + 1) % _NOW_AND_THEN

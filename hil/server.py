@@ -60,7 +60,7 @@ class Bench:
         for number in self.world.evses:
             self.files.set_temperature(number, ROOM_C)
         self.page_path = directory / PAGE
-        self.page = PageWriter(self.page_path, evse_count=settings.evses, line_count=len(self.world.lines))
+        self.page = PageWriter(self.page_path, evse_count=len(self.world.parts), line_count=len(self.world.lines))
         self.verbs = Verbs(self._record_stimulus)
         self.pins = PinsServer(self)
         self.bus = MeterBus(self, directory / "bus-0", self.options.get("meter", METER))
@@ -135,9 +135,9 @@ class Bench:
         self.world.write(line, level, self.now_s())
         self.settle()
 
-    def set_generator(self, evse: int, generator: Generator) -> None:
+    def set_generator(self, evse: int, generator: Generator, *, connector: int = 1) -> None:
         """Take a pilot setting from the station. Raises ``ValueError``."""
-        self.world.set_generator(evse, generator, self.now_s())
+        self.world.set_generator(evse, generator, self.now_s(), connector=connector)
         self.settle()
 
     def restore_power(self) -> None:
@@ -162,6 +162,7 @@ class Bench:
                 self._show_pilots()
             for change in changes:
                 self.trace.record(change.at_s, change.signal, change.value)
+                self.files.follow(change)
             for reader in self.readers:
                 reader.follow()
             if self.controllers is not None:
@@ -243,10 +244,10 @@ class Bench:
 
     def _show_pilots(self) -> None:
         taken_ns = time.monotonic_ns()
-        for number, evse in self.world.evses.items():
+        for index, evse in enumerate(self.world.parts):
             pilot = evse.pilot
             self.page.set_pilot(
-                number - 1,
+                index,
                 PilotSample(
                     high_v=pilot.high_v, low_v=pilot.low_v, proximity_ohm=evse.proximity_ohm, taken_ns=taken_ns
                 ),

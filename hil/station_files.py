@@ -8,6 +8,10 @@ import time
 import uuid
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from hil.world import Change
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,6 +61,21 @@ class StationFiles:
             path.unlink(missing_ok=True)
         else:
             _replace(path, str(round(celsius * 1000)))
+
+    def follow(self, change: Change) -> None:
+        """Keep the files up with the world."""
+        name, _, signal = change.signal.partition(".")
+        if signal == "told_soc_pct" and name.removeprefix("evse").isdecimal():
+            soc_pct = change.value
+            self.set_soc(int(name.removeprefix("evse")), soc_pct if isinstance(soc_pct, float) else None)
+
+    def set_soc(self, evse: int, soc_pct: float | None) -> None:
+        """Write what the car of an EVSE says of its battery, percent; ``None``: nothing, and no file is there."""
+        path = self._directory / f"soc-{evse}"
+        if soc_pct is None:
+            path.unlink(missing_ok=True)
+        else:
+            _replace(path, f"{soc_pct:g}")
 
     def new_boot(self) -> str:
         """Write and return a new boot id, as after power came back."""

@@ -23,6 +23,7 @@ def reading_answer(reading: MeterReading) -> dict[str, Any]:
         "power_factor": _round(reading.power_factor, 3),
         "energy_phase_wh": [_round(each, 1) for each in reading.energy_phase_wh],
         "current_neutral_a": _round(reading.current_neutral_a, 3),
+        "soc_pct": _round(reading.soc_pct, 1),
     }
 
 

@@ -33,6 +33,7 @@ def reading_screen(answer: Answer) -> str:
         ("current", f"{_each(reading['current_a'], 2)} A"),
         ("voltage", f"{_each(reading['voltage_v'], 1)} V   {_number(reading['frequency_hz'], 2)} Hz"),
         ("factor", f"{_number(reading['power_factor'], 2)}"),
+        *((("vehicle", f"{reading['soc_pct']:g} % charged"),) if reading.get("soc_pct") is not None else ()),
     )  # fmt: skip
     return "\n".join([*lines, *(f"  {name:<8}  {text}" for name, text in rows), f"  {answer['age_s']:.1f} s old"])
 

@@ -37,7 +37,7 @@ class Attachment:
     page: PageReader
     lines: dict[str, int]
     outputs: frozenset[str]
-    evses: dict[int, int]
+    places: dict[str, int]
     generation: int
 
 
@@ -77,15 +77,15 @@ class BenchConnection:
             index = self._line_index(attachment, line)
         return attachment.page.levels[index] != 0
 
-    def pilot(self, evse: int) -> PilotSample:
-        """Return the pilot and proximity contacts of ``evse`` now. Raises ``DriverUnavailable``."""
+    def pilot(self, place: str) -> PilotSample:
+        """Return pilot and proximity contacts of ``place`` (``wire.place_name``) now. Raises ``DriverUnavailable``."""
         attachment = self._attachment
         if attachment is None or time.monotonic_ns() >= self._alive_until_ns:
             attachment = self._alive()
-        index = attachment.evses.get(evse)
-        sample = attachment.page.pilot(self._evse_index(attachment, evse) if index is None else index)
+        index = attachment.places.get(place)
+        sample = attachment.page.pilot(self._place_index(attachment, place) if index is None else index)
         if sample is None:
-            raise DriverUnavailable(f"the bench page holds no consistent pilot sample of EVSE {evse}")
+            raise DriverUnavailable(f"the bench page holds no consistent pilot sample of EVSE {place}")
         return sample
 
     def check_present(self) -> None:
@@ -99,17 +99,17 @@ class BenchConnection:
         if output and line not in attachment.outputs:
             raise DriverUnavailable(f"{line} is an input of the station, expected one of {sorted(attachment.outputs)}")
 
-    def check_evse(self, evse: int) -> None:
-        """Raise ``DriverUnavailable`` unless the bench has this EVSE."""
-        self._evse_index(self._present(), evse)
+    def check_place(self, place: str) -> None:
+        """Raise ``DriverUnavailable`` unless the bench has this EVSE or connector."""
+        self._place_index(self._present(), place)
 
     def write_level(self, line: str, level: bool) -> None:
         """Send an output level. Raises ``DriverUnavailable`` when it was not taken or nobody is alive to act on it."""
         self._send({"write": line, "level": int(level)})
 
-    def write_pilot(self, evse: int, mode: str, duty_pct: float) -> None:
+    def write_pilot(self, place: str, mode: str, duty_pct: float) -> None:
         """Send a pilot setting. Raises ``DriverUnavailable``."""
-        self._send({"pilot": evse, "mode": mode, "duty_pct": duty_pct})
+        self._send({"pilot": place, "mode": mode, "duty_pct": duty_pct})
 
     def listen(self, line: str, listener: EdgeListener) -> None:
         """Call ``listener(level, taken_ns)`` in the delivery thread for every edge of ``line``."""
@@ -155,10 +155,10 @@ class BenchConnection:
         return index
 
     @staticmethod
-    def _evse_index(attachment: Attachment, evse: int) -> int:
-        index = attachment.evses.get(evse)
+    def _place_index(attachment: Attachment, place: str) -> int:
+        index = attachment.places.get(place)
         if index is None:
-            raise DriverUnavailable(f"the bench has no EVSE {evse}, expected one of {sorted(attachment.evses)}")
+            raise DriverUnavailable(f"the bench has no EVSE {place}, expected one of {sorted(attachment.places)}")
         return index
 
     def _send(self, message: dict[str, Any]) -> None:
@@ -196,7 +196,7 @@ class BenchConnection:
             page=page,
             lines={str(name): int(index) for name, index in answer["lines"].items()},
             outputs=frozenset(answer["outputs"]),
-            evses={int(evse): int(index) for evse, index in answer["evses"].items()},
+            places={str(place): int(index) for place, index in answer["evses"].items()},
             generation=generation,
         )
 

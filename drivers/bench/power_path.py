@@ -18,8 +18,10 @@ from drivers.api import (
     PilotSignal,
     PowerPathReading,
 )
+from drivers.api.vehicle import StateOfCharge
+from drivers.bench.car_charge import CarCharge
 from drivers.bench.connection import acquire, release
-from drivers.bench.wire import WIRE_VERSION, PilotSample
+from drivers.bench.wire import WIRE_VERSION, PilotSample, place_name
 
 if TYPE_CHECKING:
     from drivers.api.safe import SafeAction
@@ -28,22 +30,25 @@ HELLO = {"hello": WIRE_VERSION, "client": "outputs-safe"}
 
 
 class BenchPowerPath:
-    """Pilot generator, pilot voltage and proximity contact of one EVSE of a running bench."""
+    """Pilot generator, pilot voltage and proximity contact of one EVSE of a running bench, or of one connector."""
 
-    def __init__(self, *, socket: str, evse: int) -> None:
-        """Connect. Writes nothing: the generator keeps what it was last told, by whomever.
+    def __init__(self, *, socket: str, evse: int, connector: int = 1, soc: bool = False) -> None:
+        """Connect; ``soc``: as a path that talks to the car, too.
+
+        Writes nothing: the generator keeps what it was last told, by whomever.
 
         Raises:
-            DriverUnavailable: no bench at ``socket``, or it has no such EVSE.
+            DriverUnavailable: no bench at ``socket``, or it has no such EVSE or connector.
         """
-        self._evse = evse
+        self._place = place_name(evse, connector)
+        self._charge = CarCharge(socket, evse) if soc else None
         self._connection = acquire(socket)
         self._written: tuple[int, PilotSignal] | None = None
         self._open = True
         self._sample: PilotSample | None = None
         self._proximity_ohm: float | None = None
         try:
-            self._connection.check_evse(evse)
+            self._connection.check_place(self._place)
         except DriverUnavailable:
             self.close()
             raise
@@ -57,16 +62,23 @@ class BenchPowerPath:
             return
         self._written = None
         duty_pct = signal.duty_pct if signal.mode is PilotMode.PWM else 100.0
-        self._connection.write_pilot(self._evse, signal.mode.value, duty_pct)
+        self._connection.write_pilot(self._place, signal.mode.value, duty_pct)
         self._written = wanted
 
     def read(self) -> PowerPathReading:
         """Return what the contacts show now."""
-        sample = self._connection.pilot(self._evse)
+        sample = self._connection.pilot(self._place)
         if sample is not self._sample:  # the page hands out the same one until it says something new
             self._sample = sample
             self._proximity_ohm = None if math.isnan(sample.proximity_ohm) else sample.proximity_ohm
         return PowerPathReading(sample.high_v, sample.low_v, self._proximity_ohm, time.monotonic())
+
+    def state_of_charge(self) -> StateOfCharge | None:
+        """See ``drivers.api.vehicle``: what the car's battery holds, where this path and the car talk of it."""
+        if self._charge is None:
+            return None
+        self._connection.check_present()
+        return self._charge.said()
 
     def close(self) -> None:
         """Leave. The generator keeps its setting."""
@@ -79,7 +91,11 @@ def safe(options: Mapping[str, Any]) -> list[SafeAction]:
     """Return what puts the pilot of these options to F."""
     from drivers.api.safe import SafeSocket
 
-    line = {"pilot": options["evse"], "mode": PilotMode.STEADY_LOW.value, "duty_pct": 100.0}
+    line = {
+        "pilot": place_name(options["evse"], options.get("connector", 1)),
+        "mode": PilotMode.STEADY_LOW.value,
+        "duty_pct": 100.0,
+    }
     return [SafeSocket(path=str(options["socket"]), lines=(json.dumps(HELLO), json.dumps(line)))]
 
 
@@ -90,7 +106,10 @@ SPEC = DriverSpec(
     options=(
         Option(name="socket", type=str, required=True, help="the bench's pins socket, DIR/pins.sock"),
         Option(name="evse", type=int, required=True, minimum=1, maximum=64, help="which EVSE of the bench"),
+        Option(name="connector", type=int, default=1, minimum=1, maximum=4, help="which of its connectors"),
+        Option(name="soc", type=bool, default=False, help="it talks to the car and knows its state of charge"),
     ),
     summary="Pilot and proximity of a simulated EVSE (charge-bench)",
     safe=safe,
+    tells_soc=lambda options: options["soc"] is True,
 )

@@ -10,6 +10,8 @@ The page is an array of 64-bit words in the machine's byte order (both ends run 
     word 2  number of lines       word 8 + 8*i  EVSE i: sequence, high V, low V, proximity ohm, taken ns, check, -, -
     word 3  number of EVSEs       then one byte per line: 0 or 1
 
+Further connectors of an EVSE count as EVSEs there.
+
 An EVSE record is guarded by a sequence number (odd while it is written) and by a check word, the exclusive or of the
 five words before it, because a sequence alone needs memory barriers that Python cannot ask for.
 """
@@ -58,6 +60,11 @@ class PilotSample:
     low_v: float
     proximity_ohm: float
     taken_ns: int
+
+
+def place_name(evse: int, connector: int = 1) -> str:
+    """Return how the wire calls a connector: ``1``, or ``1.2`` for the second one of EVSE 1."""
+    return str(evse) if connector == 1 else f"{evse}.{connector}"
 
 
 def page_bytes(*, evse_count: int, line_count: int) -> int:

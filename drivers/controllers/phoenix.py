@@ -21,10 +21,13 @@ from drivers.api.controllers import (
     VehicleState,
 )
 from drivers.api.safe import SafeAction
+from drivers.api.vehicle import StateOfCharge
 from drivers.controllers.modbus_frames import READ_COILS, READ_HOLDING, READ_INPUT, NotThere
 from drivers.controllers.phoenix_models import MODELS, Model
 from drivers.controllers.polled import Polled, whole_steps
 
+CHARGE_EVERY_S: Final = 5.0  # a battery fills slowly, and the line has other things to do; house rule
+_CONNECTED: Final = (VehicleState.B, VehicleState.C, VehicleState.D)
 _NO_CABLE: Final = (0, 0xFFFF)  # PP open; PP shorted to PE
 
 
@@ -41,7 +44,13 @@ class Phoenix(Polled[RegisterLine]):
         self._step_a = 0.1 if tenths else 1.0
         self._function = model.function
         self._missing: set[int] = set()
+        self._charge: StateOfCharge | None = None
+        self._charge_due_s = 0.0
         self._wake = bus.attach(self.turn)
+
+    def state_of_charge(self) -> StateOfCharge | None:
+        """See ``drivers.api.vehicle``; only a CHARX with a modem for ISO 15118 knows it."""
+        return self._charge
 
     def close(self) -> None:
         """The bus goes on; what is ordered stays."""
@@ -87,6 +96,7 @@ class Phoenix(Polled[RegisterLine]):
         if held is not None and not self._holds(held, enabled=enabled, current_a=current_a):
             self._disobeyed()
         faults, state = self._faults(line), state_of(status, high=model.status_high)
+        self._learn_charge(line, state)
         return ControllerReading(
             taken_s=taken_s,
             vehicle=state,
@@ -94,6 +104,22 @@ class Phoenix(Polled[RegisterLine]):
             cable_a=self._cable_a(line),
             faults=faults,
         )
+
+    def _learn_charge(self, line: RegisterLine, state: VehicleState | None) -> None:
+        """Ask for the state of charge now and then while a vehicle is there; 0, and more than 100, is unknown.
+
+        That an idle register holds 0 is unverified; a battery that is really empty is not told then.
+        """
+        if state not in _CONNECTED:
+            self._charge, self._charge_due_s = None, 0.0
+            return
+        now_s = monotonic()
+        if self._model.soc is None or now_s < self._charge_due_s:
+            return
+        self._charge_due_s = now_s + CHARGE_EVERY_S
+        soc_pct = self._optional(line, self._model.soc)
+        known = soc_pct is not None and 0 < soc_pct <= 100
+        self._charge = StateOfCharge(float(soc_pct or 0), now_s) if known else None
 
     def _holds(self, order: ControllerOrder, *, enabled: bool, current_a: float) -> bool:
         if order.current_a is None:
@@ -205,4 +231,5 @@ SPEC = DriverSpec(
     summary="Phoenix Contact EM-CP-PP-ETH, EV-CC-AC1, CHARX control",
     check=_check,
     safe=_safe,
+    tells_soc=lambda options: MODELS[options["model"]].soc is not None,
 )

@@ -59,6 +59,7 @@ class Model:
         current: holding register with the maximum current, A. Written before charging is enabled.
         duty, duty_current: what the pilot signals, % and A; ``None``: not reported, the read-back order stands for it.
         cable: register with the cable's rating, A. errors: register with the error bits; ``faults`` names them by bit.
+        soc: register with the vehicle's state of charge, %, where the controller talks to it.
         stride: added to every address, times the controller's number (several controllers behind one address).
         must: settings without which it does not obey.
     """
@@ -77,6 +78,7 @@ class Model:
     errors: int | None = None
     faults: tuple[tuple[int, ControllerFault], ...] = ()
     most_a: int = 63
+    soc: int | None = None
     stride: int = 0
     must: tuple[Must, ...] = ()
 
@@ -130,6 +132,7 @@ MODELS: Final = MappingProxyType(
                 enable=300,
                 enable_is_register=True,
                 current=301,
+                soc=264,
                 stride=1000,
                 most_a=80,
                 must=(Must(address=120, value=5, means="release mode Modbus"),),

@@ -15,7 +15,7 @@ from drivers.meter.reading import reading_of
 
 _PHASES: Final = ("l1", "l2", "l3")
 WANTED: Final = (
-    *("energy_import", "energy_export", "power", "frequency"),
+    *("energy_import", "energy_export", "power", "frequency", "soc"),
     *(f"{quantity}_{phase}" for quantity in ("voltage", "current", "power") for phase in _PHASES),
 )
 MORE: Final = (  # OCPP measurands that cost requests of their own in many meters
@@ -223,4 +223,5 @@ SPEC = DriverSpec(
     ),
     summary="Energy meter over Modbus RTU or TCP, by register profile",
     check=_check,
+    tells_soc=lambda options: "soc" in load_profile(options["profile"]).quantities,
 )

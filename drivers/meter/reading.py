@@ -70,6 +70,7 @@ def reading_of(
         current_neutral_a=within("current_n", -CURRENT_MOST_A, CURRENT_MOST_A, ct_ratio),
         energy_modulus_wh=None if modulus is None or modulus > ENERGY_MOST_WH else modulus * ct_ratio,
         energy_step_wh=None if register is None or energy_wh is None else register.step(energy_wh) * ct_ratio,
+        soc_pct=within("soc", 0.0, 100.0),
     )
 
 

@@ -205,13 +205,13 @@ def test_without_a_device_opening_says_which(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("world", [BenchWorld], indirect=True)
 def test_an_evse_that_the_bench_has_not_is_refused(world: Any) -> None:
-    with pytest.raises(DriverUnavailable, match=r"no EVSE 7, expected one of \[1\]"):
+    with pytest.raises(DriverUnavailable, match=r"no EVSE 7, expected one of \['1'\]"):
         BenchPowerPath(socket=world.socket, evse=7)
 
 
 def test_the_driver_describes_itself() -> None:
     assert (SPEC.name, SPEC.kind) == ("bench", DriverKind.POWER_PATH)
-    assert [option.name for option in SPEC.options] == ["socket", "evse"]
+    assert [option.name for option in SPEC.options] == ["socket", "evse", "connector", "soc"]
 
 
 def _duration_s(path: PowerPath) -> float:
