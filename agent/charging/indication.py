@@ -31,6 +31,7 @@ _SOUNDS: Final = MappingProxyType(
         "fault.raised": Sound.FAULT,
     }
 )
+_SOUNDED: Final = frozenset(Sound)
 _SIGNALLED: Final = frozenset({Sound.ACCEPTED, Sound.REFUSED})
 
 
@@ -63,7 +64,9 @@ def sounds_of(effects: Iterable[Effect], evse_ids: Sequence[int]) -> list[PlaySo
 
     What is told of no EVSE (a card at a reader that serves several) sounds at all of them.
     """
-    return [PlaySound(evse_id=evse_id, sound=sound) for evse_id, sound in _last_told(effects, evse_ids, Sound).items()]
+    return [
+        PlaySound(evse_id=evse_id, sound=sound) for evse_id, sound in _last_told(effects, evse_ids, _SOUNDED).items()
+    ]
 
 
 def blinks_of(effects: Iterable[Effect], evse_ids: Sequence[int], times: int) -> list[BlinkLight]:

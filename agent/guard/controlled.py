@@ -14,9 +14,10 @@ from agent.guard.controlled_cycle import ControlledCycle
 from agent.guard.controlled_values import ControlledInputs, ControlledSettings
 from agent.guard.cycle_values import Kept
 from agent.guard.indicator import open_indicator
+from agent.guard.inputs import Watch
 from agent.guard.log import Log
 from agent.guard.plan import ControlledPlan, Plan, PlanError, Target
-from agent.guard.sensing import SharedInputs, claim_input, stopped_by
+from agent.guard.sensing import SharedInputs, WatchedLine, claim_input
 from agent.guard.timings import MAX_AGE_SCANS, QUIET_REPORT_S, REPORT_S
 from agent.guard.told import Told
 from agent.guard.vehicle_charge import VehicleCharge
@@ -77,6 +78,10 @@ class ControlledEvse:
         self._mirror = claim_input(lines, plan.mirror, max_age_s=age_s)
         self._rcd = claim_input(lines, plan.rcd, max_age_s=age_s, pulses=True)
         self._emergency_stop = claim_input(lines, plan.emergency_stop, max_age_s=age_s, pulses=True)
+        self._watched: tuple[WatchedLine, ...] = ()
+        if lines is not None:
+            watched = (line for _, line in plan.watched)
+            self._watched = tuple(WatchedLine(lines, line, max_age_s=age_s, pulses=True) for line in watched)
         self._shared = shared
         self.indicator = open_indicator(plan.indicator, station, lines, evse_id=plan.evse_id, log=log)
         self._shown: tuple[object, ...] = ()
@@ -154,8 +159,11 @@ class ControlledEvse:
             inputs.main_closed = None if level is None else level is not self._mirror_open_when_active
         if self._rcd is not None:
             inputs.rcd_tripped = self._rcd.level(now_s)
-        own = False if self._emergency_stop is None else self._emergency_stop.level(now_s)
-        inputs.emergency_stop = stopped_by(own, self._shared)
+        if self._emergency_stop is not None:
+            inputs.emergency_stop = self._emergency_stop.level(now_s)
+        if self._watched or self._shared is not None:
+            shared = () if self._shared is None else self._shared.levels
+            inputs.watched = (*[line.level(now_s) for line in self._watched], *shared)
 
 
 _EXPLAINED: Final = (GuardFault.POWER_PATH_LOST, GuardFault.CONTROLLER_DISOBEYS)
@@ -197,4 +205,5 @@ def _settings(plan: ControlledPlan, station: Plan) -> ControlledSettings:
         permit_max_s=station.permit_max_s,
         rcd_latches=plan.rcd is None or plan.rcd.latched,
         emergency_stop_latches=plan.emergency_stop is not None and plan.emergency_stop.latched,
+        watched=tuple(Watch(role=role, latched=line.latched) for role, line in (*plan.watched, *station.inputs)),
     )

@@ -10,7 +10,8 @@ from __future__ import annotations
 
 from typing import Final
 
-from agent.guard.controlled_values import FAULT_OF, ControlledInputs, ControlledSettings, latched
+from agent.guard.controlled_values import FAULT_OF, REASON_OF, ControlledInputs, ControlledSettings, latched
+from agent.guard.inputs import Watches
 from agent.guard.interlock import Reason
 from agent.guard.pilot import MIN_OFFER_A, VEHICLE_STATES
 from agent.guard.timings import OFFER_CHANGE_S
@@ -72,6 +73,7 @@ class ControlledCycle:
         self._disobeyed_why = ""
         self._rcd_latched = False
         self._stop_latched = False
+        self._watches = Watches(settings.watched)
         self._seen: tuple[object, ...] = ()
         self._quiet_until_s = 0.0
 
@@ -123,7 +125,7 @@ class ControlledCycle:
         """Judge ``inputs`` at monotonic ``now_s``; return whether anything may be new."""
         reading = inputs.reading
         fresh = reading is not None and now_s - reading.taken_s <= self.traits.stale_s
-        seen = (reading, fresh, inputs.main_closed, inputs.rcd_tripped, inputs.emergency_stop)
+        seen = (reading, fresh, inputs.main_closed, inputs.rcd_tripped, inputs.emergency_stop, inputs.watched)
         if now_s < self._quiet_until_s and seen == self._seen:
             return False
         self._seen = seen
@@ -241,6 +243,8 @@ class ControlledCycle:
         self._stop_latched = latched(
             self._stop_latched, inputs.emergency_stop, gone=gone, latches=self.settings.emergency_stop_latches
         )
+        self._watches.step(inputs.watched, may_clear=gone)
+        told.update(self._watches.faults)
         if self.welded:
             told.add(GuardFault.CONTACTOR_WELDED)
         if self._rcd_latched:
@@ -256,7 +260,7 @@ class ControlledCycle:
         if now_s - self._started_s >= self.traits.stale_s:
             if view is None:
                 told.add(GuardFault.POWER_PATH_LOST)
-            if None in (inputs.main_closed, inputs.rcd_tripped, inputs.emergency_stop):
+            if not inputs.known:
                 told.add(GuardFault.INPUT_UNKNOWN)
         if told != set(self.faults):
             self.faults = tuple(fault for fault in GuardFault if fault in told)
@@ -265,26 +269,27 @@ class ControlledCycle:
         """Return every reason against an offer, and why none is taken up, most important first."""
         permit, offering = self.permit, self.order.current_a is not None
         too_soon = self._closed_s is not None and now_s - self._closed_s < self.settings.min_reclose_s
-        known = None not in (inputs.main_closed, inputs.rcd_tripped, inputs.emergency_stop)
+        watched = tuple((role not in self._watches.tripped, reason) for role, reason in REASON_OF.items())
         held = (
             (self._running, Reason.STOPPING),
             (not self.faults, Reason.FAULT),
             (inputs.emergency_stop is False and not self._stop_latched, Reason.EMERGENCY_STOP),
             (inputs.rcd_tripped is False and not self._rcd_latched, Reason.RCD),
-            (known and view is not None, Reason.INPUT_UNKNOWN),
+            *watched,
+            (inputs.known and view is not None, Reason.INPUT_UNKNOWN),
             (permit is not None, Reason.NO_PERMIT),
             (permit is None or self._limit_a(view) >= MIN_OFFER_A, Reason.PERMIT_BELOW_MINIMUM),
             (offering or not too_soon, Reason.RECLOSE_WAIT),
             (self.pilot is not PilotState.A, Reason.NO_VEHICLE),
             (self.pilot is PilotState.A or self.pilot in VEHICLE_STATES, Reason.NO_PILOT),
         )
-        return tuple(reason for given, reason in held if not given)
+        return tuple(dict.fromkeys(reason for given, reason in held if not given))
 
     def _choose_order(self, view: ControllerReading | None, inputs: ControlledInputs, now_s: float) -> None:
         against = self._against(view, inputs, now_s)
         locked = None if not self._locks else self._held or self._may_be_closed or self.permit is not None
         if against:
-            at_once = not _AT_ONCE.isdisjoint(self.faults)
+            at_once = not _AT_ONCE.isdisjoint(self.faults) or bool(self._watches.tripped)
             if self.order.current_a is not None:
                 self._zero_reason = self._why_zero(against)
             self._give(ControllerOrder(at_once=at_once, locked=locked), now_s)

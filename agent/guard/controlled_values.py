@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Final
 
+from agent.guard.inputs import InputRole, Watch
+from agent.guard.interlock import Reason
 from agent.guard.wire import GuardFault
 from drivers.api.controllers import ControllerFault, ControllerReading
 
@@ -26,11 +28,23 @@ FAULT_OF: Final = MappingProxyType(
         ControllerFault.OTHER: GuardFault.CONTROLLER_FAULT,
     }
 )
+REASON_OF: Final = MappingProxyType(
+    {
+        InputRole.EMERGENCY_STOP: Reason.EMERGENCY_STOP,
+        InputRole.GROUND: Reason.GROUND,
+        InputRole.DOOR: Reason.DOOR,
+        InputRole.TILT: Reason.TILT,
+    }
+)
+"""Why a watched input speaks against an offer, most important first."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ControlledSettings:
-    """What a cycle knows of its EVSE; see ``plan.ControlledPlan`` and ``plan.Plan`` for the units."""
+    """What a cycle knows of its EVSE; see ``plan.ControlledPlan`` and ``plan.Plan`` for the units.
+
+    ``watched``: further inputs, its own and the station's, in the order of ``ControlledInputs.watched``.
+    """
 
     evse_id: int
     phases: int
@@ -41,6 +55,7 @@ class ControlledSettings:
     permit_max_s: float
     rcd_latches: bool = True
     emergency_stop_latches: bool = False
+    watched: tuple[Watch, ...] = ()
 
 
 @dataclass(slots=True, kw_only=True)
@@ -51,6 +66,12 @@ class ControlledInputs:
     main_closed: bool | None = False
     rcd_tripped: bool | None = False
     emergency_stop: bool | None = False
+    watched: tuple[bool | None, ...] = ()
+
+    @property
+    def known(self) -> bool:
+        """Return whether every input of ours has a level."""
+        return None not in (self.main_closed, self.rcd_tripped, self.emergency_stop, *self.watched)
 
 
 def latched(before: bool, level: bool | None, *, gone: bool, latches: bool) -> bool:

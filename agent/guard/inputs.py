@@ -59,6 +59,11 @@ class Debounce:
         self._counted: bool | None = None
         self._other_since_s: float | None = None
 
+    @property
+    def settled(self) -> bool:
+        """Return whether no other level waits for its time to be over."""
+        return self._other_since_s is None
+
     def step(self, level: bool | None, now_s: float) -> bool | None:
         """Return the level that counts at ``now_s``; ``None`` while ``level`` is unknown."""
         if level is None:

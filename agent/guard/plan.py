@@ -30,6 +30,7 @@ from agent.guard.plan_place import (
     parse_target,
 )
 from agent.guard.plan_protection import (
+    CONTROLLED_ROLES,
     EVSE_ROLES,
     STATION_ROLES,
     RcdTestPlan,
@@ -120,7 +121,7 @@ class ControlledPlan:
         controller: opens a ``drivers.api.controllers.Controller``; gets ``bus=`` when ``bus`` names one of the plan's.
         locks: the controller's lock is ours to drive.
         mirror: the contactor's feedback, if we see it. mirror_normally_closed: as for ``EvsePlan``.
-        rcd: active while tripped. emergency_stop: active while pressed.
+        rcd: active while tripped. emergency_stop: active while pressed. watched: further inputs, by role.
     """
 
     evse_id: int
@@ -134,14 +135,14 @@ class ControlledPlan:
     mirror_normally_closed: bool = True
     rcd: LinePlan | None = None
     emergency_stop: LinePlan | None = None
+    watched: tuple[WatchedPlan, ...] = ()
     indicator: IndicatorPlan = NO_INDICATOR
 
     @property
     def uses_lines(self) -> bool:
         """Return whether it has any line of the board."""
-        return self.indicator.uses_lines or any(
-            line is not None for line in (self.mirror, self.rcd, self.emergency_stop)
-        )
+        single = (self.mirror, self.rcd, self.emergency_stop)
+        return self.indicator.uses_lines or bool(self.watched) or any(line is not None for line in single)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -329,5 +330,6 @@ def _parse_controlled(place: Place) -> ControlledPlan:
         mirror_normally_closed=normally_closed,
         rcd=parse_optional_line(place, "rcd", latched=True),
         emergency_stop=parse_optional_line(place, "emergency_stop"),
+        watched=parse_watched(place, CONTROLLED_ROLES),
         indicator=parse_indicator(place),
     )

@@ -41,6 +41,7 @@ WatchedPlan = tuple[InputRole, LinePlan]
 
 
 EVSE_ROLES: Final = (InputRole.RCM, InputRole.GROUND, InputRole.DOOR, InputRole.TILT)
+CONTROLLED_ROLES: Final = (InputRole.GROUND, InputRole.DOOR, InputRole.TILT)
 STATION_ROLES: Final = (InputRole.EMERGENCY_STOP, InputRole.GROUND, InputRole.DOOR, InputRole.TILT)
 
 

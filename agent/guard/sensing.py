@@ -19,31 +19,44 @@ FRESH_S: Final = 10.0  # an older temperature is unknown; house rule
 
 
 class WatchedLine:
-    """One claimed input, with its debounce."""
+    """One claimed input, with its debounce.
+
+    Attributes:
+        poll: asks the line for its level, where it can be asked in one call (``drivers.api.PolledLine``).
+        pulses: what to ask it: with pulses, an activity between two scans counts.
+    """
 
     def __init__(self, lines: Lines, plan: LinePlan, *, max_age_s: float, pulses: bool = False) -> None:
         """Claim it. With ``pulses`` and no debounce, an activity between two scans counts. Raises ``DriverError``."""
         self._line: InputLine = lines.input(plan.line, active_high=plan.active_high, pull=plan.pull)
-        self._poll: Callable[[bool], bool | None] | None = getattr(self._line, "poll", None)  # drivers.api.PolledLine
+        self.poll: Callable[[bool], bool | None] | None = getattr(self._line, "poll", None)
         self._max_age_s = max_age_s
-        self._pulses = pulses and plan.debounce_s <= 0.0
+        self.pulses = pulses and plan.debounce_s <= 0.0
         self._debounce = Debounce(plan.debounce_s) if plan.debounce_s > 0.0 else None
+
+    @property
+    def settled(self) -> bool:
+        """Return whether the level that counts stays as it is for as long as the line says what it said last."""
+        return self._debounce is None or self._debounce.settled
 
     def level(self, now_s: float) -> bool | None:
         """Return the level that counts, ``None`` when it is unknown or too old."""
+        return self.counted(self.ask(now_s), now_s)
+
+    def ask(self, now_s: float) -> bool | None:
+        """Return what the line says, ``None`` when it is unknown or too old."""
         line = self._line
-        level: bool | None
         try:
-            if self._poll is not None:
-                level = self._poll(self._pulses)
-            elif self._pulses and line.take_pulse():
-                level = True
-            elif line.age_s(now_s) > self._max_age_s:
-                level = None
-            else:
-                level = line.read()
+            if self.poll is not None:
+                return self.poll(self.pulses)
+            if self.pulses and line.take_pulse():
+                return True
+            return None if line.age_s(now_s) > self._max_age_s else line.read()
         except DriverError:
-            level = None
+            return None
+
+    def counted(self, level: bool | None, now_s: float) -> bool | None:
+        """Return the level that counts after the line said ``level``."""
         return level if self._debounce is None else self._debounce.step(level, now_s)
 
 
@@ -52,6 +65,15 @@ def claim_input(
 ) -> WatchedLine | None:
     """Claim ``plan``'s input, if there is one. Raises ``DriverError``."""
     return None if plan is None or lines is None else WatchedLine(lines, plan, max_age_s=max_age_s, pulses=pulses)
+
+
+Poll = Callable[[bool], bool | None]
+
+
+def polls_of(inputs: Sequence[object]) -> tuple[tuple[Poll, bool], ...] | None:
+    """Return how each of ``inputs`` is asked in one call, and what; ``None`` where one of them cannot be."""
+    polls = [(each.poll, each.pulses) for each in inputs if isinstance(each, WatchedLine) and each.poll is not None]
+    return tuple(polls) if len(polls) == len(inputs) else None
 
 
 class SharedInputs:
@@ -77,12 +99,6 @@ def open_shared_inputs(lines: Lines, plan: Plan) -> SharedInputs | None:
     if not plan.inputs:
         return None
     return SharedInputs(lines, [line for _, line in plan.inputs], max_age_s=plan.scan_s * MAX_AGE_SCANS)
-
-
-def stopped_by(own: bool | None, shared: SharedInputs | None) -> bool | None:
-    """Return an EVSE's emergency stop with the station's inputs in it, for one that knows no further inputs."""
-    levels = (own,) if shared is None else (own, *shared.levels)
-    return True if True in levels else None if None in levels else False
 
 
 class HeartbeatLine:

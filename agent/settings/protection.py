@@ -71,16 +71,19 @@ def heartbeat_of(clean: Clean | None) -> HeartbeatSettings | None:
     return None if clean is None else HeartbeatSettings(**clean)
 
 
+def watched_plan(evse: EvseSettings) -> dict[str, Any]:
+    """Return what the plan says of an EVSE's further inputs; nothing where there are none."""
+    lines = {"rcm": evse.rcm, "ground": evse.ground, "door": evse.door, "tilt": evse.tilt}
+    return {name: input_plan(line, latches=name == "rcm") for name, line in lines.items() if line is not None}
+
+
 def plan_of_evse(evse: EvseSettings) -> dict[str, Any]:
     """Return what the plan says of an EVSE's protection."""
     found: dict[str, Any] = {
         "rcd": input_plan(evse.rcd, latches=True),
         "emergency_stop": input_plan(evse.emergency_stop),
+        **watched_plan(evse),
     }
-    lines = {"rcm": evse.rcm, "ground": evse.ground, "door": evse.door, "tilt": evse.tilt}
-    for name, line in lines.items():
-        if line is not None:
-            found[name] = input_plan(line, latches=name == "rcm")
     test = evse.rcd_test
     if test is not None:
         found["rcd_test"] = {

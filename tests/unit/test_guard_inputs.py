@@ -6,7 +6,6 @@ import pytest
 
 from agent.guard.inputs import FAULT_OF, Debounce, InputRole, Watch, Watches
 from agent.guard.rcd_test import RETRY_S, RcdTest, RcdTestSettings
-from agent.guard.sensing import SharedInputs, stopped_by
 from agent.guard.wire import GuardFault, SelfTest
 
 RCD, RCM = InputRole.RCD, InputRole.RCM
@@ -256,32 +255,3 @@ def test_an_output_that_is_tripped_already_is_no_beginning() -> None:
     test = RcdTest(RcdTestSettings(), (RCM, RCD))
     test.step([False, True], may_run=True, vehicle=False, now_s=1.0)
     assert not test.running
-
-
-# ---- the station's inputs for an EVSE that knows no further ones -----------------------------------------------------
-
-
-class Levels(SharedInputs):
-    """Inputs of the station that show what the test says."""
-
-    def __init__(self, *levels: bool | None) -> None:
-        self.levels = levels
-
-
-@pytest.mark.parametrize(
-    ("own", "shared", "stopped"),
-    [
-        (False, (), False),
-        (False, (False, False), False),
-        (False, (False, True), True),
-        (True, (False,), True),
-        (None, (True,), True),
-        (False, (None,), None),
-        (None, (False,), None),
-    ],
-)
-def test_any_input_of_the_station_is_an_emergency_stop_of_a_bought_controller(
-    own: bool | None, shared: tuple[bool | None, ...], stopped: bool | None
-) -> None:
-    assert stopped_by(own, Levels(*shared)) is stopped
-    assert stopped_by(own, None) is own
