@@ -24,16 +24,19 @@ from hil.station_toml import FAMILIES
 
 _DELEGATED: Final = {"demo": "hil.demo", "csms": "hil.csms_server"}
 
+EXIT_INTERRUPTED: Final = 130  # as a shell says SIGINT
 EXIT_NO_READER: Final = 141  # as a shell says SIGPIPE
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Run the command; return its exit code: 0, 1 refused or failed, 2 wrong usage, 141 nobody reads on."""
+    """Run the command; return its exit code: 0, 1 refused or failed, 2 wrong usage, 130 Ctrl-C, 141 nobody reads on."""
     try:
         try:
             return _run(argv)
         finally:
             sys.stdout.flush()
+    except KeyboardInterrupt:  # where nobody takes it as a wish of its own, as serve and demo do once they run
+        return EXIT_INTERRUPTED
     except BrokenPipeError:  # charge-bench ... | head
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # Python flushes once more at its end
         return EXIT_NO_READER
