@@ -107,6 +107,10 @@ class House:
         """Start the bench and its CSMS, and write the station file."""
         serve = [sys.executable, "-m", "hil.cli", "--dir", str(self.directory), "serve"]
         serve += ["--evses", str(self.options.station.evses), "--readers", str(self.options.station.readers)]
+        if self.options.station.connectors != 1:
+            serve += ["--connectors", str(self.options.station.connectors)]
+        for each in self.options.station.fixed_cables:
+            serve += ["--fixed-cable", str(each)]
         if self.options.station.reader != "rdm6300":
             serve += ["--reader", self.options.station.reader]
         if self.options.station.meter != USUAL_METER:

@@ -12,7 +12,7 @@ _EVSE = """
 id = {id}
 phases = 3
 max_current_a = {max_current_a:g}
-pilot = {{ driver = "bench", socket = "pins.sock", evse = {id} }}
+pilot = {{ driver = "bench", socket = "pins.sock", evse = {id}{pilot} }}
 contactor = {{ line = "evse{id}.contactor" }}
 mirror = {{ line = "evse{id}.mirror", kind = "nc" }}
 lock = {{ line = "evse{id}.lock", feedback = {{ line = "evse{id}.lock_feedback" }} }}
@@ -20,6 +20,17 @@ rcd = {{ line = "evse{id}.rcd" }}
 emergency_stop = {{ line = "evse{id}.emergency_stop" }}
 led = {{ line = "evse{id}.led" }}
 meter = {{ driver = "modbus", profile = "{meter}", bus = "meters", unit = {id} }}
+"""
+
+
+_LOCK = 'lock = {{ line = "{name}.lock", feedback = {{ line = "{name}.lock_feedback" }} }}\n'
+_CONNECTOR = """
+[[evse.connectors]]
+id = {connector}
+pilot = {{ driver = "bench", socket = "pins.sock", evse = {id}, connector = {connector} }}
+contactor = {{ line = "{name}.contactor" }}
+mirror = {{ line = "{name}.mirror", kind = "nc" }}
+rcd = {{ line = "{name}.rcd" }}
 """
 
 
@@ -55,10 +66,12 @@ class StationOptions:
         reader: driver of the readers, the family of the bench's ``--reader``.
         controller: family of bought controllers in every EVSE ("evse-din" ...), as the bench's ``--controller``; empty:
             pilot and contactor are the station's own.
+        connectors: of each EVSE. fixed_cables: which of them have a fixed cable, as the bench's ``--fixed-cable``.
         card_hold_off_s: the readers' ``hold_off_s``; ``None``: its default.
         card_absence_s: the readers' ``absence_s``; ``None``: its default.
         variables: presets of OCPP variables, in TOML's spelling of values.
         evse_extra: lines for every EVSE ("reject_13a = true" ...), with ``{id}`` for its number and ``{{`` for a brace.
+        talks: the power path talks to the car and knows its state of charge where the car tells it.
         extra: lines by section name ("charging", "authorization" ...), put under that section.
     """
 
@@ -73,11 +86,14 @@ class StationOptions:
     meter: str = "eastron_sdm630"
     controller: str = ""
     min_reclose_s: float = 1.0
+    connectors: int = 1
+    fixed_cables: tuple[int, ...] = ()
     card_hold_off_s: float | None = None
     card_absence_s: float | None = None
     variables: Mapping[str, str] = field(default_factory=dict)
     evse_extra: str = ""
     extra: Mapping[str, str] = field(default_factory=dict)
+    talks: bool = False
 
 
 def station_toml(directory: Path, net_port: int, options: StationOptions) -> str:
@@ -105,6 +121,7 @@ def station_toml(directory: Path, net_port: int, options: StationOptions) -> str
     for evse in range(1, options.evses + 1):
         text += _evse(evse, options)
         text += "".join(f"{line}\n" for line in options.evse_extra.format(id=evse).splitlines())
+        text += "".join(_connector(evse, each, options) for each in range(2, options.connectors + 1))
     for reader in range(options.readers):
         served = [evse for evse in range(1, options.evses + 1) if (evse - 1) % options.readers == reader]
         text += (
@@ -120,8 +137,20 @@ def station_toml(directory: Path, net_port: int, options: StationOptions) -> str
 
 def _evse(number: int, options: StationOptions) -> str:
     if not options.controller:
-        return _EVSE.format(id=number, max_current_a=options.max_current_a, meter=options.meter)
+        text = _EVSE
+        if 1 in options.fixed_cables:
+            text = "".join(line for line in _EVSE.splitlines(keepends=True) if not line.startswith("lock"))
+            text += "tethered = true\n"
+        talks = ", soc = true" if options.talks else ""
+        return text.format(id=number, max_current_a=options.max_current_a, meter=options.meter, pilot=talks)
     controller = _CONTROLLERS[options.controller].format(id=number, din_unit=100 + number, phoenix_unit=179 + number)
     return _CONTROLLED.format(
         id=number, max_current_a=options.max_current_a, meter=options.meter, controller=controller
     )
+
+
+def _connector(evse: int, connector: int, options: StationOptions) -> str:
+    """Return a further connector; it has an RCD of its own and its EVSE's emergency stop."""
+    fixed = connector in options.fixed_cables
+    text = _CONNECTOR + ("tethered = true\n" if fixed else _LOCK)
+    return text.format(id=evse, connector=connector, name=f"evse{evse}c{connector}")

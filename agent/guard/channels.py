@@ -43,8 +43,15 @@ def see_siblings(siblings: Sequence[Sibling], inputs: Inputs) -> None:
 class Input(Protocol):
     """A claimed input."""
 
-    def level(self, now_s: float) -> bool | None:
-        """Return the level that counts, ``None`` unknown."""
+    @property
+    def settled(self) -> bool:
+        """Return whether the level that counts stays as it is for as long as the line says what it said last."""
+
+    def ask(self, now_s: float) -> bool | None:
+        """Return what the line says, ``None`` unknown."""
+
+    def counted(self, level: bool | None, now_s: float) -> bool | None:
+        """Return the level that counts after the line said ``level``, ``None`` unknown."""
 
 
 class Common:
@@ -90,10 +97,17 @@ class _ReadOnce:
         self._at_s: float | None = None
         self._level: bool | None = None
 
-    def level(self, now_s: float) -> bool | None:
+    @property
+    def settled(self) -> bool:
+        return self._line.settled
+
+    def ask(self, now_s: float) -> bool | None:
         if now_s != self._at_s:
             self._at_s, self._level = now_s, self._line.level(now_s)
         return self._level
+
+    def counted(self, level: bool | None, now_s: float) -> bool | None:
+        return level  # debounced when it was asked
 
 
 class ConnectorLog(Log):

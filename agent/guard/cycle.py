@@ -6,6 +6,7 @@ last the coil. Nothing is decided from anything but this scan's judgement, the p
 The judgement is a function of what is remembered, what this scan saw, and the time. Where a judgement left all that it
 remembers as it was, the next one with the same sight gives the same answer until a time limit is reached, and is not
 made again before (``_quiet_until_s``). Anything new, anything that the agent says, and every time limit end that.
+Where not even the pilot's sample told anything new, the whole scan need not be made again (``still_until_s``).
 """
 
 from __future__ import annotations
@@ -33,7 +34,13 @@ NEW: Final = Kept()
 
 
 class Cycle:
-    """The state of one EVSE between two scans."""
+    """The state of one EVSE between two scans.
+
+    Attributes:
+        still_until_s: before that moment a scan with the inputs of the newest one, measured no earlier and not too old,
+            would leave everything here as it is; 0 when that is not known.
+        taken_s: when the newest sample was measured that was seen.
+    """
 
     def __init__(self, settings: CycleSettings, *, now_s: float, kept: Kept = NEW) -> None:
         """Start open, without an offer, locked; ``kept`` is what outlives a run."""
@@ -64,13 +71,13 @@ class Cycle:
         self._started_s = now_s
         self._scanned = False
         self._stopping = Stopping(settings.stop_grace_s)
-        self._taken_s: float | None = None
+        self.taken_s: float | None = None
         self._charged = False
         self._cable_kept = False
         self._inputs_known_once = False
         self.outputs = Outputs(False, self.offer.signal, self.lock.drive)
         self._seen: tuple[object, ...] = ()
-        self._quiet_until_s = 0.0
+        self._quiet_until_s = self.still_until_s = 0.0
 
     # What the agent may say.
 
@@ -82,14 +89,14 @@ class Cycle:
             return f"phases {permit.phases} cannot be kept: the contactor switches {self.settings.phases} together"
         if permit.valid_for_s <= 0.0:
             return f"valid_for_s {permit.valid_for_s:g} is over on arrival"
-        self._quiet_until_s = 0.0
+        self._quiet_until_s = self.still_until_s = 0.0
         self.permit = permit
         self.permit_until_s = now_s + min(permit.valid_for_s, self.settings.permit_max_s)
         return None
 
     def withdraw(self) -> None:
         """End the permit: the offer ends with the next scan, the vehicle gets its time, then the contactor opens."""
-        self._quiet_until_s = 0.0
+        self._quiet_until_s = self.still_until_s = 0.0
         self._end_permit(OpenReason.PERMIT_WITHDRAWN)
 
     def hold_cable(self, held: bool, *, kept: bool = False) -> None:
@@ -97,13 +104,13 @@ class Cycle:
 
         ``kept``: hold it also when the vehicle has left.
         """
-        self._quiet_until_s = 0.0
+        self._quiet_until_s = self.still_until_s = 0.0
         self.lock.held = held
         self._cable_kept = held and kept
 
     def stop(self) -> None:
         """The guard ends: stop the offer, give the vehicle its time, open, never close again."""
-        self._quiet_until_s = 0.0
+        self._quiet_until_s = self.still_until_s = 0.0
         self._running = False
 
     @property
@@ -151,7 +158,7 @@ class Cycle:
         """Judge ``inputs`` at monotonic ``now_s``, put what to write into ``outputs``; return whether it may be new."""
         if not self._scanned:
             self._scanned, self._started_s = True, now_s  # on a busy machine long after the first write
-        self._judge_pilot(inputs, now_s)
+        told_nothing = self._judge_pilot(inputs, now_s)
         seen = (
             self.view,
             self.vehicle.cable_a,
@@ -167,7 +174,9 @@ class Cycle:
             inputs.siblings_dead,
         )
         if now_s < self._quiet_until_s and seen == self._seen:
+            self.still_until_s = self._quiet_until_s if told_nothing else 0.0
             return False
+        self.still_until_s = 0.0
         self._seen = seen
         before = self._remembered()
         self._judge(inputs, now_s)
@@ -289,18 +298,22 @@ class Cycle:
             siblings_dead=inputs.siblings_dead,
         )
 
-    def _judge_pilot(self, inputs: Inputs, now_s: float) -> None:
-        taken_s = inputs.taken_s
+    def _judge_pilot(self, inputs: Inputs, now_s: float) -> bool:
+        """Take the sample in; return whether it was a new one and another such sample would tell nothing either."""
+        taken_s, before = inputs.taken_s, self.view
         if taken_s is None or now_s - taken_s > self.settings.max_age_s:
-            self.view = step(self.view, high_v=None, low_v=None, pwm=False)
-            return
-        if taken_s == self._taken_s:
-            return  # the same measurement again confirms nothing
-        self._taken_s = taken_s
-        pwm = self.offer.current_a is not None and taken_s >= self.offer.since_s + SETTLE_S
-        self.view = step(self.view, high_v=inputs.high_v, low_v=inputs.low_v, pwm=pwm)
+            self.view = step(before, high_v=None, low_v=None, pwm=False)
+            return False
+        if taken_s == self.taken_s:
+            return False  # the same measurement again confirms nothing
+        self.taken_s = taken_s
+        offered = self.offer.current_a is not None
+        pwm = offered and taken_s >= self.offer.since_s + SETTLE_S
+        self.view = step(before, high_v=inputs.high_v, low_v=inputs.low_v, pwm=pwm)
         if inputs.proximity_ohm != self.vehicle.known_ohm:
             self.vehicle.see_cable(inputs.proximity_ohm, now_s)
+            return False
+        return self.view is before and pwm is offered
 
     def _judge_vehicle(self, now_s: float) -> None:
         vehicle, contactor = self.vehicle, self.contactor

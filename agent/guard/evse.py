@@ -20,12 +20,12 @@ from agent.guard.log import Log
 from agent.guard.offer import STEADY_HIGH, STEADY_LOW
 from agent.guard.plan import EvsePlan, Plan
 from agent.guard.protection import ProtectionSettings
-from agent.guard.sensing import SharedInputs, claim_input
+from agent.guard.sensing import SharedInputs, claim_input, polls_of
 from agent.guard.timings import LOST_S, MAX_AGE_SCANS, QUIET_REPORT_S, REPORT_S
 from agent.guard.told import Told
 from agent.guard.vehicle_charge import VehicleCharge
 from agent.guard.wire import REASON_CHARS, OpenReason, Report
-from drivers.api import DriverError, DriverUnavailable, Lines, OutputLine, PilotSignal, PowerPath
+from drivers.api import DriverError, DriverUnavailable, Lines, OutputLine, PilotSignal, PowerPath, PowerPathReading
 
 
 class EvseOutputs:
@@ -113,6 +113,12 @@ class Evse:
         watched = (common.input(line, pulses=True) for _, line in plan.watched)
         self._watched = tuple(each for each in watched if each is not None)
         self._shared = shared
+        found = (self._mirror, self._phase_mirror, self._locked, self._rcd, self._emergency_stop, *self._watched)
+        self._lines = tuple(each for each in found if each is not None)
+        self._polls = polls_of(self._lines)
+        self._levels: list[bool | None] = []
+        self._shared_levels: tuple[bool | None, ...] = ()
+        self._calm = False  # nothing of this EVSE's own would make the next scan another one
         self._temperatures = tuple(common.temperature(each, evse_id=plan.evse_id) for each in plan.temperatures)
         self.indicator = open_indicator(plan.indicator, station, lines, evse_id=plan.evse_id, log=log)
         self._has_button = self.indicator is not None and self.indicator.has_button
@@ -129,9 +135,30 @@ class Evse:
         )
 
     def scan(self, now_s: float) -> Report | None:
-        """Read, judge, write; return a report when something changed or the last one is old."""
+        """Read, judge, write; return a report when something changed or the last one is old.
+
+        Most of a life every scan sees what the one before saw: then nothing is judged, written or told anew.
+        """
         cycle, inputs = self.cycle, self.inputs
-        self._read(inputs, now_s)
+        reading: PowerPathReading | DriverError
+        try:
+            reading = self._power_path.read()
+        except DriverError as problem:
+            reading = problem
+        levels: list[bool | None] = []
+        if self._polls is None:
+            levels = [line.ask(now_s) for line in self._lines]
+        else:
+            for poll, pulses in self._polls:
+                try:
+                    levels.append(poll(pulses))
+                except DriverError:
+                    levels.append(None)
+        if self._calm and now_s < cycle.still_until_s and self._is_still(reading, levels, now_s):
+            return None
+        self._calm = False
+        self._levels = levels
+        self._read(inputs, reading, now_s)
         if self.siblings:
             see_siblings(self.siblings, inputs)
         judged = cycle.scan(inputs, now_s)
@@ -144,6 +171,7 @@ class Evse:
             if now_s >= indicator.due_s:
                 indicator.step(now_s)
         if not judged and now_s - self._reported_s < self._report_s:
+            self._calm = self._is_calm()
             return None
         shown = shown_by(cycle)
         if shown == self._shown and now_s - self._reported_s < self._report_s:
@@ -182,11 +210,45 @@ class Evse:
             last_acts.callback(self._contactor.write, False)
         self._coil = False
 
-    def _read(self, inputs: Inputs, now_s: float) -> None:
-        try:
-            reading = self._power_path.read()
-        except DriverError as problem:
-            self._lose(problem, now_s)
+    def _is_still(self, reading: PowerPathReading | DriverError, levels: list[bool | None], now_s: float) -> bool:
+        """Return whether this scan sees what the one before saw, with nothing due: then it would change nothing."""
+        inputs, indicator, shared = self.inputs, self.indicator, self._shared
+        if (
+            levels != self._levels
+            or isinstance(reading, DriverError)
+            or reading.high_v != inputs.high_v
+            or reading.low_v != inputs.low_v
+            or reading.proximity_ohm != inputs.proximity_ohm
+            or now_s - reading.taken_s > self._max_age_s
+            or inputs.taken_s is None
+            or reading.taken_s < inputs.taken_s
+            or now_s - self._reported_s >= self._report_s
+            or (indicator is not None and now_s >= indicator.due_s)
+            or (shared is not None and shared.levels != self._shared_levels)
+            or (self._temperatures and self._temperatures_c(now_s) != inputs.temperature_c)
+        ):
+            return False
+        inputs.taken_s = self.cycle.taken_s = reading.taken_s
+        return True
+
+    def _is_calm(self) -> bool:
+        """Return whether the next scan is decided by what ``_is_still`` looks at."""
+        return (
+            self._polls is not None
+            and not self.siblings
+            and not self._late
+            and not self._lost
+            and not self._has_button
+            and self._written is self.cycle.outputs
+            and all(line.settled for line in self._lines)
+        )
+
+    def _temperatures_c(self, now_s: float) -> tuple[float | None, ...]:
+        return tuple([each.value_c(now_s) for each in self._temperatures])
+
+    def _read(self, inputs: Inputs, reading: PowerPathReading | DriverError, now_s: float) -> None:
+        if isinstance(reading, DriverError):
+            self._lose(reading, now_s)
             inputs.taken_s = None
         else:
             inputs.taken_s = reading.taken_s
@@ -200,23 +262,25 @@ class Evse:
             self._lost = False
             self._log.info("power_path.recovered", evse_id=self.evse_id)
         inputs.power_path_ok = not self._lost
+        told = iter(self._levels)
         if self._mirror is not None:
-            level = self._mirror.level(now_s)
+            level = self._mirror.counted(next(told), now_s)
             inputs.main_closed = None if level is None else level is not self._mirror_open_when_active
         if self._phase_mirror is not None:
-            level = self._phase_mirror.level(now_s)
+            level = self._phase_mirror.counted(next(told), now_s)
             inputs.phases_closed = None if level is None else level is not self._phase_mirror_open_when_active
         if self._locked is not None:
-            inputs.locked = self._locked.level(now_s)
+            inputs.locked = self._locked.counted(next(told), now_s)
         if self._rcd is not None:
-            inputs.rcd_tripped = self._rcd.level(now_s)
+            inputs.rcd_tripped = self._rcd.counted(next(told), now_s)
         if self._emergency_stop is not None:
-            inputs.emergency_stop = self._emergency_stop.level(now_s)
+            inputs.emergency_stop = self._emergency_stop.counted(next(told), now_s)
         if self._watched or self._shared is not None:
-            shared = () if self._shared is None else self._shared.levels
-            inputs.watched = (*[line.level(now_s) for line in self._watched], *shared)
+            self._shared_levels = () if self._shared is None else self._shared.levels
+            own = [line.counted(level, now_s) for line, level in zip(self._watched, told, strict=True)]
+            inputs.watched = (*own, *self._shared_levels)
         if self._temperatures:
-            inputs.temperature_c = tuple([each.value_c(now_s) for each in self._temperatures])
+            inputs.temperature_c = self._temperatures_c(now_s)
 
     def _write(self, outputs: Outputs, now_s: float) -> None:
         coil, signal, drive, phase_coil, unlock, rcd_test = outputs

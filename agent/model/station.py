@@ -37,6 +37,14 @@ class ButtonUse(Enum):
     START_STOP = "start_stop"
 
 
+class ConnectorLayout(msgspec.Struct, frozen=True, kw_only=True):
+    """One of several connectors of an EVSE; ``max_current_a`` is per phase."""
+
+    connector_id: int
+    max_current_a: float
+    lockable: bool
+
+
 class EvseLayout(msgspec.Struct, frozen=True, kw_only=True):
     """One EVSE. ``max_current_a`` is per phase; ``phases`` 1 or 3; ``lockable``: a socket with a lock.
 
@@ -51,6 +59,7 @@ class EvseLayout(msgspec.Struct, frozen=True, kw_only=True):
     lockable: bool = True
     metered: bool = True
     voltage_v: float = 230.0
+    connectors: tuple[ConnectorLayout, ...] = ()  # where the guard sees each of several
     phase_switching: bool = False
     button: ButtonUse = ButtonUse.OFF
     has_buzzer: bool = False

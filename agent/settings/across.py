@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 from agent.settings.across_controllers import check_controllers, meters_of
 from agent.settings.across_protection import check_protection, protection_lines
 from agent.settings.claims import check_cables, check_claims, line_key_of
+from agent.settings.connectors import CONNECTORS, check_connectors, completed, parts_of
 from agent.settings.indicators import check_indicators, people_lines
 from agent.settings.key_lines import KeyPath
 from agent.settings.key_store import check_key_store
@@ -35,6 +36,7 @@ def check_across(clean: Clean, reading: Reading) -> None:
     _check_evses(clean.get("evse", []), reading)
     _check_lines(clean, reading)
     check_controllers(clean, reading)
+    check_connectors(clean, reading)
     check_protection(clean, reading)
     check_maintenance(clean, reading)
     check_indicators(clean, reading)
@@ -85,8 +87,10 @@ def _check_url(url: str, path: KeyPath, csms: Clean, reading: Reading) -> bool:
     except ValueError as exc:
         reading.refuse(path, f"{url!r} is no address: {exc}")
         return False
-    if parts.scheme not in ("ws", "wss") or not host:
+    if url.partition("://")[0] not in ("ws", "wss") or not host:
         reading.refuse(path, f"{url!r} is no address of the form wss://host/path")
+    elif not url.isascii() or not url.isprintable() or " " in url:  # RFC 3986 §2; a name in other letters is xn--...
+        reading.refuse(path, f"{url!r} holds characters that no address has", "write them as %XX, a host as xn--...")
     elif parts.username is not None or parts.password is not None:
         reading.refuse(path, "holds a user or password", "write the password to a file and name it in password_file")
     elif parts.query or parts.fragment:
@@ -108,6 +112,8 @@ def _check_evses(evses: list[Clean], reading: Reading) -> None:
         if evse.get("tethered") and "lock" in evse:
             reading.refuse((*path, "lock"), "is given for an EVSE with a fixed cable (tethered = true)")
         _check_phases(evse, path, reading)
+        for place, connector in enumerate(evse.get(CONNECTORS, [])):
+            _check_phases(completed(evse, connector), (*path, CONNECTORS, place), reading)
     if seen and len(seen) == len(evses) and seen != set(range(1, len(evses) + 1)):
         listed = ", ".join(str(each) for each in sorted(seen))
         # OCPP 1.6 §4.2 and 2.0.1 Part 1 §7: numbers are consecutive and start at 1
@@ -133,15 +139,14 @@ def _check_phases(evse: Clean, path: KeyPath, reading: Reading) -> None:
 def _check_lines(clean: Clean, reading: Reading) -> None:
     used: dict[str, tuple[str, KeyPath]] = {}
     key = line_key_of(clean)
-    for index, evse in enumerate(clean.get("evse", [])):
-        for role, line, path in _lines_of(evse, ("evse", index)):
+    for part, place in parts_of(clean):
+        for _, line, path in _lines_of(part, place):
             other = used.get(key(line))
             if other is None:
-                used[key(line)] = (role, path)
+                used[key(line)] = (key_text(path), path)
             else:
-                where = f"evse[{int(other[1][1]) + 1}].{other[0]}"
-                reading.refuse((*path, "line"), f"{line!r} is used by {where} already")
-    named = {name: (f"evse[{int(path[1]) + 1}].{role}", path) for name, (role, path) in used.items()}
+                reading.refuse((*path, "line"), f"{line!r} is used by {other[0]} already")
+    named = dict(used)
     for role, line, path in protection_lines(clean):
         taken = named.setdefault(key(line), (role, path))
         if taken[1] != path:
@@ -204,8 +209,8 @@ def _check_ports(clean: Clean, reading: Reading) -> None:
 def _check_devices(clean: Clean, reading: Reading) -> None:
     """Refuse one device that is given for two places: two vehicles would share a pilot or a meter."""
     places: list[tuple[KeyPath, Clean]] = []
-    for index, evse in enumerate(clean.get("evse", [])):
-        places += [(("evse", index, role), evse[role]) for role in ("pilot", "controller", "meter") if role in evse]
+    for part, where in parts_of(clean):
+        places += [((*where, role), part[role]) for role in ("pilot", "controller", "meter") if role in part]
     places += [(("main_meter",), clean["main_meter"])] if "main_meter" in clean else []
     places += [(("reader", index), reader) for index, reader in enumerate(clean.get("reader", []))]
     seen: list[tuple[DriverSettings, KeyPath]] = []

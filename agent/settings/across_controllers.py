@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
+from agent.settings.across_protection import NOT_BESIDE_CONTROLLER
 from agent.settings.key_lines import KeyPath
 from agent.settings.reading import Clean, Reading, key_text
 from agent.settings.station import DriverSettings
@@ -16,6 +17,9 @@ _KEPT: Final = (
     "mirror",
     "rcd",
     "emergency_stop",
+    "ground",
+    "door",
+    "tilt",
     "led",
     "buzzer",
     "button",
@@ -38,7 +42,7 @@ def check_controllers(clean: Clean, reading: Reading) -> None:
             if name in evse:
                 reading.refuse((*path, name), "is given beside a controller, which has its own")
         for name, table in evse.items():
-            if isinstance(table, dict) and name not in (*_ITS, *_KEPT):
+            if isinstance(table, dict) and name not in (*_ITS, *_KEPT, *NOT_BESIDE_CONTROLLER):
                 text = f"has no effect on an EVSE with a controller, expected one of {', '.join(_KEPT[:4])}"
                 reading.refuse(
                     (*path, name), text, "or give it for the station as a whole, where there is such a table"

@@ -5,11 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any, Final
 
+from agent.settings.connectors import CONNECTORS, parts_of
 from agent.settings.key_lines import KeyPath
-from agent.settings.reading import Clean, Reading
+from agent.settings.reading import Clean, Reading, key_text
 
 _LINES: Final = ("rcm", "ground", "door", "tilt", "rcd_test")
-_NOT_BESIDE_CONTROLLER: Final = (*_LINES, "temperature")
+NOT_BESIDE_CONTROLLER: Final = {
+    "rcm": "must open the contactor by itself: wire the sensor to the controller",
+    "rcd_test": "is the controller's to do, which knows when its contactor is open",
+    "temperature": "reduces an offer that is the controller's: wire the sensor to the controller",
+}
 
 
 def check_protection(clean: Clean, reading: Reading) -> None:
@@ -17,12 +22,15 @@ def check_protection(clean: Clean, reading: Reading) -> None:
     for index, evse in enumerate(clean.get("evse", [])):
         path: KeyPath = ("evse", index)
         _check_temperatures(evse.get("temperature", []), path, reading)
+        for place, connector in enumerate(evse.get(CONNECTORS, [])):
+            _check_temperatures(connector.get("temperature", []), (*path, CONNECTORS, place), reading)
         if "rcd_test" in evse and not {"rcd", "rcm"} & evse.keys() and not reading.refused((*path, "rcd")):
             reading.refuse((*path, "rcd_test"), "is given without rcd or rcm: nothing could be seen to trip")
         if "controller" in evse:
-            for name in _NOT_BESIDE_CONTROLLER:
+            for name, why in NOT_BESIDE_CONTROLLER.items():
                 if name in evse:
-                    reading.refuse((*path, name), "is given beside a controller, whose EVSE the guard does not switch")
+                    text = "is given beside a controller, whose contactor the guard does not switch"
+                    reading.refuse((*path, name), text, f"it {why}")
     guard: dict[str, Any] = clean.get("guard", {})
     period_ms, scan_ms = guard.get("heartbeat", {}).get("period_ms"), guard.get("scan_ms")
     if period_ms is not None and scan_ms is not None and period_ms < 2 * scan_ms:
@@ -33,11 +41,11 @@ def check_protection(clean: Clean, reading: Reading) -> None:
 
 def protection_lines(clean: Clean) -> Iterator[tuple[str, str, KeyPath]]:
     """Yield role, line and place of every line of these tables."""
-    for index, evse in enumerate(clean.get("evse", [])):
+    for part, place in parts_of(clean):
         for role in _LINES:
-            yield from _line(f"evse[{index + 1}].{role}", evse.get(role), ("evse", index, role))
-        unlock = evse.get("lock", {}).get("unlock")
-        yield from _line(f"evse[{index + 1}].lock.unlock", unlock, ("evse", index, "lock", "unlock"))
+            yield from _line(key_text((*place, role)), part.get(role), (*place, role))
+        way = (*place, "lock", "unlock")
+        yield from _line(key_text(way), part.get("lock", {}).get("unlock"), way)
     for role, table in clean.get("inputs", {}).items():
         yield from _line(f"inputs.{role}", table, ("inputs", role))
     beat = clean.get("guard", {}).get("heartbeat")

@@ -10,7 +10,6 @@ names for lines, ``[reserved]`` lines that the board uses itself.
 from __future__ import annotations
 
 import hashlib
-import tomllib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
@@ -24,7 +23,7 @@ from agent.settings.reading import Clean, Reading, kind_of, shown
 from agent.settings.schema import Field, Kind, Table
 from agent.settings.station import BoardNote
 from agent.settings.tables import TABLES, VARIABLES
-from agent.settings.toml_text import toml_fault
+from agent.settings.toml_text import load_toml, toml_fault
 from drivers.config_dir import config_dir
 from drivers.registry import closest
 
@@ -180,7 +179,7 @@ def _read_board(name: str, file: Path, text: bytes, path: KeyPath, reading: Read
         return None
     try:
         source = text.decode("utf-8-sig").replace("\r\n", "\n")
-        content = tomllib.loads(source)
+        content = load_toml(source)
     except (ValueError, RecursionError) as problem:
         line, said, hint = toml_fault(problem, text)
         reading.refuse(path, f"{name!r} cannot be used")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import tomllib
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import MappingProxyType
@@ -50,7 +49,7 @@ from agent.settings.station import (
     TcpBusSettings,
 )
 from agent.settings.tables import TABLES, VARIABLES
-from agent.settings.toml_text import toml_fault
+from agent.settings.toml_text import load_toml, toml_fault
 from drivers.registry import find
 
 CheckVariable = Callable[[str, str], str | None]
@@ -144,7 +143,7 @@ def _decode(text: bytes, file: Path) -> str:
 
 def _parse(source: str, file: Path) -> dict[str, Any]:
     try:
-        return tomllib.loads(source)
+        return load_toml(source)
     except RecursionError as exc:
         raise _broken(file, None, "is nested too deeply to be a station file") from exc
     except ValueError as exc:

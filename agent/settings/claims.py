@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 
+from agent.settings.connectors import parts_of
 from agent.settings.key_lines import KeyPath
 from agent.settings.reading import Clean, Reading, key_text
 from agent.settings.station import DriverSettings
@@ -28,8 +29,8 @@ def check_claims(clean: Clean, reading: Reading) -> None:
 
 def check_cables(clean: Clean, reading: Reading) -> None:
     """Note every socket whose pilot's driver cannot see a cable's coding: nothing could ever charge there."""
-    for index, evse in enumerate(clean.get("evse", [])):
-        path: KeyPath = ("evse", index, "pilot")
+    for evse, place in parts_of(clean):
+        path = (*place, "pilot")
         driver = evse.get("pilot", {}).get("driver")
         if evse.get("tethered") is not False or not isinstance(driver, DriverSettings) or reading.refused(path):
             continue
@@ -59,11 +60,11 @@ def line_key_of(clean: Clean) -> LineKey:
 
 
 def _devices(clean: Clean) -> Iterator[tuple[KeyPath, DriverSettings]]:
-    for index, evse in enumerate(clean.get("evse", [])):
+    for evse, place in parts_of(clean):
         for name, table in evse.items():
             driver = table.get("driver") if isinstance(table, dict) else None
             if isinstance(driver, DriverSettings):
-                yield ("evse", index, name), driver
+                yield (*place, name), driver
     driver = clean.get("main_meter", {}).get("driver")
     if isinstance(driver, DriverSettings):
         yield ("main_meter",), driver

@@ -21,7 +21,7 @@ from agent.settings.indicators import alone_plan, people_plan
 from agent.settings.last_good import EXIT_CODE, load_station
 from agent.settings.loaded import Loaded, Origin
 from agent.settings.problems import SettingsError
-from agent.settings.protection import input_plan, lock_plan, plan_of_evse, plan_of_station
+from agent.settings.protection import input_plan, lock_plan, plan_of_evse, plan_of_station, watched_plan
 from agent.settings.station import (
     BusSettings,
     ControllerSettings,
@@ -56,7 +56,7 @@ def plan_of(settings: Settings) -> dict[str, Any]:
         "stop_grace_s": settings.guard.stop_grace_s,
         "realtime": settings.guard.realtime,
         "lines": _driver(settings.lines),
-        "evses": [_evse(each) for each in settings.evses if each.controller is None],
+        "evses": [_evse(part) for each in settings.evses if each.controller is None for part in each.parts],
         **_controlled(settings),
         **plan_of_station(settings),
         **alone_plan(settings),
@@ -163,6 +163,7 @@ def _controlled_evse(evse: EvseSettings, controller: ControllerSettings) -> dict
         "mirror": _line(evse.mirror),
         "rcd": input_plan(evse.rcd, latches=True),
         "emergency_stop": input_plan(evse.emergency_stop),
+        **watched_plan(evse),
         "led": _line(evse.led),
         **people_plan(evse),
     }
@@ -177,8 +178,10 @@ def _bus(bus: BusSettings) -> dict[str, Any]:
 
 def _evse(evse: EvseSettings) -> dict[str, Any]:
     assert evse.pilot is not None  # the file was checked: an EVSE without a controller has a pilot
+    which = {} if evse.connector_id == 1 else {"connector": evse.connector_id}
     return {
         "id": evse.id,
+        **which,
         "phases": evse.phases,
         "max_current_a": evse.max_current_a,
         "ventilation": evse.ventilation,

@@ -50,7 +50,10 @@ _SAMPLES: Final[dict[tuple[DriverKind, str], Any]] = {
     (DriverKind.TEMPERATURE, "path"): "/sys/bus/i2c/devices/1-0048/hwmon/hwmon*/temp1_input",
     (DriverKind.CLOCK, "dir"): "bench",
 }
-_TABLE_SAMPLES: Final[dict[tuple[str, str], Any]] = {("main_meter", "unit"): 2}  # beside the EVSE's own meter
+_TABLE_SAMPLES: Final[dict[tuple[str, str], Any]] = {
+    ("main_meter", "unit"): 2,  # beside the EVSE's own meter
+    ("connectors.pilot", "connector"): 2,
+}
 _LINE_SAMPLES: Final = {
     "contactor": "GPIO17",
     "mirror": "GPIO27",
@@ -66,6 +69,8 @@ _LINE_SAMPLES: Final = {
     "tilt": "GPIO21",
     "rcd_test": "GPIO18",
     "heartbeat": "GPIO19",
+    "connectors.contactor": "GPIO0",
+    "connectors.mirror": "GPIO1",
     "inputs.emergency_stop": "GPIO7",
     "inputs.ground": "GPIO8",
     "inputs.door": "GPIO9",
@@ -104,8 +109,11 @@ def example_text() -> str:
             brackets = ("[[", "]]") if table.repeated else ("[", "]")
             written = [table.name.join(brackets), *_table_lines(table)]
             if table.optional:
-                written = [each if each.startswith("#") else f"#{each}" for each in written]
+                written = _taken_out(written)
             lines += [*_comment(table.help), *written, ""]
+            for inner in (each for each in table.tables if each.apart):
+                header = f"{table.name}.{inner.name}".join(("[[", "]]"))
+                lines += [*_comment(f"{inner.help}."), *_taken_out([header, *_table_lines(inner)]), ""]
     lines += [*_comment(_VARIABLES_HELP), f"[{VARIABLES}]"]
     lines += ["#HeartbeatInterval = 300", '#"OCPPCommCtrlr.WebSocketPingInterval" = 60']
     return "\n".join(lines) + "\n"
@@ -164,9 +172,18 @@ def _table_lines(table: Table) -> Iterator[str]:
             continue
         yield from _field_lines(field)
     for inner in table.tables:
-        yield from _inline_lines(inner, table.name)
+        if not (inner.apart or inner.as_above):
+            yield from _inline_lines(inner, table.name)
+    above = [inner.name for inner in table.tables if inner.as_above]
+    if above:
+        yield from _comment(f"{', '.join(above)}: as above.")
     if table.driver is not None:
         yield from _driver_lines(table, table.driver)
+
+
+def _taken_out(lines: list[str]) -> list[str]:
+    """Return the lines as comments, so that the example does without them."""
+    return [each if each.startswith("#") else f"#{each}" for each in lines]
 
 
 def _field_lines(field: Field) -> Iterator[str]:
@@ -198,7 +215,7 @@ def _driver_lines(table: Table, kind: DriverKind) -> Iterator[str]:
 
 def _inline_lines(table: Table, within: str) -> Iterator[str]:
     if table.driver is not None:
-        yield from _inline_driver_lines(table, table.driver)
+        yield from _inline_driver_lines(table, table.driver, within)
         return
     yield from _comment(f"{_upper(table.help)}.")
     for field in table.fields:
@@ -211,7 +228,7 @@ def _inline_lines(table: Table, within: str) -> Iterator[str]:
     yield f"{'' if table.required or table.usual else '#'}{table.name} = {_inline(table, within)}"
 
 
-def _inline_driver_lines(table: Table, kind: DriverKind) -> Iterator[str]:
+def _inline_driver_lines(table: Table, kind: DriverKind, within: str) -> Iterator[str]:
     specs = shipped_drivers(kind)
     listed = "; ".join(f"{spec.name}: {spec.summary}" for spec in specs)
     yield from _comment(f"{_upper(table.help)}: the name of the driver and its options. {listed}.")
@@ -222,7 +239,9 @@ def _inline_driver_lines(table: Table, kind: DriverKind) -> Iterator[str]:
     for field in own:
         yield from _comment(f"  {field.name}: {_described(field)}")
     chosen = next(spec for spec in specs if spec.name == _DRIVER_SAMPLES[kind])
-    values: Any = {"driver": chosen.name, **{option.name: _sample(kind, option) for option in chosen.options}}
+    where = f"{within}.{table.name}"
+    samples = {each.name: _TABLE_SAMPLES.get((where, each.name), _sample(kind, each)) for each in chosen.options}
+    values: Any = {"driver": chosen.name, **samples}
     values |= {field.name: field.example if field.default is None else field.default for field in own}
     if table.repeated:
         values = [values]

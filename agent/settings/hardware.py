@@ -9,6 +9,7 @@ from typing import Final
 
 from agent.settings.board import lines_in
 from agent.settings.build import StationFile
+from agent.settings.connectors import CONNECTORS
 from agent.settings.key_lines import KeyPath
 from agent.settings.problems import Problem
 from agent.settings.reading import Reading, key_text
@@ -63,6 +64,9 @@ def _devices(settings: Settings) -> Iterator[tuple[KeyPath, DriverSettings]]:
     for index, evse in enumerate(settings.evses):
         if evse.pilot is not None:
             yield ("evse", index, "pilot"), evse.pilot
+        for place, connector in enumerate(evse.connectors):
+            if connector.pilot is not None:
+                yield ("evse", index, CONNECTORS, place, "pilot"), connector.pilot
 
 
 def _ports(settings: Settings) -> Iterator[tuple[KeyPath, Path]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from agent.settings.connectors import connectors_table
 from agent.settings.indicators import people_tables
 from agent.settings.line_tables import PULL, driver, line, mirror
 from agent.settings.protection_tables import (
@@ -22,6 +23,14 @@ from drivers.api import DriverKind
 
 # OCPP 2.0.1 Part 2, ConnectorEnumType: the types of AC stations.
 CONNECTOR_TYPES: Final = ("cType1", "cType2", "sType2", "sType3", "s309-1P-16A", "s309-1P-32A", "s309-3P-16A", "s309-3P-32A", "sBS1361", "sCEE-7-7", "sType1", "Other1PhMax16A", "Other1PhOver16A", "Other3Ph", "Unknown")  # fmt: skip  # noqa: E501
+
+CONNECTOR_TYPE: Final = Field(
+    name="connector",
+    kind=Kind.TEXT,
+    default="sType2",
+    choices=CONNECTOR_TYPES,
+    help="connector type (OCPP 2.0.1 ConnectorEnumType): c is a cable, s a socket",
+)
 
 LINES: Final = Table(
     name="lines", help="The on/off lines of the board.", driver=DriverKind.LINES, fields=(driver("gpio"),)
@@ -116,13 +125,7 @@ EVSE: Final = Table(
         Field(
             name="voltage_v", kind=Kind.NUMBER, unit="V", default=230.0, minimum=100, maximum=290, help="phase voltage"
         ),
-        Field(
-            name="connector",
-            kind=Kind.TEXT,
-            default="sType2",
-            choices=CONNECTOR_TYPES,
-            help="connector type (OCPP 2.0.1 ConnectorEnumType): c is a cable, s a socket",
-        ),
+        CONNECTOR_TYPE,
         Field(name="tethered", kind=Kind.FLAG, default=False, help="has a fixed cable: no lock and no cable coding"),
         Field(
             name="ventilation",
@@ -208,6 +211,7 @@ EVSE: Final = Table(
             driver=DriverKind.METER,
             fields=(driver(example="modbus"),),
         ),
+        connectors_table(CONNECTOR_TYPE),
     ),
 )
 

@@ -26,17 +26,18 @@ def safe_actions(settings: Settings) -> list[SafeAction]:
 
     Where a driver does not say what is safe, ``NoSafeAction`` does, and the program reports it at every start.
     """
-    contactors = [_off(evse.contactor) for evse in settings.evses if evse.contactor is not None]
+    parts = [part for evse in settings.evses for part in evse.parts]
+    contactors = [_off(evse.contactor) for evse in parts if evse.contactor is not None]
     # The second ones after the main ones: they never break a load.
-    contactors += [_off(evse.phase_contactor) for evse in settings.evses if evse.phase_contactor is not None]
+    contactors += [_off(evse.phase_contactor) for evse in parts if evse.phase_contactor is not None]
     actions = _of_lines(settings, contactors) + _of_controllers(settings)
-    for device in _devices(settings.evses):
+    for device in _devices(parts):
         spec = find(device.kind, device.driver)
         if spec.safe is None:
             actions.append(NoSafeAction(what=f"{device.kind.value} driver {device.driver}"))
         else:
             actions += spec.safe(device.options)
-    others = [output for evse in settings.evses for output in _others(evse)]
+    others = [output for evse in parts for output in _others(evse)]
     beat = settings.guard.heartbeat
     if beat is not None:
         others.append(SafeOutput(line=beat.line, active_high=beat.active_high))

@@ -55,6 +55,7 @@ class Table(msgspec.Struct, frozen=True, kw_only=True):
         inline: written ``name = { ... }`` inside its parent.
         driver: its ``driver`` option chooses a driver of this kind, whose options stand in the same table.
         optional: the file need not have it, and without it there is no such thing (rather than one with defaults).
+        apart: written ``[[parent.name]]`` below its parent. as_above: one of those has the parent's table of this name.
         usual: the example file gives it although it may be absent. instead_of: what it replaces, for the example file.
     """
 
@@ -70,3 +71,5 @@ class Table(msgspec.Struct, frozen=True, kw_only=True):
     optional: bool = False
     usual: bool = False
     instead_of: str = ""
+    apart: bool = False
+    as_above: bool = False

@@ -16,6 +16,7 @@ from agent.model.indications import Indicators, usual_indicators
 from agent.model.key_store import KeyTokenPlace
 from agent.model.station import (
     ButtonUse,
+    ConnectorLayout,
     EvseLayout,
     MainMeterLayout,
     OnMeterLoss,
@@ -396,8 +397,16 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def _evse_layout(evse: EvseSettings, button: ButtonUse) -> EvseLayout:
+    several = evse.parts if evse.connectors else ()
     return EvseLayout(
         evse_id=evse.id,
+        connector_ids=tuple(each.connector_id for each in evse.parts),
+        connectors=tuple(
+            ConnectorLayout(
+                connector_id=each.connector_id, max_current_a=each.max_current_a, lockable=each.lock is not None
+            )
+            for each in several
+        ),
         phases=evse.phases,
         max_current_a=evse.max_current_a,
         phase_switching=evse.phase_switching,

@@ -1,10 +1,13 @@
-"""What a parser says of a text that is no TOML, as a problem with a line and a hint."""
+"""Reads TOML, and says of a text that is none what a parser says of it: as a problem with a line and a hint."""
 
 from __future__ import annotations
 
 import re
-from typing import Final, NamedTuple
+import tomllib
+from typing import Any, Final, NamedTuple
 
+DEEPEST: Final = 40
+"""Tables and lists within each other. No file of ours needs ten; every reader of the values recurses."""
 _PLACE: Final = re.compile(r" \(at (?:line (\d+), column \d+|end of document)\)$")
 _HINTS: Final = {
     "Cannot overwrite a value": "the key is given twice",
@@ -21,6 +24,23 @@ class TomlFault(NamedTuple):
     line: int | None
     text: str
     hint: str = ""
+
+
+def load_toml(source: str) -> dict[str, Any]:
+    """Return what a text says.
+
+    Raises:
+        ValueError: it is no TOML.
+        RecursionError: it is nested deeper than `DEEPEST`, by brackets, dotted keys or names of tables.
+    """
+    document = tomllib.loads(source)
+    level: list[Any] = [document]
+    for _ in range(DEEPEST):
+        level = [inner for outer in level for inner in (outer.values() if isinstance(outer, dict) else outer)]
+        level = [each for each in level if isinstance(each, dict | list)]
+        if not level:
+            return document
+    raise RecursionError
 
 
 def toml_fault(problem: ValueError | RecursionError, source: bytes) -> TomlFault:

@@ -277,6 +277,8 @@ def test_the_protocol_page_lists_every_signal_line_and_option() -> None:
     assert "serve" in described
     for option in (
         "--evses",
+        "--connectors",
+        "--fixed-cable",
         "--readers",
         "--reader",
         "--energy-wh",

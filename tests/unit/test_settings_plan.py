@@ -57,7 +57,7 @@ def test_the_plan_holds_what_the_guard_needs_and_no_more() -> None:
         "phase_mirror": None,
         "power_path": {
             "target": "drivers.bench.power_path:BenchPowerPath",
-            "options": {"socket": "/etc/charge-agent/pins.sock", "evse": 2},
+            "options": {"socket": "/etc/charge-agent/pins.sock", "evse": 2, "connector": 1, "soc": False},
         },
         "contactor": {"line": "evse2.contactor", "active_high": True, "pull": "none"},
         "mirror": {"line": "evse2.mirror", "active_high": True, "kind": "no", "pull": "none"},
