@@ -4,7 +4,7 @@ Offered are the suites that the whitepaper prescribes for TLS 1.2 (ECDHE preferr
 which Python cannot choose from. No compression, no renegotiation. The host's name is looked for in the certificate's
 subjectAltName, and in its common name where there is no such extension.
 
-Source: security whitepaper A00.FR.306-322, A00.FR.402-429.
+Source: security whitepaper A00.FR.306-322, A00.FR.402-429, A00.FR.501-506; SSL_CTX_set_security_level(3).
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ CIPHERS: Final = ":".join(
         *("ECDHE-ECDSA-AES128-GCM-SHA256", "ECDHE-ECDSA-AES256-GCM-SHA384"),
         *("ECDHE-RSA-AES128-GCM-SHA256", "ECDHE-RSA-AES256-GCM-SHA384"),
         *("AES128-GCM-SHA256", "AES256-GCM-SHA384"),
+        "@SECLEVEL=2",  # RSA 2048, EC 224 or more, no SHA-1, whatever OpenSSL was built for
     )
 )
 _MISMATCH: Final = 62  # X509_V_ERR_HOSTNAME_MISMATCH

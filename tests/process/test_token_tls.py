@@ -44,7 +44,7 @@ def test_mutual_tls_with_a_key_that_never_leaves_its_token(tmp_path: Path, monke
     )
     assert ran.returncode == 0, ran.stderr[-3000:]
     seen = json.loads(ran.stdout.splitlines()[-1])
-    assert [each[:2] for each in seen["handshakes"]] == [
+    assert seen["handshakes"] == [
         *(["ec", "TLSv1.2"], ["ec", "TLSv1.3"]),
         *(["rsa", "TLSv1.2"], ["rsa", "TLSv1.3"]),
     ]
