@@ -2,43 +2,28 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Any
 
 from ocpp.v16 import ChargePoint, call_result
 
-from hil.csms_desk import Desk
-from hil.csms_peer import Outbox, answers, empty_answer
-from hil.csms_readings import read_samples
-from hil.ledger_rows import Arrival, Start, Stop
+from hil.csms_peer import answers
+from hil.csms_station import StationAnswers, known, samples_in
+from hil.ledger_rows import Start, Stop
 
 results: Any = call_result  # the package wants its enums where the wire has their texts; it checks the texts itself
 
-EMPTY_ANSWERS: Final = (
-    "DiagnosticsStatusNotification",
-    "FirmwareStatusNotification",
-    "LogStatusNotification",
-    "SecurityEventNotification",
-    "SignedFirmwareStatusNotification",
-)
-"""Messages that a station sends and a CSMS only acknowledges."""
 
+class Station16(StationAnswers, ChargePoint):
+    """The CSMS's end of one 1.6 connection."""
 
-class Station16(ChargePoint):
-    """The CSMS's end of one 1.6 connection. ``arrival`` is set by the peer before each frame."""
-
-    arrival: Arrival
-
-    def __init__(self, identity: str, desk: Desk, outbox: Outbox) -> None:
-        super().__init__(identity, outbox)  # type: ignore[no-untyped-call]  # the package has no types
-        self.desk = desk
-
-    @answers("BootNotification")
-    def on_boot(self, **_: Any) -> Any:
-        return results.BootNotification(**self.desk.register(self.arrival))
-
-    @answers("Heartbeat")
-    def on_heartbeat(self) -> Any:
-        return results.Heartbeat(current_time=self.desk.current_time())
+    results = results
+    acknowledged = (
+        "DiagnosticsStatusNotification",
+        "FirmwareStatusNotification",
+        "LogStatusNotification",
+        "SecurityEventNotification",
+        "SignedFirmwareStatusNotification",
+    )
 
     @answers("Authorize")
     def on_authorize(self, id_tag: str) -> Any:
@@ -71,7 +56,7 @@ class Station16(ChargePoint):
             ledger = self.desk.ledger
             row = ledger.row(self.id, str(transaction_id), at_s=self.arrival.at_s, action=self.arrival.action)
             ledger.own(self.arrival, row)
-            row.samples += read_samples(meter_value_on_the_wire(meter_value))
+            row.samples += samples_in(meter_value)
         return results.MeterValues()
 
     @answers("StopTransaction")
@@ -79,7 +64,7 @@ class Station16(ChargePoint):
         ledger = self.desk.ledger
         row = ledger.row(self.id, str(transaction_id), at_s=self.arrival.at_s, action=self.arrival.action)
         if not row.ended:
-            row.samples += read_samples(meter_value_on_the_wire(rest.get("transaction_data") or []))
+            row.samples += samples_in(rest.get("transaction_data") or [])
         id_tag = rest.get("id_tag")
         stop = Stop(
             stop_wh=meter_stop,
@@ -92,24 +77,6 @@ class Station16(ChargePoint):
         ledger.own(self.arrival, row)
         return results.StopTransaction(id_tag_info=None if id_tag is None else self._id_tag_info(id_tag))
 
-    @answers("DataTransfer")
-    def on_data_transfer(self, vendor_id: str, **_: Any) -> Any:
-        return results.DataTransfer(status="UnknownVendorId")
-
-    @answers("SignCertificate")
-    def on_sign_certificate(self, **_: Any) -> Any:
-        return results.SignCertificate(status="Rejected")
-
     def _id_tag_info(self, id_tag: str) -> dict[str, Any]:
         token = self.desk.script.token(id_tag)
-        info = {"status": token.status, "parent_id_tag": token.parent, "expiry_date": token.expiry_utc}
-        return {key: value for key, value in info.items() if value is not None}
-
-
-for _action in EMPTY_ANSWERS:
-    setattr(Station16, f"on_{_action}", empty_answer(_action, getattr(results, _action)))
-
-
-def meter_value_on_the_wire(meter_value: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Undo what the package did to the one name in 1.6 meter values that has two words."""
-    return [{"timestamp": each["timestamp"], "sampledValue": each["sampled_value"]} for each in meter_value]
+        return known({"status": token.status, "parent_id_tag": token.parent, "expiry_date": token.expiry_utc})

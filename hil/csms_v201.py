@@ -2,52 +2,38 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Any
 
 from ocpp.v201 import ChargePoint, call_result
 
-from hil.csms_desk import Desk
-from hil.csms_peer import Outbox, answers, empty_answer
-from hil.csms_readings import read_samples, register_in
-from hil.ledger_rows import Arrival, Sample, Start, Stop, Transaction
+from hil.csms_peer import answers
+from hil.csms_readings import register_in
+from hil.csms_station import StationAnswers, known, samples_in
+from hil.ledger_rows import Sample, Start, Stop, Transaction
 
 results: Any = call_result  # the package wants its enums where the wire has their texts; it checks the texts itself
 
-EMPTY_ANSWERS: Final = (
-    "ClearedChargingLimit",
-    "FirmwareStatusNotification",
-    "LogStatusNotification",
-    "MeterValues",
-    "NotifyChargingLimit",
-    "NotifyCustomerInformation",
-    "NotifyDisplayMessages",
-    "NotifyEvent",
-    "NotifyMonitoringReport",
-    "NotifyReport",
-    "PublishFirmwareStatusNotification",
-    "ReportChargingProfiles",
-    "ReservationStatusUpdate",
-    "SecurityEventNotification",
-)
-"""Messages that a station sends and a CSMS only acknowledges."""
 
+class Station201(StationAnswers, ChargePoint):
+    """The CSMS's end of one 2.0.1 connection."""
 
-class Station201(ChargePoint):
-    """The CSMS's end of one 2.0.1 connection. ``arrival`` is set by the peer before each frame."""
-
-    arrival: Arrival
-
-    def __init__(self, identity: str, desk: Desk, outbox: Outbox) -> None:
-        super().__init__(identity, outbox)  # type: ignore[no-untyped-call]  # the package has no types
-        self.desk = desk
-
-    @answers("BootNotification")
-    def on_boot(self, **_: Any) -> Any:
-        return results.BootNotification(**self.desk.register(self.arrival))
-
-    @answers("Heartbeat")
-    def on_heartbeat(self, **_: Any) -> Any:
-        return results.Heartbeat(current_time=self.desk.current_time())
+    results = results
+    acknowledged = (
+        "ClearedChargingLimit",
+        "FirmwareStatusNotification",
+        "LogStatusNotification",
+        "MeterValues",
+        "NotifyChargingLimit",
+        "NotifyCustomerInformation",
+        "NotifyDisplayMessages",
+        "NotifyEvent",
+        "NotifyMonitoringReport",
+        "NotifyReport",
+        "PublishFirmwareStatusNotification",
+        "ReportChargingProfiles",
+        "ReservationStatusUpdate",
+        "SecurityEventNotification",
+    )
 
     @answers("Authorize")
     def on_authorize(self, id_token: dict[str, Any], **_: Any) -> Any:
@@ -62,7 +48,7 @@ class Station201(ChargePoint):
     def on_transaction_event(
         self, event_type: str, timestamp: str, seq_no: int, transaction_info: dict[str, Any], **rest: Any
     ) -> Any:
-        samples = read_samples(meter_value_on_the_wire(rest.get("meter_value") or []))
+        samples = samples_in(rest.get("meter_value") or [])
         row = self.desk.ledger.known(self.id, str(transaction_info["transaction_id"]))
         if row is None or seq_no not in row.seq_nos:
             row = self._row(event_type, timestamp, transaction_info, samples, rest)
@@ -74,14 +60,6 @@ class Station201(ChargePoint):
                 self.desk.ledger.stop(self.id, row.transaction_id, self._stop(row, timestamp, transaction_info, rest))
         id_token = rest.get("id_token")
         return results.TransactionEvent(id_token_info=None if id_token is None else self._id_token_info(id_token))
-
-    @answers("SignCertificate")
-    def on_sign_certificate(self, **_: Any) -> Any:
-        return results.SignCertificate(status="Rejected")
-
-    @answers("DataTransfer")
-    def on_data_transfer(self, vendor_id: str, **_: Any) -> Any:
-        return results.DataTransfer(status="UnknownVendorId")
 
     # ---- inside --------------------------------------------------------------------------------------------------
 
@@ -127,28 +105,7 @@ class Station201(ChargePoint):
     def _id_token_info(self, id_token: dict[str, Any]) -> dict[str, Any]:
         token = self.desk.script.token(str(id_token["id_token"]))
         group = None if token.parent is None else {"id_token": token.parent, "type": "Central"}
-        info = {"status": token.status, "group_id_token": group, "cache_expiry_date_time": token.expiry_utc}
-        return {key: value for key, value in info.items() if value is not None}
-
-
-for _action in EMPTY_ANSWERS:
-    setattr(Station201, f"on_{_action}", empty_answer(_action, getattr(results, _action)))
-
-
-def meter_value_on_the_wire(meter_value: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Undo what the package did to the names in 2.0.1 meter values that have two words."""
-    return [
-        {
-            "timestamp": each["timestamp"],
-            "sampledValue": [_value_on_the_wire(value) for value in each["sampled_value"]],
-        }
-        for each in meter_value
-    ]
-
-
-def _value_on_the_wire(value: dict[str, Any]) -> dict[str, Any]:
-    renamed = {"unit_of_measure": "unitOfMeasure", "signed_meter_value": "signedMeterValue"}
-    return {renamed.get(key, key): member for key, member in value.items()}
+        return known({"status": token.status, "group_id_token": group, "cache_expiry_date_time": token.expiry_utc})
 
 
 def _first_register(samples: tuple[Sample, ...]) -> float | None:
