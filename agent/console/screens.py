@@ -126,10 +126,19 @@ def _evse_lines(evse: Answer) -> list[str]:
         f"   lock {evse['lock']}" + ("   SIMPLIFIED VEHICLE" if evse.get("simplified") else ""),
         *_protection_lines(evse.get("protection")),
         f"  meter     {reading}",
+        *_vehicle_lines(evse),
         f"  session   {session}",
         f"  why       {evse['why']}",
         *(f"  FAULT     {fault}" for fault in evse["faults"]),
     ]
+
+
+def _vehicle_lines(evse: Answer) -> list[str]:
+    """Return one line where a part knows how full the vehicle's battery is."""
+    soc_pct, age_s = evse.get("soc_pct"), evse.get("soc_age_s")
+    if soc_pct is None:
+        return []
+    return [f"  vehicle   {soc_pct:g} % charged" + ("" if age_s is None else f"  ({age_s:.1f} s old)")]
 
 
 def _protection_lines(told: Answer | None) -> list[str]:

@@ -141,6 +141,8 @@ class StationReports:
             "energy_wh": view.energy_wh,
             "power_w": view.power_w,
             "current_a": list(view.current_a),
+            "soc_pct": view.soc_pct,
+            "soc_age_s": _soc_age_s(view, report, now_s),
             "reading_age_s": None if view.reading_at_s is None else round(now_s - view.reading_at_s, 2),
             "transaction": view.transaction_id,
             "csms_id": view.csms_id,
@@ -168,6 +170,15 @@ class StationReports:
 
     def _changed(self) -> list[VariableEntry]:
         return [each for each in self._book.entries() if each.source is not ValueSource.DEFAULT]
+
+
+def _soc_age_s(view: EvseView, report: Report | None, now_s: float) -> float | None:
+    """Return how long ago the vehicle, or a meter that knows it, said its state of charge; ``None``: none did."""
+    if view.soc_pct is None:
+        return None
+    from_guard = report is not None and report.soc_pct is not None
+    said_s = report.soc_taken_s if report is not None and from_guard else view.reading_at_s
+    return None if said_s is None else round(now_s - said_s, 1)
 
 
 def _protection(report: Report, now_s: float) -> Answer:

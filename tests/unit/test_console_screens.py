@@ -156,3 +156,8 @@ def test_a_queue_says_where_it_was_read_and_lines_up_its_columns() -> None:
         "12   ended  t1           1 min 1 s  3         dead   InternalError",
     ]
     assert queue_screen({"source": "agent", "waiting": 0, "dead": 0, "rows": []}) == "0 facts waiting, 0 given up"
+
+
+def test_how_full_the_vehicle_is_stands_where_a_part_knows_it() -> None:
+    assert "  vehicle   57.5 % charged  (3.2 s old)" in status_screen(status(evse(soc_pct=57.5, soc_age_s=3.2)))
+    assert "vehicle" not in status_screen(status(evse(soc_pct=None, soc_age_s=None)))
