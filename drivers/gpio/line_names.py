@@ -18,6 +18,8 @@ _HEADER_BCM: Final = (0, 0, 2, 0, 3, 0, 4, 14, 0, 15, 17, 18, 27, 0, 22, 23, 0, 
 def bcm_number(line: str) -> int | None:
     """Return the BCM number of ``GPIO17``, ``BCM17``, ``17``, ``J8:11`` or ``BOARD11``; ``None`` for other names."""
     name = line.upper()
+    if not name.isascii():  # other scripts have digits, too
+        return None
     for prefix in ("GPIO", "BCM", ""):
         if name.startswith(prefix) and name[len(prefix) :].isdecimal():
             return int(name[len(prefix) :])

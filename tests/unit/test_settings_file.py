@@ -130,6 +130,7 @@ NO_TOML: list[tuple[bytes, str]] = [
     (b"[station]\nvendor = 'M\xfcller'\n", "2: byte 0xfc is not UTF-8; save the file as UTF-8"),
     (SMALL.encode("utf-16"), "1: byte 0xff is not UTF-8; save the file as UTF-8"),
     (b"a = " + b"[" * 100_000, "is nested too deeply to be a station file"),
+    (b".".join([b"a"] * 5_000) + b" = 1", "is nested too deeply to be a station file"),
     (b"a = " + b"9" * 5000, "is no TOML: "),
     (b"#" * (1 << 20) + b"\n", "has 1048577 bytes, at most 1048576 are allowed"),
     (b"\0", "1: is no TOML: "),
