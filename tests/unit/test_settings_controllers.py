@@ -63,6 +63,19 @@ def test_own_inputs_beside_a_controller_claim_lines() -> None:
     assert plan.controlled[0].mirror_normally_closed is False
 
 
+def test_earth_door_and_tilt_beside_a_controller_are_watched() -> None:
+    lines = "".join(
+        f'{name} = {{ line = "GPIO{number}" }}\n' for number, name in enumerate(("ground", "door", "tilt"), 20)
+    )
+    plan = parse_plan(plan_of(settings_of(DIN + lines)))  # type: ignore[arg-type]
+    assert plan.uses_lines
+    assert [(role.value, line.latched) for role, line in plan.controlled[0].watched] == [
+        ("ground", False),
+        ("door", False),
+        ("tilt", True),
+    ]
+
+
 def test_a_station_without_controllers_has_no_buses_of_the_guard() -> None:
     own = 'pilot = { driver = "bench", socket = "s", evse = 1 }\ncontactor = { line = "GPIO17" }\n'
     plan = plan_of(settings_of(own + METER))  # type: ignore[arg-type]
@@ -93,7 +106,10 @@ def test_no_current_is_written_without_an_interpreter_too() -> None:
     [
         ([""], ["has no pilot, expected control pilot and proximity", "has no contactor, expected coil of the main"]),
         ([DIN + 'contactor = { line = "L" }\n'], ["evse[1].contactor is given beside a controller, which has its own"]),
-        ([DIN + 'door = { line = "L" }\n'], ["evse[1].door has no effect on an EVSE with a controller"]),
+        (
+            [DIN + 'rcm = { line = "L" }\n'],
+            ["evse[1].rcm is given beside a controller, whose contactor the guard does not"],
+        ),
         ([DIN + 'lock = { line = "L" }\n'], ["evse[1].lock is given beside a controller"]),
         (
             [DIN.replace("rs485", "rs486")],

@@ -175,9 +175,9 @@ port = "x"
 [[evse]]
 id = 1
 controller = {{ driver = "evse-din", bus = "b" }}
-door = {{ line = "GPIO4" }}
+rcm = {{ line = "GPIO4" }}
 temperature = [{{ path = "/x" }}]
 """
     with pytest.raises(SettingsError) as raised:
         parse_station(text.encode(), Path("/etc/x.toml"))
-    assert {each.key for each in raised.value.problems} == {"evse[1].door", "evse[1].temperature"}
+    assert {each.key for each in raised.value.problems} == {"evse[1].rcm", "evse[1].temperature"}
