@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     import argparse
 
     from agent.runtime.doctor import Examination, Finding
-    from agent.security.secrets import SecretStore
     from agent.settings.station import Settings
 
 CREDENTIAL_STORE: Final = "/etc/credstore.encrypted"  # systemd.exec(5), LoadCredentialEncrypted=
@@ -31,7 +30,11 @@ def add_verbs(add: Add) -> None:
     from agent.security.secret_names import NAMES
 
     secret = add("secret", secret_verb, "keep passwords and keys on the station; they are read from standard input")
-    secret.add_argument("do", choices=("set", "list", "remove"), help="set one, list which there are, remove one")
+    secret.add_argument(
+        "do",
+        choices=("set", "list", "remove", "request"),
+        help="set one, list which there are, remove one; request: make client-key here and print its signing request",
+    )
     secret.add_argument("name", choices=tuple(NAMES), nargs="?", metavar="NAME", help=", ".join(NAMES))
     secret.add_argument(
         "--systemd",
@@ -39,8 +42,9 @@ def add_verbs(add: Add) -> None:
         nargs="?",
         const=Path(CREDENTIAL_STORE),
         metavar="FOLDER",
-        help=f"set: encrypt it for systemd into FOLDER instead (default {CREDENTIAL_STORE})",
+        help=f"set, request: encrypt it for systemd into FOLDER instead (default {CREDENTIAL_STORE})",
     )
+    secret.add_argument("--organization", default="", help="request: O of the certificate, the operator's name")
     secret.add_argument("--json", action="store_true", help="list: for programs")
     configured(secret)
     identity = add("identity", identity_verb, "write the file that tells this one device who it is")
@@ -66,7 +70,7 @@ def add_verbs(add: Add) -> None:
 
 def secret_verb(options: argparse.Namespace) -> int:
     """Set, list or remove a secret."""
-    from agent.cli_key_store import key_store_line, key_store_of
+    from agent.cli_key_store import keep_secret, key_store_line, key_store_of, request_key
     from agent.security.secret_names import CSMS_PASSWORD, NAMES, TOKEN_PIN
     from agent.security.secrets import SecretError, SecretStore
 
@@ -83,18 +87,16 @@ def secret_verb(options: argparse.Namespace) -> int:
         complain(f"secret {options.do} needs a NAME: {', '.join(NAMES)}")
         return 2
     try:
-        if options.name == TOKEN_PIN:
-            _pin_may_be_tried(options.config)
         if options.do == "remove":
             removed = store.remove(options.name)
             print(f"{options.name}: {'removed' if removed else 'was not set on this station'}")
             return 0
+        if options.do == "request":
+            return request_key(options, store)
         text = _read_secret(options.name)
-        if options.systemd is not None:
-            _encrypt(options.name, text, options.systemd, store)
-        else:
-            path = store.set(options.name, text)
-            print(f"{options.name}: kept in {path}; it is used from the next connection on")
+        print(keep_secret(store, options.name, text, options.systemd))
+        if options.name == TOKEN_PIN:
+            _pin_may_be_tried(options.config, text)
     except SecretError as error:
         complain(str(error))
         return EXIT_FAILED
@@ -131,30 +133,16 @@ def _check_form(name: str, text: str) -> None:
         raise SecretError(f"{name} holds line breaks or characters that cannot be printed")
 
 
-def _encrypt(name: str, text: str, folder: Path, store: SecretStore) -> None:
-    """Have a secret encrypted for systemd; say how the service gets it. Raises ``SecretError``."""
-    from agent.security.credentials import encrypt_secret
-    from agent.security.secrets import Source
-
-    place = encrypt_secret(name, text, folder)
-    print(
-        f"{name}: encrypted in {place}; give it to the service and restart that:\n"
-        f"  systemctl edit charge-agent   [Service] LoadCredentialEncrypted={name}:{place.absolute()}"
-    )
-    if store.known().get(name) is Source.STATION:
-        complain(f"{name} is also set on the station, which counts first: charge-agent secret remove {name}")
-
-
-def _pin_may_be_tried(config: Path) -> None:
-    """A PIN was set or removed: what a token refused before is no reason any more. Raises ``SecretError``."""
-    from agent.security.key_token import forget_refusal
+def _pin_may_be_tried(config: Path, pin: str) -> None:
+    """A PIN was set by hand: that a token refused it before counts no more. Raises ``SecretError``."""
+    from agent.security.key_token import allow_again
     from agent.security.secrets import SecretError
     from agent.security.vault import SECURITY_FOLDER
 
     try:
-        forget_refusal(_state_dir(config) / SECURITY_FOLDER)
+        allow_again(_state_dir(config) / SECURITY_FOLDER, pin)
     except OSError as error:
-        raise SecretError(f"the refusal of the PIN before cannot be forgotten: {error}") from error
+        raise SecretError(f"that the PIN was refused before cannot be forgotten: {error}") from error
 
 
 # ---- identity --------------------------------------------------------------------------------------------------------

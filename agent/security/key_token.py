@@ -1,13 +1,15 @@
 """The station's key token, seen from the agent: one deed at a time, each in a process of its own, no PIN tried twice.
 
 A token locks itself after a few wrong PINs, for ever if nobody knows its SO PIN. So a refused PIN is remembered over
-restarts and not shown to the token again before somebody sets it anew; and because OpenSSL's provider logs in by
-itself, it is let at the token only after the PIN was accepted here.
+restarts, as a salted digest, and not shown to the token again unless somebody sets it once more; and because OpenSSL's
+provider logs in by itself, it is let at the token only after the PIN was accepted here.
 """
 
 from __future__ import annotations
 
 import fcntl
+import hashlib
+import hmac
 import os
 import subprocess
 import sys
@@ -22,11 +24,13 @@ from agent.model.key_store import KeyTokenPlace
 from agent.security.openssl_provider import provider_active
 from agent.security.private_files import make_private_folder, write_private
 from agent.security.secret_names import TOKEN_PIN
-from agent.security.secrets import Secret, SecretError, Source
+from agent.security.secrets import Secret, SecretError
 from agent.security.token_words import TokenAnswer, TokenDeed, TokenError, TokenTrouble, TokenWork
 
 REFUSED_PIN: Final = "token-pin-refused"
 LOCK: Final = "token.lock"
+_SALT_B: Final = 16
+_ROUNDS: Final = 100_000
 WITHIN_S: Final = 30.0
 MAKE_WITHIN_S: Final = 180.0  # smart cards take a minute and more for an RSA key
 NOT_FOR_IT: Final = ("OPENSSL_CONF", "PKCS11_PROVIDER_MODULE", "NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID")
@@ -78,7 +82,7 @@ class KeyToken:
             )
             answer = _perform(work)
             if answer.trouble is TokenTrouble.PIN_WRONG:
-                write_private(self._folder / REFUSED_PIN, _mark(secret).encode())
+                _remember_refused(self._folder, secret.text)
         if answer.trouble is not None:
             raise TokenError(answer.trouble, answer.text)
         return answer
@@ -91,11 +95,11 @@ class KeyToken:
         """
         if self._active() is False:
             raise TokenError(TokenTrouble.NO_PROVIDER, _NO_PROVIDER)
-        mark = _mark(self._secret())
-        if self._proven != (mark, key_id):
+        pin = self._secret().text
+        if self._proven != (pin, key_id):
             self._proven = None
             self.do(TokenDeed.CHECK, key_id=key_id)
-            self._proven = (mark, key_id)
+            self._proven = (pin, key_id)
 
     def doubt(self) -> None:
         """TLS could not use the token after all: look again before the next time."""
@@ -120,11 +124,7 @@ class KeyToken:
         return secret
 
     def _check_not_refused(self, secret: Secret) -> None:
-        try:
-            refused = (self._folder / REFUSED_PIN).read_text("utf-8")
-        except FileNotFoundError:
-            return
-        if refused == _mark(secret):
+        if _was_refused(self._folder, secret.text):
             text = (
                 f"token {self.place.token} refused this PIN before; it is not tried again, so that the token is not"
                 f" locked: charge-agent secret set {TOKEN_PIN}"
@@ -143,20 +143,30 @@ class KeyToken:
             os.close(handle)
 
 
-def forget_refusal(folder: Path) -> None:
-    """Somebody set the PIN anew: it may be tried. Raises ``OSError``."""
-    (folder / REFUSED_PIN).unlink(missing_ok=True)
+def allow_again(folder: Path, pin: str) -> None:
+    """Somebody set this PIN by hand: it may be tried, even if it was refused before. Raises ``OSError``."""
+    if _was_refused(folder, pin):
+        (folder / REFUSED_PIN).unlink(missing_ok=True)
 
 
-def _mark(secret: Secret) -> str:
-    """Return what tells this PIN from one that is set later. Nothing of the PIN is in it: four digits are soon guessed.
+def _was_refused(folder: Path, pin: str) -> bool:
+    try:
+        salt, _, digest = (folder / REFUSED_PIN).read_text("ascii").partition(" ")
+        return hmac.compare_digest(_digest(pin, bytes.fromhex(salt)), digest)
+    except FileNotFoundError:
+        return False
+    except ValueError:  # damaged: which PIN it was nobody knows; the token's own flags still guard the last try
+        return False
 
-    A credential's file is new after every start of the service, which says nothing: there, all are one.
-    """
-    if secret.source is Source.CREDENTIAL:
-        return str(secret.source.value)
-    found = secret.path.stat()
-    return f"{secret.source.value} {found.st_ino} {found.st_mtime_ns}"
+
+def _remember_refused(folder: Path, pin: str) -> None:
+    salt = os.urandom(_SALT_B)
+    write_private(folder / REFUSED_PIN, f"{salt.hex()} {_digest(pin, salt)}".encode())
+
+
+def _digest(pin: str, salt: bytes) -> str:
+    """Return what tells a refused PIN from another one. A wrong PIN says nothing of the right one."""
+    return hashlib.pbkdf2_hmac("sha256", pin.encode(), salt, _ROUNDS).hex()
 
 
 def _perform(work: TokenWork) -> TokenAnswer:

@@ -9,10 +9,15 @@ import sys
 from pathlib import Path
 
 import pytest
+import trustme
+from cryptography import x509
 
 from agent.cli import main
+from agent.ocpp.tls import TlsOptions, client_context
 from agent.security.secrets import SecretStore, Source
-from tests.scenario.secured_world import STATION
+from agent.security.vault import Provision, Vault
+from tests.scenario.secured_world import STATION, server_tls, sign
+from tests.tls_hands import shake_hands
 from tests.unit.test_security_verbs import Stdin
 
 SECRET = "correct horse battery"
@@ -66,6 +71,49 @@ def test_a_secret_is_encrypted_for_this_machine_and_read_where_systemd_hands_it_
     found = SecretStore(file.parent / "state", handed).read("csms-password")
     assert found is not None
     assert (found.text, found.source) == (SECRET, Source.CREDENTIAL)
+
+
+@needs_systemd_creds
+@pytest.mark.req("security whitepaper A00.FR.501-511: the key is made on the station and never leaves it")
+def test_a_key_that_systemd_keeps_is_made_here_and_works_with_its_certificate(
+    file: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    store, handed = file.parent / "credstore", file.parent / "handed"
+    words = ["secret", "request", "client-key", "--systemd", str(store), "--organization", "Operator"]
+    assert main([*words, "--config", str(file)]) == 0
+    shown = capsys.readouterr()
+    request = x509.load_pem_x509_csr(shown.out.encode())
+    assert request.is_signature_valid
+    assert request.subject.rfc4514_string() == "O=Operator,CN=SN-0001"
+    assert "PRIVATE" not in shown.out + shown.err + (store / "client-key").read_text("latin-1")
+    assert [path.name for path in file.parent.rglob("client-key")] == ["client-key"]
+    assert main([*words, "--config", str(file)]) == 1  # the key that is there stays
+    authority = trustme.CA()
+    chain = sign(shown.out, authority)
+    assert set_secret(monkeypatch, file, "client-certificate", chain, "--systemd", str(store)) == 0
+    handed.mkdir()
+    assert PROGRAM is not None
+    for name in ("client-key", "client-certificate"):
+        command = [PROGRAM, "decrypt", f"--name={name}", str(store / name), str(handed / name)]
+        subprocess.run(command, check=True, capture_output=True)
+    vault = Vault(Provision(state_dir=file.parent / "state", encrypted=True), credentials=handed)
+    (identity,) = vault.identities(None)
+    root = authority.cert_pem.bytes().decode()
+    options = TlsOptions(roots_pem=root, only_these=True, client_chain=identity.chain, client_key=identity.key)
+    theirs = shake_hands(client_context(options), server_tls(authority, clients=authority))[1]
+    assert (("commonName", "SN-0001"),) in (theirs.getpeercert() or {})["subject"]
+    assert vault.profile_in_use() == 3
+
+
+def test_a_key_is_made_for_the_station_itself_and_no_other_secret_is_requested(
+    file: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["secret", "request", "csms-password", "--config", str(file)]) == 2
+    assert main(["secret", "request", "client-key", "--config", str(file.with_name("none.toml"))]) == 78
+    capsys.readouterr()
+    assert main(["secret", "request", "client-key", "--config", str(file)]) == 0
+    assert capsys.readouterr().out.startswith("-----BEGIN CERTIFICATE REQUEST-----")
+    assert (file.parent / "state" / "secrets" / "client-key").stat().st_mode & 0o777 == 0o600
 
 
 @needs_systemd_creds

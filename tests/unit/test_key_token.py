@@ -16,7 +16,7 @@ import trustme
 from agent.model.key_store import KeyTokenName, KeyTokenPlace, key_uri, parse_key_token
 from agent.ocpp.tls import TlsFilesUnusable, TlsOptions, client_context
 from agent.security.certificates import KeyKind, Subject
-from agent.security.key_token import KeyToken, forget_refusal
+from agent.security.key_token import KeyToken, allow_again
 from agent.security.openssl_provider import is_key_reference, key_reference, provider_active
 from agent.security.secrets import SecretStore
 from agent.security.token_keystore import TokenKeyStore
@@ -240,6 +240,9 @@ def test_a_wrong_pin_is_shown_once_over_restarts_and_a_new_one_is_tried(
         again.do(TokenDeed.CHECK)
     monkeypatch.setenv("SOFTHSM2_CONF", str(tmp_path / "softhsm2.conf"))
     token_store(tmp_path, place).token.do(TokenDeed.CHECK)
+    with pytest.raises(TokenError, match="refused this PIN before"):
+        token_store(tmp_path, place, pin="9999").token.do(TokenDeed.CHECK)
+    assert "9999" not in (tmp_path / "security" / "token-pin-refused").read_text()
 
 
 @needs_token
@@ -261,7 +264,10 @@ def test_a_wrong_credential_is_not_tried_again_after_a_restart_of_the_service(
         started().do(TokenDeed.CHECK)
     with pytest.raises(TokenError, match="refused this PIN before"):
         started().do(TokenDeed.CHECK)
-    forget_refusal(tmp_path / "security")  # what ``secret set`` does
+    allow_again(tmp_path / "security", "8888")  # what ``secret set`` does: another PIN, which is not in use yet
+    with pytest.raises(TokenError, match="refused this PIN before"):
+        started().do(TokenDeed.CHECK)
+    allow_again(tmp_path / "security", "9999")  # somebody insists on this one
     with pytest.raises(TokenError, match="the PIN is wrong"):
         started().do(TokenDeed.CHECK)
 
