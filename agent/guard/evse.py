@@ -53,7 +53,11 @@ class EvseOutputs:
 
 
 class Evse:
-    """One EVSE, or one of its connectors. ``kept`` tells, after every scan, what must outlive this run."""
+    """One EVSE, or one of its connectors. ``kept`` tells, after every scan, what must outlive this run.
+
+    Attributes:
+        stills: how many scans saw what the one before saw, so that nothing was judged anew.
+    """
 
     def __init__(
         self,
@@ -119,6 +123,7 @@ class Evse:
         self._levels: list[bool | None] = []
         self._shared_levels: tuple[bool | None, ...] = ()
         self._calm = False  # nothing of this EVSE's own would make the next scan another one
+        self.stills = 0
         self._temperatures = tuple(common.temperature(each, evse_id=plan.evse_id) for each in plan.temperatures)
         self.indicator = open_indicator(plan.indicator, station, lines, evse_id=plan.evse_id, log=log)
         self._has_button = self.indicator is not None and self.indicator.has_button
@@ -229,6 +234,7 @@ class Evse:
         ):
             return False
         inputs.taken_s = self.cycle.taken_s = reading.taken_s
+        self.stills += 1
         return True
 
     def _is_calm(self) -> bool:

@@ -18,11 +18,20 @@ _names = itertools.count()
 class Rig:
     """One station; ``run`` lets time pass scan by scan, ``reports`` keeps what it said."""
 
-    def __init__(self, state_dir: str, log_fd: int, *, evses: int = 1, connectors: int = 0, **changes: object) -> None:
+    def __init__(
+        self,
+        state_dir: str,
+        log_fd: int,
+        *,
+        evses: int = 1,
+        connectors: int = 0,
+        board: type[Board] = Board,
+        **changes: object,
+    ) -> None:
         evses = connectors or evses
         self.worlds = [World() for _ in range(evses)]
         self.world = self.worlds[0]
-        self.board = Board(*self.worlds)
+        self.board = board(*self.worlds)
         name = f"board{next(_names)}"
         WORLDS[name] = self.board
         content = plan_content(name, state_dir, evses=evses, **changes)
