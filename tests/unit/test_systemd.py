@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import configparser
 import re
 import shutil
 import subprocess
 from pathlib import Path
 
 import pytest
+
+from agent.security.openssl_provider import NAME
 
 SYSTEMD = Path(__file__).parents[2] / "systemd"
 UNITS = ("charge-agent.service", "charge-guard.service")
@@ -79,6 +82,28 @@ def test_a_station_with_a_controller_on_the_network_lets_its_guard_out_with_a_dr
     assert re.search(r"✗ PrivateNetwork=", shown)
     assert re.search(r"✗ RestrictAddressFamilies=~AF_\(INET\|INET6\)", shown)
     assert re.search(r"✓ RestrictAddressFamilies=~AF_NETLINK", shown)
+
+
+@needs_analyze
+@pytest.mark.parametrize("uncommented", [False, True])
+def test_a_station_with_its_keys_on_a_token_has_a_drop_in_that_systemd_takes(tree: Path, uncommented: bool) -> None:
+    folder = tree / "etc/systemd/system/charge-agent.service.d"
+    folder.mkdir()
+    text = (SYSTEMD / "pkcs11.conf").read_text()
+    (folder / "pkcs11.conf").write_text(re.sub(r"^#(?=\w+=)", "", text, flags=re.MULTILINE) if uncommented else text)
+    verify = ["systemd-analyze", "verify", "--man=no", f"--root={tree}", "charge-agent.service"]
+    said = subprocess.run(verify, capture_output=True, text=True)
+    assert (said.returncode, said.stdout, said.stderr) == (0, "", "")
+    assert "OPENSSL_CONF=/etc/charge-agent/openssl-pkcs11.cnf" in text
+
+
+def test_the_settings_for_openssl_activate_the_provider_under_the_name_that_the_agent_looks_for() -> None:
+    text = (SYSTEMD / "openssl-pkcs11.cnf").read_text()
+    settings = configparser.ConfigParser(delimiters=("=",), comment_prefixes=("#",), default_section="none")
+    settings.read_string("[top]\n" + text)
+    listed = settings[settings[settings["top"]["openssl_conf"]]["providers"]]
+    assert list(listed) == ["default", NAME.decode()]  # the default one first: it does what the token need not do
+    assert all(settings[section]["activate"] == "1" for section in listed.values())
 
 
 @needs_analyze

@@ -131,6 +131,25 @@ def test_a_server_with_a_weak_certificate_is_refused_whatever_openssl_was_built_
         shake_hands(station(tmp_path), weak(key))
 
 
+@needs_openssl
+@pytest.mark.req("security whitepaper A00.FR.501-506: no SHA-1")
+def test_a_server_whose_certificate_is_signed_with_sha_1_is_refused(tmp_path: Path) -> None:
+    authority().cert_pem.write_to_path(tmp_path / "ca.pem")
+    authority().private_key_pem.write_to_path(tmp_path / "ca.key")
+    issued("ECDSA").private_key_pem.write_to_path(tmp_path / "key.pem")
+    (tmp_path / "names").write_text("subjectAltName=DNS:localhost\n")
+    assert OPENSSL is not None
+    ask = [OPENSSL, "req", "-new", "-key", "key.pem", "-subj", "/CN=localhost", "-out", "csr.pem"]
+    sign = [OPENSSL, "x509", "-req", "-in", "csr.pem", "-CA", "ca.pem", "-CAkey", "ca.key", "-set_serial", "7"]
+    for command in (ask, [*sign, "-sha1", "-days", "1", "-extfile", "names", "-out", "chain.pem"]):
+        subprocess.run(command, cwd=tmp_path, check=True, capture_output=True)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.set_ciphers("ALL:@SECLEVEL=0")
+    context.load_cert_chain(tmp_path / "chain.pem", tmp_path / "key.pem")
+    with pytest.raises(ssl.SSLCertVerificationError, match="too weak"):
+        shake_hands(station(tmp_path), context)
+
+
 # ---- opposite another implementation's program: suites of TLS 1.3, which Python cannot choose, and renegotiation -----
 
 
