@@ -63,9 +63,10 @@ TRANSACTIONS ?= 5000
 soak-outage: $(VENV)/.installed
 	@$(BIN)/python -m tests.process.soak_outage --samples $(SAMPLES) --transactions $(TRANSACTIONS)
 
-# Against a back end that other people made; installs it on demand into .acceptance/, so it needs a package registry.
+# Against back ends that other people made; installs them on demand into .acceptance/, so it needs package registries.
+BACK_ENDS ?=
 acceptance: $(VENV)/.installed
-	@$(BIN)/python -m tests.acceptance
+	@$(BIN)/python -m tests.acceptance $(BACK_ENDS)
 
 # Every branch of what judges in the guard, or it fails.
 GUARD_JUDGES := pilot pilot_watch interlock offer contactor cycle cycle_report phases stopping vehicle wake_up cable_lock \

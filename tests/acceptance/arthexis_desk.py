@@ -14,13 +14,15 @@ import sys
 import threading
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "arthexis.settings")
+os.environ["ARTHEXIS_DATA_DIR"] = os.environ["ACCEPTANCE_DIR"]
+os.environ["ARTHEXIS_ALLOWED_HOSTS"] = "127.0.0.1"
 
 import django
 
 django.setup()
 
 from apps.cards.models import CardCredential
-from apps.ocpp.models import Charger, Connector, MeterValue, OcppTransaction
+from apps.ocpp.models import Charger, Connector, InboundProtocolRequest, MeterValue, OcppTransaction
 from apps.ocpp.transport.operations import emit_v16_operation
 from asgiref.sync import sync_to_async
 from django.contrib.auth.hashers import make_password
@@ -63,6 +65,17 @@ def station() -> dict:
     return {"connected": charger.connected_at is not None, "connectors": found}
 
 
+def seen(action: str) -> list[dict]:
+    """Return what the station has sent of an action, oldest first."""
+    return [each.request_payload for each in InboundProtocolRequest.objects.filter(action=action).order_by("pk")]
+
+
+def complaints() -> list[str]:
+    """Return the requests of the station that the product refused."""
+    refused = InboundProtocolRequest.objects.filter(response_kind=InboundProtocolRequest.ResponseKind.ERROR)
+    return [f"{each.action} {each.request_payload}: {each.error_code}" for each in refused.order_by("pk")]
+
+
 async def answer(question: dict) -> object:
     """Answer one question."""
     match question["do"]:
@@ -70,6 +83,10 @@ async def answer(question: dict) -> object:
             return await sync_to_async(transactions)()
         case "station":
             return await sync_to_async(station)()
+        case "seen":
+            return await sync_to_async(seen)(question["action"])
+        case "complaints":
+            return await sync_to_async(complaints)()
         case "call":
             charger = await sync_to_async(Charger.objects.get)()
             done = await emit_v16_operation(
