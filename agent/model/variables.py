@@ -350,5 +350,12 @@ class VariableBook:
         return VariableEntry(definition=self._definitions[key], value=value, source=source)
 
     def _unknown(self, ref: VariableRef) -> VariableStatus:
-        known = any(each.component.casefold() == ref.component.casefold() for each in self._definitions.values())
+        """Say whether it is the component that is unknown: one of that name, at that EVSE and connector (B06)."""
+        asked = _component_of(ref)
+        known = any(_component_of(each.ref) == asked for each in self._definitions.values())
         return VariableStatus.UNKNOWN_VARIABLE if known else VariableStatus.UNKNOWN_COMPONENT
+
+
+def _component_of(ref: VariableRef) -> tuple[str, str | None, int | None, int | None]:
+    instance = None if ref.component_instance is None else ref.component_instance.casefold()
+    return ref.component.casefold(), instance, ref.evse_id, ref.connector_id

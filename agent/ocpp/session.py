@@ -281,7 +281,13 @@ class Session:
         """Answer a trigger, then send what it asks for."""
         again = self._reconnected and self._dialect.boots_again_after_reconnect
         may_boot = self._boot.standing is not Standing.ACCEPTED or again
-        grant = answer_trigger(command, self._board.places(), may_boot=may_boot, values_refusal=self._values_refusal)
+        grant = answer_trigger(
+            command,
+            self._board.places(),
+            may_boot=may_boot,
+            charging=self._board.charging,
+            values_refusal=self._values_refusal,
+        )
         if grant.outcome.answered is Answered.ACCEPTED and not self._triggers.spend(now_s):
             grant = Grant(outcome=Outcome(answered=Answered.REJECTED, why="too many triggers"))
         self._inbox.reply(frame, command, grant.outcome, now_s)

@@ -58,6 +58,10 @@ class StatusBoard:
         """Return every reportable place, in reporting order."""
         return tuple(self._present)
 
+    def charging(self, evse_id: int | None) -> bool:
+        """Return whether a transaction runs at an EVSE, or (``None``) at any."""
+        return any(view.transaction_id is not None for view in self._views if evse_id in (None, view.evse_id))
+
     def see(self, views: Sequence[EvseView], operative: bool, now_s: float) -> None:
         """Take over new views."""
         self._views, self._operative = tuple(views), operative

@@ -29,6 +29,7 @@ def answer_trigger(
     places: Sequence[Place],
     *,
     may_boot: bool,
+    charging: Callable[[int | None], bool],
     values_refusal: Callable[[int | None], str] = lambda _evse_id: "",
 ) -> Grant:
     """Decide on a trigger.
@@ -37,6 +38,7 @@ def answer_trigger(
         command: what the CSMS asks for.
         places: every place that has a status, (EVSE, connector).
         may_boot: a boot notification would be in order now.
+        charging: whether a transaction runs at an EVSE (``None``: at any).
         values_refusal: why there can be no meter values of an EVSE (0: main meter, ``None``: all); empty if they can.
     """
     accepted = Outcome(answered=Answered.ACCEPTED)
@@ -58,6 +60,8 @@ def answer_trigger(
             evse_id = command.evse_id or None
             if evse_id is not None and all(evse_id != place[0] for place in places):
                 return Grant(outcome=_unknown(command))
+            if not charging(evse_id):  # the answer says whether it will be sent: F06.FR.04, .05
+                return Grant(outcome=Outcome(answered=Answered.REJECTED, why="no transaction runs there"))
             return Grant(outcome=accepted, triggered=Triggered(kind=command.kind, evse_id=evse_id))
         case (
             TriggerKind.SIGN_CERTIFICATE
@@ -90,6 +94,5 @@ def _means(command: TriggerMessage, place: Place) -> bool:
 
 
 def _unknown(command: TriggerMessage) -> Outcome:
-    return Outcome(
-        answered=Answered.REJECTED, why=f"EVSE {command.evse_id} connector {command.connector_id} is unknown"
-    )
+    connector = "" if command.connector_id is None else f" connector {command.connector_id}"
+    return Outcome(answered=Answered.REJECTED, why=f"EVSE {command.evse_id}{connector} is unknown")

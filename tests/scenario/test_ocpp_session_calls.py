@@ -273,6 +273,22 @@ def test_triggered_meter_values_are_the_runtimes_to_make(version: str) -> None:
     assert desk.out(Triggered) == [Triggered(kind=TriggerKind.METER_VALUES, evse_id=2)]
 
 
+@pytest.mark.req("OCPP 2.0.1 F06.FR.04, F06.FR.05")
+def test_a_triggered_transaction_event_is_promised_only_where_a_transaction_runs() -> None:
+    desk = booted("2.0.1")
+    desk.show(view(2, Occupancy.CHARGING, transaction_id="tx-1"))
+    answers = []
+    for place in ({}, {"evse": {"id": 1}}, {"evse": {"id": 2}}, {"evse": {"id": 3}}):
+        desk.ask("TriggerMessage", {"requestedMessage": "TransactionEvent"} | place)
+        answers.append((desk.last_answer()["status"], desk.last_answer().get("statusInfo", {}).get("additionalInfo")))
+    assert answers == [
+        ("Accepted", None),
+        ("Rejected", "no transaction runs there"),
+        ("Accepted", None),
+        ("Rejected", "EVSE 3 is unknown"),
+    ]
+
+
 @pytest.mark.req("OCPP 2.0.1 F06.FR.08")
 def test_a_trigger_for_a_message_that_we_do_not_have_is_not_implemented() -> None:
     desk = booted("2.0.1")
@@ -582,6 +598,10 @@ def test_variables_are_read_item_by_item() -> None:
         variable("TxCtrlr", "X"),
         variable("TxCtrlr", "TxStartPoint", attributeType="Target"),
         variable("Connector", "ConnectorType", evse={"id": 2, "connectorId": 1}),
+        variable("Connector", "Colour", evse={"id": 2, "connectorId": 1}),
+        variable("Connector", "ConnectorType", evse={"id": 2, "connectorId": 7}),
+        variable("EVSE", "AvailabilityState", evse={"id": 9}),
+        variable("EVSE", "AvailabilityState"),
     ]
     desk.ask("GetVariables", {"getVariableData": wanted})
     answer_from_book(desk)
@@ -594,6 +614,10 @@ def test_variables_are_read_item_by_item() -> None:
         ("UnknownVariable", None),
         ("NotSupportedAttributeType", None),
         ("Accepted", "cType2"),
+        ("UnknownVariable", None),
+        ("UnknownComponent", None),
+        ("UnknownComponent", None),
+        ("UnknownComponent", None),
     ]
 
 
