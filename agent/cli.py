@@ -12,7 +12,7 @@ import json
 import os
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, NoReturn
 
@@ -91,7 +91,7 @@ def _run(config: Path) -> int:
     if loaded is None:
         from agent.cli_station import EXIT_SETTINGS
 
-        _pause_where_started_again()
+        time.sleep(refused_pause_s(os.environ))
         return EXIT_SETTINGS
     from agent.app import run
     from agent.log import get_logger, set_up_logging
@@ -120,17 +120,19 @@ def _guard(config: Path) -> NoReturn:
         if compiled.returncode != 0:
             if plan.exists():  # a coil that an earlier guard left on must not stay so because a file is wrong
                 subprocess.run([sys.executable, "-m", "agent.guard", str(plan), "--outputs-safe"], check=False)
-            _pause_where_started_again()
+            time.sleep(refused_pause_s(os.environ))
             sys.exit(compiled.returncode)
     _make_room(plan)
     sys.stdout.flush()
     os.execv(sys.executable, [sys.executable, "-m", "agent.guard", str(plan)])
 
 
-def _pause_where_started_again() -> None:
-    """Wait under systemd, which starts both processes again at once: no busy loop while the station file is wrong."""
-    if "NOTIFY_SOCKET" in os.environ:
-        time.sleep(REFUSED_PAUSE_S)
+def refused_pause_s(environment: Mapping[str, str]) -> float:
+    """Return how long a process waits before it ends because of a wrong station file, s.
+
+    Under systemd, which starts both processes again at once and for ever: no busy loop of it. By hand it ends at once.
+    """
+    return REFUSED_PAUSE_S if "NOTIFY_SOCKET" in environment else 0.0
 
 
 def _plan_place(config: Path) -> Path:

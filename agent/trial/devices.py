@@ -93,7 +93,8 @@ class OwnEvse:
             main_closed=_closed(self._mirror, plan.mirror_normally_closed, now_s),
             phases_closed=_closed(self._phase_mirror, plan.phase_mirror_normally_closed, now_s),
             locked=None if self._locked is None else self._locked.level(now_s),
-            levels={name: line.level(now_s) for name, line in self._inputs.items()} | self._shared.levels(now_s),
+            levels={name: line.counted(line.ask(now_s), now_s) for name, line in self._inputs.items()}
+            | self._shared.levels(now_s),
             temperature_c=tuple(each.value_c(now_s) for each in self._temperatures),
             pressed=self._people.pressed(now_s),
             problems=problems,
@@ -174,7 +175,8 @@ class BoughtEvse:
         self._people = _People(plan.indicator, lines, age_s)
         if plan.mirror is not None:
             self._mirror = WatchedLine(lines, plan.mirror, max_age_s=age_s)
-        named = (("rcd", plan.rcd), ("emergency_stop", plan.emergency_stop))
+        named = [("rcd", plan.rcd), ("emergency_stop", plan.emergency_stop)]
+        named += [(role.value, line) for role, line in plan.watched]
         self._inputs = {name: WatchedLine(lines, line, max_age_s=age_s) for name, line in named if line is not None}
 
     def see(self, now_s: float) -> Seen:

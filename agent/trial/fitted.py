@@ -103,7 +103,8 @@ def fitted_controlled(
     plan: ControlledPlan, station: Plan, *, mains: Mains, mains_why: str, latched: tuple[str, ...], first: bool
 ) -> Fitted:
     """Return what there is of an EVSE with a bought controller."""
-    own = [name for name, line in (("rcd", plan.rcd), ("emergency_stop", plan.emergency_stop)) if line is not None]
+    own = [role.value for role, _ in plan.watched]
+    own += [name for name, line in (("rcd", plan.rcd), ("emergency_stop", plan.emergency_stop)) if line is not None]
     return Fitted(
         evse_id=plan.evse_id,
         scan_s=station.scan_s,

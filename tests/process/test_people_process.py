@@ -36,7 +36,7 @@ async def shown(guest: Stay, colour: str, rhythm: str) -> dict[str, Any]:
 
 
 async def test_the_button_starts_and_stops_and_the_light_tells_it_even_without_the_agent() -> None:
-    chosen = options(evse_extra=PEOPLE, extra={"authorization": "required = false"})
+    chosen = options(evse_extra=PEOPLE, extra={"authorization": "required = false"}, variables={"BlinkRepeat": "2"})
     async with stay(chosen) as guest:
         house = guest.house
         await house.stop_station()
@@ -52,6 +52,8 @@ async def test_the_button_starts_and_stops_and_the_light_tells_it_even_without_t
         since_s = time.monotonic()
         await house.bench.button()
         closed_s = await house.bench.wait("evse1.load", "==", True, since_s=since_s, timeout_s=PATIENCE_S)
+        signalled = [value for _, _, value in await house.bench.trace("evse1.light", since_s=since_s)]
+        assert signalled.count("green") >= 2, "BlinkRepeat: the press was accepted"
         assert (await shown(guest, "blue", "on"))["buzzer"]["heard"].endswith("short short")
         await house.bench.button()
         await house.bench.wait("evse1.load", "==", False, since_s=closed_s, timeout_s=PATIENCE_S)

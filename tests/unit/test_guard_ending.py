@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from agent.cli import REFUSED_PAUSE_S, refused_pause_s
 from agent.guard.__main__ import main
 from agent.guard.ending import RETRY_PAUSE_S, pause_before_exit_s
 from tests.process.guard_client import GuardProcess
@@ -50,3 +51,8 @@ def test_under_systemd_a_guard_that_cannot_start_waits_before_it_is_started_agai
 
 def test_a_guard_that_ended_in_order_or_was_called_wrongly_does_not_wait() -> None:
     assert pause_before_exit_s(0, UNDER_SYSTEMD) == pause_before_exit_s(64, UNDER_SYSTEMD) == 0.0
+
+
+def test_with_a_wrong_station_file_both_processes_wait_before_systemd_starts_them_again() -> None:
+    assert refused_pause_s(UNDER_SYSTEMD) == REFUSED_PAUSE_S
+    assert refused_pause_s({}) == 0.0

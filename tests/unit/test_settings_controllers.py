@@ -11,6 +11,7 @@ from agent.settings.build import parse_station
 from agent.settings.compile import plan_of
 from agent.settings.problems import SettingsError
 from agent.settings.safe_actions import safe_actions
+from agent.trial.fitted import Mains, fitted_controlled
 from drivers.api.safe import SafeSerial, SafeTcp
 
 HEAD = """
@@ -74,6 +75,8 @@ def test_earth_door_and_tilt_beside_a_controller_are_watched() -> None:
         ("door", False),
         ("tilt", True),
     ]
+    tested = fitted_controlled(plan.controlled[0], plan, mains=Mains.OFF, mains_why="", latched=(), first=True)
+    assert [each.name for each in tested.inputs] == ["ground", "door", "tilt"], "the technician's test looks at them"
 
 
 def test_a_station_without_controllers_has_no_buses_of_the_guard() -> None:
