@@ -21,7 +21,7 @@ from agent.model.variables import StoredValue, VariableBook
 from agent.ocpp.dialect import Dialect
 from agent.ocpp.transport import CsmsEndpoint, Link, LinkClosed
 from agent.runtime.dialler import Dialler
-from agent.security.vault import Provision, Vault
+from agent.security.vault import CLIENT_PROFILE, Provision, Vault
 from agent.settings.station import PasswordEncoding, Settings
 
 if TYPE_CHECKING:
@@ -113,7 +113,7 @@ class Secured:
 
     async def connect(self) -> Link:
         """Open the next connection. Raises ``LinkClosed``."""
-        if self.vault.key_store is KeyStoreKind.PKCS11:
+        if CLIENT_PROFILE in (self.vault.profile.pending, self.vault.profile_in_use()):
             await self._look_at_token()
         try:
             endpoint = self.dialler.next()
@@ -123,7 +123,9 @@ class Secured:
             raise
 
     async def _look_at_token(self) -> None:
-        """See that the token that keeps the key can be used; say so once when that changes."""
+        """See that the token that keeps the key can be used, if there is one; say so once when that changes."""
+        if self.vault.key_store is not KeyStoreKind.PKCS11:
+            return
         before = self.vault.token_trouble
         await asyncio.to_thread(self.vault.make_ready)
         trouble = self.vault.token_trouble
@@ -211,6 +213,7 @@ class Secured:
             subject=self._subject,
             key_kind=KeyKind(self._settings.csms.key_type),
             send=ask,
+            look=self._look_at_token,
         )
         self._watch.attach(store)
         if boot_reason in _REASONS:

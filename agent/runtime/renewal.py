@@ -10,7 +10,7 @@ Source: security whitepaper A02, A03; OCPP 2.0.1 A02.FR.17-19.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Final
 
 from agent.clock import Clock
@@ -31,6 +31,7 @@ class Renewal:
         subject: whom the certificate is for, as of now.
         key_kind: of new keys.
         send: sends a request (PEM); returns whether it could.
+        look: sees that the key store can be used, and says where not; before each daily look at the dates.
     """
 
     def __init__(
@@ -42,6 +43,7 @@ class Renewal:
         subject: Callable[[], Subject],
         key_kind: KeyKind,
         send: Callable[[str], bool],
+        look: Callable[[], Awaitable[None]],
     ) -> None:
         self._vault = vault
         self._clock = clock
@@ -49,6 +51,7 @@ class Renewal:
         self._subject = subject
         self._key_kind = key_kind
         self._send = send
+        self._look = look
         self._log = get_logger("renewal")
         self._wake = asyncio.Event()
         self._wanted = False
@@ -82,6 +85,7 @@ class Renewal:
             now_s = self._clock.mono_s()
             if now_s >= self._look_at_s:
                 self._look_at_s = now_s + LOOK_S
+                await self._look()
                 self._wanted = self._wanted or await asyncio.to_thread(self._ends_soon)
             if self._wanted:
                 self._wanted = False

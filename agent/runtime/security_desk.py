@@ -177,6 +177,8 @@ class SecurityDesk:
             return f"{text[:20]!r} is not a security profile, expected 1-{CLIENT_PROFILE}"
         profile = int(text)
         try:
+            if profile == CLIENT_PROFILE:
+                await asyncio.to_thread(self._vault.make_ready)
             why = await asyncio.to_thread(self._vault.may_raise_to, profile, self._clock.utc_s())
             if not why:
                 await asyncio.to_thread(self._vault.profile.propose, profile)

@@ -116,9 +116,13 @@ class Vault:
 
     @property
     def where_keys_are(self) -> str:
-        """Return the same in words: "in files"."""
+        """Return the same in words: "in files"; of a token also why it cannot be used, as far as is known."""
         place = self._provision.key_token
-        return "in files" if place is None else f"on token {place.token}"
+        if place is None:
+            return "in files"
+        return f"on token {place.token}" + (
+            f", which cannot be used: {self.token_trouble}" if self.token_trouble else ""
+        )
 
     def keys(self) -> KeyStore:
         """Return the station's own keys."""
@@ -128,18 +132,19 @@ class Vault:
         """See that a token can be used, before somebody connects. Blocks for up to half a minute where there is one.
 
         Why it cannot is kept in ``token_trouble``; then its certificates are not shown, only those of other keys.
+        A token that holds no key yet is looked at all the same: who commissions a station wants to know.
         """
         if self._token is None:
             return
         from agent.security.token_words import TokenError
 
-        self.token_trouble = ""
         try:
             identities = self._token.identities()
-            if identities:
-                self._token.token.check(identities[0].token_key)
+            self._token.token.check(identities[0].token_key if identities else "")
         except TokenError as error:
             self.token_trouble = str(error)
+        else:
+            self.token_trouble = ""
 
     def tls_refused_token(self) -> None:
         """OpenSSL could not use the token: it is looked at again before the next connection."""

@@ -13,13 +13,14 @@ from typing import Any
 import pytest
 import trustme
 
+from agent.cli import main
+from agent.console.screens import status_screen
 from agent.model.key_store import KeyTokenName, KeyTokenPlace, key_uri, parse_key_token
 from agent.ocpp.tls import TlsFilesUnusable, TlsOptions, client_context
 from agent.security.certificates import KeyKind, Subject
 from agent.security.key_token import KeyToken, allow_again
 from agent.security.openssl_provider import is_key_reference, key_reference, provider_active
 from agent.security.secrets import SecretStore
-from agent.security.token_keystore import TokenKeyStore
 from agent.security.token_words import TokenDeed, TokenError, TokenTrouble, TokenWork
 from agent.security.token_work import perform
 from agent.security.vault import Provision, Vault
@@ -28,7 +29,9 @@ from agent.settings.checked import keep, recall
 from agent.settings.loaded import Loaded, Origin
 from agent.settings.problems import SettingsError
 from tests.key_tokens import LABEL, PIN, make_token, needs_token, token_store
-from tests.scenario.secured_world import STATION, sign
+from tests.scenario.secured_world import STATION, Csms, sign
+from tests.scenario.secured_world import station as living_station
+from tests.unit.test_console_screens import status
 
 SUBJECT = Subject(common_name="SN-0001")
 CSMS = 'url = "wss://csms.example.com/"\n'
@@ -212,16 +215,46 @@ def test_tls_says_that_it_does_not_reach_the_token(tmp_path: Path) -> None:
         client_context(TlsOptions(client_chain=chain, client_key=reference))
 
 
-def test_a_station_whose_module_is_missing_says_so_and_keeps_other_certificates(tmp_path: Path) -> None:
-    pytest.importorskip("pkcs11")
-    store = TokenKeyStore(tmp_path / "security", KeyToken(NOWHERE, tmp_path / "security", lambda: None))
-    with pytest.raises(OSError, match="no PIN is set"):
-        store.request(SUBJECT, KeyKind.EC)
-    vault = Vault(Provision(state_dir=tmp_path, key_token=NOWHERE, encrypted=True), credentials=tmp_path / "none")
-    vault.make_ready()
-    assert vault.token_trouble == ""  # there is no certificate yet that would need the token
-    assert vault.where_keys_are == "on token pkcs11:token=station"
-    assert "no certificate" in vault.may_raise_to(3, None) or "no root" in vault.may_raise_to(3, None)
+async def test_a_station_whose_token_cannot_be_used_says_so_and_connects_without_it(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    csms = Csms(passwords={b"correct horse battery"})
+    (tmp_path / "password").write_text("correct horse battery")
+    async with csms.listen() as port:
+        section = f'url = "ws://localhost:{port}/"\nallow_insecure = true\npassword_file = "password"\n'
+        section += 'key_store = "pkcs11"\npkcs11 = { module = "m.so", token = "station" }\n'
+        async with living_station(tmp_path, section) as living:
+            await csms.heard("BootNotification")
+            vault = living.secured.vault
+            await living.until(lambda: vault.token_trouble != "")
+            shown = living.secured.status(living.link)
+            assert (shown["key_store"], shown["key_token"]["token"]) == ("pkcs11", "pkcs11:token=station")
+            assert shown["key_token"]["problem"] == vault.token_trouble
+            screen = status_screen({**status(), "security": shown})
+            assert f"on token pkcs11:token=station: {vault.token_trouble}" in screen
+            with pytest.raises(OSError, match="no PIN is set"):
+                vault.keys().request(SUBJECT, KeyKind.EC)
+            assert vault.where_keys_are == f"on token pkcs11:token=station, which cannot be used: {vault.token_trouble}"
+    assert "key_token.unusable" in capsys.readouterr().err
+
+
+def test_the_commands_say_which_key_store_is_used_and_what_is_wrong_with_it(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    section = 'key_store = "pkcs11"\npkcs11 = { module = "m.so", token = "station" }\n'
+    path = tmp_path / "station.toml"
+    path.write_text(STATION.format(csms='url = "wss://127.0.0.1:9/"\n' + section))
+    assert main(["doctor", str(path), "--no-boot", "--json"]) == 23
+    steps = json.loads(capsys.readouterr().out)["addresses"][0]["steps"]
+    assert "keys are on token pkcs11:token=station, which cannot be used: " in steps[0]["text"]
+    assert main(["secret", "list", "--config", str(path)]) == 0
+    assert "key store: pkcs11, token station, module m.so" in capsys.readouterr().out
+    identity = tmp_path / "identity.toml"
+    identity.write_text('id = "CP-1"\n')
+    assert main(["identity", "show", "--file", str(identity), "--config", str(path)]) == 0
+    assert "# key store: pkcs11" in capsys.readouterr().out
+    assert main(["secret", "list", "--json", "--config", str(tmp_path / "none.toml")]) == 0
+    assert json.loads(capsys.readouterr().out)["key_store"] == {}
 
 
 # ---- with a token ----------------------------------------------------------------------------------------------------
@@ -316,8 +349,8 @@ def test_keys_stay_on_the_token_and_only_stale_ones_of_this_station_go(
     neighbour.request(SUBJECT, KeyKind.EC)
     store = token_store(tmp_path, place)
     store.request(SUBJECT, KeyKind.EC)
-    store.request(SUBJECT, KeyKind.RSA)  # the first one is stale now
+    store.request(SUBJECT, KeyKind.EC)  # the first one is stale now
     ran = subprocess.run([sys.executable, "-c", LOOK, str(place.module)], capture_output=True, text=True, check=True)
-    assert sorted(json.loads(ran.stdout)) == [["EC", True, False, True], ["RSA", True, False, True]]
+    assert sorted(json.loads(ran.stdout)) == [["EC", True, False, True]] * 2
     texts = [path.read_text("latin-1") for path in (tmp_path / "security").rglob("*") if path.is_file()]
     assert not any("PRIVATE KEY" in text or PIN in text for text in texts)
