@@ -38,7 +38,7 @@ def scan_until_stopped(
 ) -> None:
     """Scan every ``scan_s`` until ``stop`` was asked and every contactor is open (or it was asked twice)."""
     due_s = monotonic()
-    owns_buses = station.owns_buses
+    owns_buses, beats = station.owns_buses, station.beats
     held = False
     while True:
         now_s = monotonic()
@@ -57,11 +57,13 @@ def scan_until_stopped(
         if took_s > stats.worst_scan_s:
             stats.worst_scan_s = took_s
         stats.scans += 1
-        station.beat(now_s, healthy=late_s < scan_s and took_s < scan_s)
+        if beats:
+            station.beat(now_s, healthy=late_s < scan_s and took_s < scan_s)
         if owns_buses:
             for client_id, answer in station.take_answers():
                 link.send(client_id, answer)
-        notifier.pet(now_s)
+        if now_s >= notifier.due_s:
+            notifier.pet(now_s)
         if stop.asked:
             if stop.asked > 1 or station.stopped:
                 return

@@ -8,6 +8,7 @@ import gc
 import os
 import socket
 import threading
+from math import inf
 from typing import Final
 
 from agent.guard.log import Log
@@ -55,15 +56,19 @@ def _lock_memory(log: Log) -> None:
 
 
 class Notifier:
-    """The datagrams of sd_notify(3); silent when systemd did not ask for them."""
+    """The datagrams of sd_notify(3); silent when systemd did not ask for them.
+
+    Attributes:
+        due_s: when ``pet`` has something to do; ``inf`` where nobody asked for it.
+    """
 
     def __init__(self, log: Log) -> None:
         """Read the addresses that systemd left in the environment."""
         address = os.environ.pop("NOTIFY_SOCKET", "")
         period_us = os.environ.pop("WATCHDOG_USEC", "0")
         self._period_s = max(WATCHDOG_MIN_S, int(period_us) / 1e6 / WATCHDOG_FRACTION) if period_us.isdigit() else 0.0
-        self._watched = period_us.isdigit() and int(period_us) > 0
-        self._petted_s = 0.0
+        watched = period_us.isdigit() and int(period_us) > 0
+        self.due_s = 0.0 if watched else inf
         self._log = log
         self._socket: socket.socket | None = None
         if address:
@@ -84,8 +89,8 @@ class Notifier:
 
     def pet(self, now_s: float) -> None:
         """Call after every healthy scan; sends a few times a second at most."""
-        if self._watched and now_s - self._petted_s >= self._period_s:
-            self._petted_s = now_s
+        if now_s >= self.due_s:
+            self.due_s = now_s + self._period_s
             self._send(b"WATCHDOG=1")
 
     def _send(self, text: bytes) -> None:

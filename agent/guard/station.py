@@ -81,15 +81,15 @@ class Station:
             self.evses.setdefault(each.evse_id, each)
         self._latch_tried_s = 0.0
 
-    def scan(self, now_s: float) -> list[Report]:
+    def scan(self, now_s: float) -> Sequence[Report]:
         """Scan every EVSE; return the reports that are due."""
-        reports = []
+        reports: Sequence[Report] = ()
         if self._shared is not None:
             self._shared.read(now_s)
         for evse in self._scanned:
             report = evse.scan(now_s)
             if report is not None:  # whatever must outlive this run shows in a report
-                reports.append(report)
+                reports = (*reports, report)
                 self._keep(evse, now_s)
         if self._latch.failure is not None and now_s - self._latch_tried_s > LATCH_RETRY_S:
             self._keep_latching(now_s)
@@ -101,6 +101,11 @@ class Station:
             problem = self._heartbeat.step(now_s, healthy=healthy)
             if problem is not None:
                 self._log.error("heartbeat.lost", problem=str(problem))
+
+    @property
+    def beats(self) -> bool:
+        """Return whether there is a heartbeat line."""
+        return self._heartbeat is not None
 
     def handle(self, message: Message, asker: int, now_s: float) -> Message | None:
         """Do what the holder asks; return the answer, if there is one now."""

@@ -7,6 +7,7 @@ import threading
 import time
 import weakref
 from collections.abc import Callable
+from functools import partial
 from types import MethodType
 from typing import Any, Final
 
@@ -92,6 +93,7 @@ class BenchPin(Pin):
         super().__init__()
         self._connection = factory.connection
         self._name = name
+        self.level_now = partial(factory.connection.level, name)
         self._info = PinInfo(number, name, frozenset({name}), "", 0, 0, frozenset({"gpio"}))
         self._function = "input"
         self._pull = "floating"

@@ -158,7 +158,7 @@ class PageReader:
         self._words = self._bytes[:words_end].cast("Q")
         self.levels = self._bytes[words_end:]  # one byte for each line, 0 is low
         # What each record said last: mostly it still says the same.
-        self._known: list[tuple[tuple[int, ...], PilotSample | None]] = [((), None)] * self.evse_count
+        self._known: list[tuple[bytes, PilotSample | None]] = [(b"", None)] * self.evse_count
 
     def heartbeat_ns(self) -> int:
         """Return the monotonic time of the bench's last sign of life, ns.
@@ -180,12 +180,13 @@ class PageReader:
         While a writer is interrupted in the middle of a record, the sample before it is the newest.
         """
         start = 8 * (_HEADER_WORDS + _EVSE_WORDS * index)
-        record = _RECORD.unpack_from(self._bytes, start)
         known = self._known[index]
+        record = self._map[start : start + _RECORD.size]
         if record == known[0]:
             return known[1]
         for _ in range(_READ_ATTEMPTS):
-            sequence, high, low, proximity, taken_ns, check = record = _RECORD.unpack_from(self._bytes, start)
+            record = self._map[start : start + _RECORD.size]
+            sequence, high, low, proximity, taken_ns, check = _RECORD.unpack(record)
             if sequence % 2 or not sequence or check != sequence ^ high ^ low ^ proximity ^ taken_ns:
                 continue
             high_v, low_v, proximity_ohm = _THREE_FLOATS.unpack(_THREE_WORDS.pack(high, low, proximity))

@@ -23,6 +23,8 @@ class Beats:
     """A station, its link and its notifier: notes each beat; some waits and some scans take too long."""
 
     owns_buses = False
+    beats = True
+    due_s = 0.0
     held = False
     stopped = True
 
