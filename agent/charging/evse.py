@@ -48,6 +48,7 @@ class Evse(EvseState):
         if record.ended:
             if seen_in == turn.now.boot_id:
                 self.last_token = record.token
+                self.sides.take_up(record.connector_id)
                 self.session = Session(self.evse_id, SessionState.FINISHED, turn.now_s)
             return
         same_boot = seen_in == turn.now.boot_id
@@ -78,22 +79,18 @@ class Evse(EvseState):
 
     def report(self, condition: EvseCondition, turn: Turn) -> None:
         """Take the guard's word."""
-        before = None if self.condition is None else self.condition.plugged
-        self.condition = condition
-        if self.layout.lockable:
-            self.cable.see(condition, turn.now_s)
-        self.over_current.offer(condition.offer_a if condition.contactor_closed else None, turn.now_s)
-        if condition.plugged is False:
-            self.over_current.forget()
-        if condition.plugged is True and before is not True:
-            self.plugged_s = turn.now_s
+        side = self.sides.at(condition.connector_id)
+        side.see(condition, turn.now_s)
+        if side is self.side:
+            self.over_current.offer(condition.offer_a if condition.contactor_closed else None, turn.now_s)
+            if condition.plugged is False:
+                self.over_current.forget()
 
     def lose_guard(self) -> None:
         """Know nothing of the EVSE any more; no permit counts as given."""
-        self.condition = None
-        self.cable.lose()
         self.over_current.lose()
-        self.outputs.lost()
+        for side in self.sides:
+            side.lose()
 
     def take_reading(self, reading: MeterReading, turn: Turn) -> None:
         """Judge a reading of the meter."""
@@ -142,18 +139,42 @@ class Evse(EvseState):
 
     def advance(self, turn: Turn) -> None:
         """Move the session as far as the circumstances allow."""
+        self._choose_side(turn)
         self.faults.step(
             turn,
-            self.condition,
+            self.sides,
+            self.side,
             self.meter,
             in_transaction=self.transaction is not None,
             over_current=self.over_current.verdict,
         )
         while True:
-            before = self.session.state
+            before = (self.session.state, self.sides.used)
             self._step(turn)
-            if self.session.state is before:
+            self._choose_side(turn)
+            if (self.session.state, self.sides.used) == before:
                 return
+
+    def _choose_side(self, turn: Turn) -> None:
+        """Find the connector whose turn it is; a session that waited for somebody at another one is over."""
+        if not self.sides.several:
+            return
+        if self.transaction is not None:
+            self.sides.used = self.transaction.record.connector_id
+        if self.transaction is not None or self.held_for is not None:
+            return
+        before, state = self.sides.used, self.session.state
+        self.sides.choose(lambda each: self.around.availability.connector(self.evse_id, each))
+        if self.sides.used == before:
+            return
+        turn.note("connector.chosen", self.evse_id, connector_id=self.sides.used)
+        self.over_current.forget()
+        if state in (SessionState.PLUGGED, SessionState.LAPSED, SessionState.FINISHED, SessionState.STARTING):
+            self.last_token, self.free_vend_again = None, False
+            self.session.take(Step.UNPLUG, turn)
+            if self.authorization is not None and self.authorization.free_vend:
+                self.authorization = None  # it was for the vehicle that has left
+                self.session.take(Step.FORGET, turn)
 
     def settle(self, turn: Turn) -> None:
         """Bring the charging state, the permit, the cable and the light into line."""
@@ -165,12 +186,15 @@ class Evse(EvseState):
             return
         forbids = (each for each in self.limits() if each.current_a is None or each.current_a < MIN_CURRENT_A)
         why = next((each.text for each in forbids), "nothing permits it")
-        if self.layout.lockable and (self.transaction is not None or self.held_for is not None):
+        for side in self.sides:
+            if side is not self.side:
+                side.rest(turn, self.layout.phases)
+        if self.side.lockable and (self.transaction is not None or self.held_for is not None):
             self.outputs.hold(turn, True, kept=self._cable_stays)
         self.outputs.permit(turn, wanted_a, self.permit_phases, self.condition, why[:60], self.decrease_s)
-        if self.layout.lockable and self.transaction is None and self.held_for is None:
+        if self.side.lockable and self.transaction is None and self.held_for is None:
             self.outputs.hold(turn, False)
-        self.outputs.show(turn, shown_state(self))
+        self.sides.first.outputs.show(turn, shown_state(self))
 
     def _step(self, turn: Turn) -> None:
         match self.session.state:
@@ -193,9 +217,12 @@ class Evse(EvseState):
             # A fault only delays: what a single scan saw must not send the driver away. The time-out bounds it.
             self.cancel(turn, self.closed)
         elif state is SessionState.FREE and plugged is True:
-            if self._vends_freely and self.authorization is None:
+            had_its_turn = self.sides.several and self.side.served
+            if not had_its_turn and self._vends_freely and self.authorization is None:
                 self._free_vend(turn)
             self.session.take(Step.PLUG, turn)
+            if had_its_turn:
+                self.session.take(Step.LAPSE, turn)
         elif state is SessionState.AUTHORIZED and plugged is True:
             self.session.take(Step.PLUG, turn)
         elif state in (SessionState.PLUGGED, SessionState.LAPSED) and plugged is False:
@@ -207,6 +234,7 @@ class Evse(EvseState):
             self.cancel(turn, "no vehicle within the connection time-out")
         elif state is SessionState.PLUGGED and not self.waits_for_word and self._over(self._plugged_until_s, turn):
             turn.note("session.lapsed", self.evse_id, reason="no authorization within the connection time-out")
+            self.side.served = self.side.arrived
             self.session.take(Step.LAPSE, turn)
 
     def _start(self, turn: Turn) -> None:
@@ -330,7 +358,8 @@ class Evse(EvseState):
             transaction_id=self.name,
         )
         self.last_token = transaction.record.token
-        if self.layout.lockable and self._keeps_cable(fact.reason) and not self.cable.gone(turn.now_s):
+        self.side.served = self.side.arrived
+        if self.side.lockable and self._keeps_cable(fact.reason) and not self.cable.gone(turn.now_s):
             self.held_for, self.held_group = transaction.record.token, transaction.record.group
         self.transaction, self.ending, self.sampling = None, None, None
         self.session.take(Step.END, turn)

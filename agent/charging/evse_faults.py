@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from typing import Any, Final
+
 from agent.charging.readings import Meter
+from agent.charging.sides import Side, Sides
 from agent.charging.surroundings import GUARD_GRACE_S, Surroundings
 from agent.charging.turn import Turn
-from agent.model.evse import EvseCondition
 from agent.model.faults import Fault, FaultCode
 from agent.model.station import EvseLayout, OnMeterLoss
+
+Place = tuple[int | None, FaultCode]
+"""A fault's connector, ``None`` for the EVSE as a whole, and its code."""
+FORBID_SIBLINGS: Final = frozenset({FaultCode.CONTACTOR_WELDED})
+"""Faults of one connector that keep every other connector of its EVSE open."""
 
 
 class Faults:
@@ -17,12 +25,13 @@ class Faults:
         """Begin without faults."""
         self._layout = layout
         self._around = around
-        self._own: dict[FaultCode, Fault] = {}
+        self._own: dict[Place, Fault] = {}
+        self._used: int | None = None
         self._told: dict[FaultCode, Fault] = {}
         self._meter_due_s: float | None = None
         self._meter_from_s: float | None = None
         self._guard_away = True
-        self._by_guard: tuple[FaultCode, ...] = ()
+        self._by_guard: dict[int | None, tuple[FaultCode, ...]] = {}
 
     def tell(self, fault: Fault, *, raised: bool) -> None:
         """Take a fault that somebody else found."""
@@ -32,51 +41,86 @@ class Faults:
             self._told.pop(fault.code, None)
 
     def present(self) -> tuple[Fault, ...]:
-        """Return every present fault, the EVSE's own first."""
-        station = {code: fault for code, fault in self._around.faults.items() if code not in self._own}
-        told = {code: fault for code, fault in self._told.items() if code not in self._own}
-        return (*self._own.values(), *told.values(), *station.values())
+        """Return every present fault that concerns a charge now, the EVSE's own first."""
+        return self._with_others(
+            fault
+            for (place, code), fault in self._own.items()
+            if place in (None, self._used) or code in FORBID_SIBLINGS
+        )
+
+    def of(self, connector_id: int) -> tuple[Fault, ...]:
+        """Return every present fault of one of several connectors, those of the EVSE as a whole included."""
+        return self._with_others(fault for (place, _), fault in self._own.items() if place in (None, connector_id))
+
+    def _with_others(self, found: Iterable[Fault]) -> tuple[Fault, ...]:
+        own = tuple(found)
+        codes = {fault.code for fault in own}
+        station = {code: fault for code, fault in self._around.faults.items() if code not in codes}
+        told = {code: fault for code, fault in self._told.items() if code not in codes}
+        return (*own, *told.values(), *station.values())
 
     def step(
         self,
         turn: Turn,
-        condition: EvseCondition | None,
+        sides: Sides,
+        used: Side,
         meter: Meter,
         *,
         in_transaction: bool,
         over_current: str = "",
     ) -> None:
         """Bring the faults up to date with what is seen; ``over_current`` says how much the vehicle draws too much."""
-        self._guard_away = condition is None
-        if condition is not None:
-            self._by_guard = condition.faults
-        seen = dict.fromkeys(self._by_guard, (True, ""))  # while the guard is away its last word holds
-        if condition is not None:
-            seen |= {code: (True, text) for code, text in condition.fault_texts}
+        self._guard_away = used.condition is None
+        self._used = used.connector_id if sides.several else None
+        seen: dict[Place, tuple[bool, str]] = {}
+        for side in sides:
+            self._see(side, side.connector_id if sides.several else None, seen)
         if over_current:
-            seen[FaultCode.OVER_CURRENT] = (True, over_current)
-        if condition is None and turn.now_s >= self._guard_due_s:
-            seen[FaultCode.GUARD_LOST] = (True, "no word from the guard")
+            seen[self._used, FaultCode.OVER_CURRENT] = (True, over_current)
+        if self._guard_away and turn.now_s >= self._guard_due_s:
+            seen[None, FaultCode.GUARD_LOST] = (True, "no word from the guard")
         code = self._meter_fault(turn.now_s, meter, in_transaction)
         if code is not None:
             suspends = self._around.layout.on_meter_loss is OnMeterLoss.SUSPEND
-            seen[code] = (suspends, meter.error)
+            seen[None, code] = (suspends, meter.error)
         if meter.exchanged:
-            seen[FaultCode.METER_EXCHANGED] = (False, meter.exchanged)
-        for code in [code for code in self._own if code not in seen]:
-            del self._own[code]
-            turn.note("fault.cleared", self._layout.evse_id, code=code.value)
-        for code, (blocking, text) in seen.items():
-            if code not in self._own:
-                self._own[code] = Fault(
-                    code=code, evse_id=self._layout.evse_id, blocking=blocking, since_s=turn.now_s, text=text
+            seen[None, FaultCode.METER_EXCHANGED] = (False, meter.exchanged)
+        self._tell_changes(seen, turn)
+
+    def _see(self, side: Side, place: int | None, seen: dict[Place, tuple[bool, str]]) -> None:
+        """Take the guard's word on a connector; while it is away its last word holds."""
+        condition = side.condition
+        if condition is not None:
+            self._by_guard[place] = condition.faults
+        for code in self._by_guard.get(place, ()):
+            seen[place, code] = (True, "")
+        for code, text in () if condition is None else condition.fault_texts:
+            seen[place, code] = (True, text)
+
+    def _tell_changes(self, seen: dict[Place, tuple[bool, str]], turn: Turn) -> None:
+        evse_id = self._layout.evse_id
+        for place in [place for place in self._own if place not in seen]:
+            del self._own[place]
+            turn.note("fault.cleared", evse_id, code=place[1].value, **_connector(place))
+        for place, (blocking, text) in seen.items():
+            if place not in self._own:
+                connector_id, code = place
+                self._own[place] = Fault(
+                    code=code,
+                    evse_id=evse_id,
+                    blocking=blocking,
+                    since_s=turn.now_s,
+                    text=text,
+                    connector_id=connector_id,
                 )
-                turn.note("fault.raised", self._layout.evse_id, level="warning", code=code.value, blocking=blocking)
+                turn.note(
+                    "fault.raised", evse_id, level="warning", code=code.value, blocking=blocking, **_connector(place)
+                )
 
     def deadline_s(self) -> float | None:
         """Return when a fault may be raised without anything else happening."""
         due = [] if self._meter_due_s is None else [self._meter_due_s]
-        if self._guard_away and FaultCode.GUARD_LOST not in self._own:
+        if self._guard_away and (None, FaultCode.GUARD_LOST) not in self._own:
             due.append(self._guard_due_s)
         return min(due, default=None)
 
@@ -100,3 +144,7 @@ class Faults:
             self._meter_due_s = due_s
             return None
         return FaultCode.METER_SILENT if meter.refused_s is None else FaultCode.METER_IMPLAUSIBLE
+
+
+def _connector(place: Place) -> dict[str, Any]:
+    return {} if place[0] is None else {"connector_id": place[0]}

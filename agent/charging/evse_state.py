@@ -17,6 +17,7 @@ from agent.charging.profile_plan import Limited
 from agent.charging.readings import Meter
 from agent.charging.sampling import ClockGrid, Sampling
 from agent.charging.session import Session, SessionState
+from agent.charging.sides import Side, Sides
 from agent.charging.surroundings import Surroundings
 from agent.charging.transaction import Transaction
 from agent.model.evse import EvseCondition, Limit, Occupancy
@@ -50,7 +51,7 @@ class EvseState:
     """The state of one EVSE.
 
     Attributes:
-        condition: the guard's newest word; ``None`` while it is lost.
+        sides: its connectors as the guard sees them.
         authorization: who may charge here next; kept until the transaction has begun.
         transaction: the one that runs, is ending or recovering.
         last_token: who charged here last, while the cable stays in.
@@ -69,10 +70,9 @@ class EvseState:
         self.around = around
         self.session = Session(layout.evse_id)
         self.meter = Meter(layout)
-        self.outputs = Outputs(layout.evse_id, around.layout.permit_valid_s)
+        self.sides = Sides(layout, around.layout.permit_valid_s)
         self.faults = Faults(layout, around)
         self.over_current = OverCurrent()
-        self.condition: EvseCondition | None = None
         self.authorization: Authorization | None = None
         self.transaction: Transaction | None = None
         self.last_token: IdToken | None = None
@@ -89,10 +89,8 @@ class EvseState:
         self.clock_grid = ClockGrid(around.variables)
         self.aligned_since: MeterReading | None = None
         self.ending: Ending | None = None
-        self.plugged_s = 0.0
         self.asked_s: float | None = None
         self.free_vend_again = False
-        self.cable = KeptCable()
 
     @property
     def evse_id(self) -> int:
@@ -101,17 +99,44 @@ class EvseState:
 
     @property
     def connector_id(self) -> int:
-        """Return the connector that is in use, or would be: the transaction's, the one that the CSMS named, the first
-        operative one. The guard sees one vehicle per EVSE and cannot tell at which connector it is.
+        """Return the connector that is in use, or would be: the transaction's, the one that the CSMS named, the one
+        whose turn it is; where the guard cannot tell at which connector a vehicle is, the first operative one.
         """
         if self.transaction is not None:
             return self.transaction.record.connector_id
         named = None if self.authorization is None else self.authorization.connector_id
         if named in self.layout.connector_ids:
             return named
+        if self.sides.several:
+            return self.sides.used
         availability = self.around.availability
         able = (each for each in self.layout.connector_ids if availability.connector(self.evse_id, each))
         return next(able, self.layout.connector_ids[0])
+
+    @property
+    def side(self) -> Side:
+        """Return the connector in use as the guard sees it."""
+        return self.sides.at(self.connector_id) if self.sides.several else self.sides.first
+
+    @property
+    def condition(self) -> EvseCondition | None:
+        """Return the guard's newest word on the connector in use; ``None`` while it is lost."""
+        return self.side.condition
+
+    @property
+    def outputs(self) -> Outputs:
+        """Return what was sent to the guard for the connector in use."""
+        return self.side.outputs
+
+    @property
+    def cable(self) -> KeptCable:
+        """Return what is known of a cable without its vehicle, at the connector in use."""
+        return self.side.cable
+
+    @property
+    def plugged_s(self) -> float:
+        """Return when the newest vehicle came to the connector in use, monotonic."""
+        return self.side.plugged_s
 
     @property
     def plugged(self) -> bool | None:
@@ -146,6 +171,18 @@ class EvseState:
             reasons.append(("fault", f"fault {blocking[0].code.value}"))
         return reasons[0][1] if reasons else None
 
+    def refusal_at(self, connector_id: int | None) -> str | None:
+        """Return why no new session may begin at a connector, ``None`` for whichever; ``None``: it may."""
+        if connector_id is None:
+            return self.refusal
+        if not self.around.availability.connector(self.evse_id, connector_id):
+            return "made inoperative by the CSMS"
+        if not self.sides.several or connector_id == self.connector_id:
+            return self.refusal
+        blocking = [fault for fault in self.faults.of(connector_id) if fault.blocking]
+        reasons = self._ours_for_new()
+        return f"fault {blocking[0].code.value}" if blocking else reasons[0][1] if reasons else None
+
     @property
     def used_up(self) -> bool:
         """Return whether the token was refused after the start and the energy granted then is used up."""
@@ -169,7 +206,7 @@ class EvseState:
             transaction=self.session.state is SessionState.CHARGING,
             ours=tuple(self._ours()),
             faults=self.faults.present(),
-            evse_a=self.layout.max_current_a,
+            evse_a=self.side.max_current_a,
             share_a=self.share_a,
             share_of=self.share_of,
             profile_a=self.profile_limit.current_a,

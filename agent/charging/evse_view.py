@@ -7,7 +7,8 @@ from typing import Final
 from agent.charging.evse import Evse
 from agent.charging.metering import soc_pct
 from agent.charging.session import SessionState
-from agent.model.evse import EvseView
+from agent.charging.sides import Side
+from agent.model.evse import ConnectorView, EvseView
 from agent.model.facts import ChargingState
 from agent.model.faults import FaultCode
 
@@ -56,7 +57,32 @@ def view_of(evse: Evse) -> EvseView:
         reserved=evse.reserved,
         reserved_connector_id=None if reservation is None else reservation.connector_id,
         side_info=side_info(evse),
+        connectors=connectors_of(evse),
         soc_pct=soc_pct(evse),
+    )
+
+
+def connectors_of(evse: Evse) -> tuple[ConnectorView, ...]:
+    """Return each of several connectors; nothing where the guard sees only one."""
+    if not evse.sides.several:
+        return ()
+    availability = evse.around.availability
+    return tuple(_connector(evse, side, availability.connector(evse.evse_id, side.connector_id)) for side in evse.sides)
+
+
+def _connector(evse: Evse, side: Side, operative: bool) -> ConnectorView:
+    condition = side.condition
+    used = evse.transaction is not None and side is evse.side
+    return ConnectorView(
+        connector_id=side.connector_id,
+        operative=operative or used,
+        pilot="unknown" if condition is None else condition.pilot,
+        plugged=None if condition is None else condition.plugged,
+        contactor_closed=None if condition is None else condition.contactor_closed,
+        cable_locked=None if condition is None else condition.cable_locked,
+        faults=evse.faults.of(side.connector_id),
+        served=side.served,
+        max_current_a=side.max_current_a,
     )
 
 

@@ -55,6 +55,7 @@ class Unlocking(msgspec.Struct, frozen=True, kw_only=True):
 
     command_id: int
     evse_id: int
+    connector_id: int
     until_s: float
 
 
@@ -147,7 +148,8 @@ class Orders:
         busy = evse.transaction is not None or evse.authorization is not None or evse.asking
         if busy or evse.session.state not in _REMOTE_STARTABLE:
             return _rejected("the EVSE is occupied")
-        refusal = evse.refusal or self._kept_free.barred(evse, command.token, command.group, final=False)
+        barred = self._kept_free.barred(evse, command.token, command.group, final=False)
+        refusal = evse.refusal_at(command.connector_id) or barred
         if refusal is not None:
             return _rejected(refusal)
         self._admission.request(command, evse.evse_id, turn)
@@ -246,26 +248,41 @@ class Orders:
         evse = self._evses.get(command.evse_id)
         if evse is None or command.connector_id not in evse.layout.connector_ids:
             self._answer_unlock(command_id, command.evse_id, Unlocked.UNKNOWN_CONNECTOR, turn)
-        elif not evse.layout.lockable:
+        elif not (side := evse.sides.at(command.connector_id)).lockable:
             self._answer_unlock(command_id, evse.evse_id, Unlocked.NOT_SUPPORTED, turn)
-        elif evse.transaction is not None and not command.ends_transaction:
+        elif (running := self._runs_at(evse, command.connector_id)) and not command.ends_transaction:
             self._answer_unlock(command_id, evse.evse_id, Unlocked.ONGOING_TRANSACTION, turn)
         else:
-            running = evse.transaction is not None
-            evse.stop(StopReason.UNLOCK_COMMAND, None, turn)
-            evse.release_cable()
+            if running:
+                evse.stop(StopReason.UNLOCK_COMMAND, None, turn)
+            if side is evse.side:
+                evse.release_cable()
             if not running:
-                evse.outputs.hold(turn, False, again=True)
+                side.outputs.hold(turn, False, again=True)
             wait_s = UNLOCK_ENDING_WAIT_S if running else UNLOCK_WAIT_S
-            self._unlocking.append(Unlocking(command_id=command_id, evse_id=evse.evse_id, until_s=turn.now_s + wait_s))
+            self._unlocking.append(
+                Unlocking(
+                    command_id=command_id,
+                    evse_id=evse.evse_id,
+                    connector_id=command.connector_id,
+                    until_s=turn.now_s + wait_s,
+                )
+            )
+
+    def _runs_at(self, evse: Evse, connector_id: int) -> bool:
+        """Return whether a transaction runs whose cable would be let go."""
+        return evse.transaction is not None and evse.sides.at(connector_id) is evse.side
 
     def _unlocked(self, pending: Unlocking, turn: Turn) -> bool:
         """Answer a pending unlock if its outcome is known; return whether it was."""
         evse = self._evses[pending.evse_id]
-        evse.release_cable()
-        condition = evse.condition
+        side = evse.sides.at(pending.connector_id)
+        if side is evse.side:
+            evse.release_cable()
+        condition = side.condition
         failed = condition is not None and FaultCode.LOCK_FAILED in condition.faults
-        if evse.transaction is None and condition is not None and condition.cable_locked is False:
+        running = self._runs_at(evse, pending.connector_id)
+        if not running and condition is not None and condition.cable_locked is False:
             self._answer_unlock(pending.command_id, pending.evse_id, Unlocked.UNLOCKED, turn)
             return True
         if failed or turn.now_s >= pending.until_s:

@@ -1,4 +1,4 @@
-"""What was sent to the guard for one EVSE, so that only changes and renewals are sent again.
+"""What was sent to the guard for one connector, so that only changes and renewals are sent again.
 
 All outputs are levels: after every input the wanted one is compared with the sent one. When the guard's link returns,
 nothing counts as sent, and everything is sent anew.
@@ -20,16 +20,17 @@ RENEWALS: Final = 3  # a permit is renewed three times within its life, so that 
 
 
 class Outputs:
-    """Permit, cable and light of one EVSE.
+    """Permit, cable and light of one connector; of several, the first one's light is the EVSE's.
 
     Attributes:
         permit_a: the permit that was sent; ``None``: none. permit_phases: its phases.
         renew_due_s: when it must be renewed, monotonic; only meaningful while one is granted.
     """
 
-    def __init__(self, evse_id: int, valid_for_s: float) -> None:
+    def __init__(self, evse_id: int, valid_for_s: float, connector_id: int = 1) -> None:
         """Begin with nothing sent."""
         self._evse_id = evse_id
+        self._connector_id = connector_id
         self._valid_for_s = valid_for_s
         self._expires_s = 0.0
         self._cut = False
@@ -65,7 +66,7 @@ class Outputs:
             if self.permit_a is not None or foreign:
                 self.permit_a = None
                 self._withdrawn = True
-                turn.add(WithdrawPermit(evse_id=self._evse_id, reason=why))
+                turn.add(WithdrawPermit(evse_id=self._evse_id, reason=why, connector_id=self._connector_id))
                 turn.note("permit.withdrawn", self._evse_id, reason=why)
             return
         expires_s = turn.now_s + self._valid_for_s
@@ -80,7 +81,15 @@ class Outputs:
         self._expires_s, self._cut = expires_s, cut
         self.renew_due_s = inf if cut else turn.now_s + self._valid_for_s / RENEWALS
         valid_for_s = expires_s - turn.now_s
-        turn.add(GrantPermit(evse_id=self._evse_id, max_current_a=wanted_a, phases=phases, valid_for_s=valid_for_s))
+        turn.add(
+            GrantPermit(
+                evse_id=self._evse_id,
+                max_current_a=wanted_a,
+                phases=phases,
+                valid_for_s=valid_for_s,
+                connector_id=self._connector_id,
+            )
+        )
 
     def _again(self, now_s: float, expires_s: float, *, cut: bool) -> bool:
         """Return whether an equal permit must be sent again: to end earlier, or to end later than the one before it.
@@ -98,7 +107,7 @@ class Outputs:
         """Lock or release the cable; ``kept``: also without a vehicle; ``again`` sends it even if it was sent."""
         if self._held != (held, kept) or again:
             self._held = (held, kept)
-            turn.add(HoldCable(evse_id=self._evse_id, held=held, kept=kept))
+            turn.add(HoldCable(evse_id=self._evse_id, held=held, kept=kept, connector_id=self._connector_id))
 
     def show(self, turn: Turn, state: ShownState) -> None:
         """Set the status light."""

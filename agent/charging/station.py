@@ -61,7 +61,6 @@ from agent.model.inputs import (
 from agent.model.moment import Stamp
 from agent.model.profiles import ClearProfiles, GetComposite, SetProfile
 from agent.model.reservations import CancelReservation, Reserve
-from agent.model.sample import Measurand
 from agent.model.standard_variables import BLINK_REPEAT
 from agent.model.station import StationLayout
 from agent.model.variables import VariableBook
@@ -255,12 +254,12 @@ class Station:
         """Return the cards of the station's own, to be read."""
         return self._known.cards
 
-    def provided(self, *, with_main: bool = False) -> frozenset[Measurand] | None:
-        """Return the measurands that the EVSEs' parts provide, and the main meter if it is meant too.
+    def provided(self, *, with_main: bool = False) -> frozenset[str] | None:
+        """Return the names of measurands that the EVSEs' parts provide, and the main meter if it is meant too.
 
         ``None`` while a meter has not been read yet.
         """
-        found: set[Measurand] = set()
+        found: set[str] = set()
         if with_main and self.main is not None:
             if self.main.meter.newest is None:
                 return None
@@ -404,7 +403,13 @@ class Station:
             tuple(view.connector_operative.items()),
             faults,
             view.side_info,
+            view.connector_id,
+            tuple((each.plugged, each.served, _codes(each.faults)) for each in view.connectors),
         )
+
+
+def _codes(faults: Sequence[Fault]) -> frozenset[tuple[FaultCode, bool]]:
+    return frozenset((each.code, each.blocking) for each in faults)
 
 
 def _utc_at_boot_s(now: Stamp) -> int | None:

@@ -130,7 +130,23 @@ def _evse_lines(evse: Answer) -> list[str]:
         f"  session   {session}",
         f"  why       {evse['why']}",
         *(f"  FAULT     {fault}" for fault in evse["faults"]),
+        *_connector_lines(evse),
     ]
+
+
+def _connector_lines(evse: Answer) -> list[str]:
+    """Return a line for each of several connectors, and its faults where the EVSE does not tell them."""
+    lines = []
+    for each in evse.get("connectors", ()):
+        what = "in use" if each["used"] and each["plugged"] else "WAITS ITS TURN" if each["waits"] else ""
+        if not each["operative"]:
+            what = "OUT OF SERVICE (set by the CSMS)"
+        lines.append(
+            f"  connector {each['id']}  pilot {each['pilot']}   contactor {each['contactor']}   lock {each['lock']}"
+            f"   at most {_amps(each['max_current_a'])}   {what}".rstrip()
+        )
+        lines += [f"    FAULT   {fault}" for fault in each["faults"] if fault not in evse["faults"]]
+    return lines
 
 
 def _vehicle_lines(evse: Answer) -> list[str]:
@@ -171,11 +187,14 @@ def why_screen(why: Answer) -> str:
     """Return, per EVSE, why it charges at this current or not at all: one line per limit with its source."""
     lines: list[str] = []
     for evse in why["evses"]:
-        lines.append(f"EVSE {evse['id']}: {evse['summary']}")
+        connector = evse.get("connector")
+        lines.append(f"EVSE {evse['id']}{'' if connector is None else f', connector {connector}'}: {evse['summary']}")
         width = max((len(each["source"]) for each in evse["limits"]), default=0)
         for each in evse["limits"]:
             current = "no charging" if each["current_a"] is None else amperes(each["current_a"])
             lines.append(f"  {each['source']:<{width}}  {current:<11}  {each['text']}")
+        waiting = evse.get("waiting_connectors", ())
+        lines += [f"EVSE {evse['id']}, connector {each}: no charging: it waits for the other one" for each in waiting]
     if why["variables"]:
         lines += ["", "Settings that differ from their default:"]
         width = max(len(each["name"]) for each in why["variables"])
@@ -184,6 +203,12 @@ def why_screen(why: Answer) -> str:
             for each in why["variables"]
         ]
     return "\n".join(lines)
+
+
+def _what(row: Answer) -> str:
+    """Return what a fact is, and where, when that is not the first connector of its EVSE."""
+    further = (row.get("connector") or 1) > 1
+    return f"{row['kind']} at {row['evse']}.{row['connector']}" if further else str(row["kind"])
 
 
 def queue_screen(queue: Answer) -> str:
@@ -196,7 +221,7 @@ def queue_screen(queue: Answer) -> str:
     rows += [
         (
             str(each["seq"]),
-            each["kind"],
+            _what(each),
             each["transaction"],
             "unknown" if each["age_s"] is None else _duration(each["age_s"]),
             str(each["attempts"]),

@@ -71,6 +71,7 @@ class GrantPermit(msgspec.Struct, frozen=True, kw_only=True):
     max_current_a: float
     phases: int
     valid_for_s: float
+    connector_id: int = 1
 
 
 class WithdrawPermit(msgspec.Struct, frozen=True, kw_only=True):
@@ -78,6 +79,7 @@ class WithdrawPermit(msgspec.Struct, frozen=True, kw_only=True):
 
     evse_id: int
     reason: str
+    connector_id: int = 1
 
 
 class HoldCable(msgspec.Struct, frozen=True, kw_only=True):
@@ -86,6 +88,7 @@ class HoldCable(msgspec.Struct, frozen=True, kw_only=True):
     evse_id: int
     held: bool
     kept: bool = False
+    connector_id: int = 1
 
 
 class ShowState(msgspec.Struct, frozen=True, kw_only=True):

@@ -12,7 +12,7 @@ from agent.model.ids import IdToken
 
 
 class EvseCondition(msgspec.Struct, frozen=True, kw_only=True):
-    """What the guard saw and does, translated from its report. ``None`` is unknown.
+    """What the guard saw and does at one connector, translated from its report. ``None`` is unknown.
 
     Attributes:
         at_s: monotonic time of the guard's scan.
@@ -49,6 +49,7 @@ class EvseCondition(msgspec.Struct, frozen=True, kw_only=True):
     reduced_a: float | None = None
     fault_texts: tuple[tuple[FaultCode, str], ...] = ()
     reduced_why: str = ""
+    connector_id: int = 1
     soc_pct: float | None = None
 
 
@@ -71,6 +72,30 @@ class Limit(msgspec.Struct, frozen=True, kw_only=True):
     text: str
 
 
+class ConnectorView(msgspec.Struct, frozen=True, kw_only=True):
+    """One of several connectors of an EVSE.
+
+    Attributes:
+        faults: its own and those of the EVSE as a whole. max_current_a: the most that its wiring carries, per phase.
+        served: its vehicle has had its turn and is still there.
+    """
+
+    connector_id: int
+    operative: bool
+    pilot: str
+    plugged: bool | None
+    contactor_closed: bool | None
+    cable_locked: bool | None
+    faults: tuple[Fault, ...]
+    served: bool
+    max_current_a: float
+
+    @property
+    def blocked(self) -> bool:
+        """Return whether a present fault forbids charging here."""
+        return any(fault.blocking for fault in self.faults)
+
+
 class EvseView(msgspec.Struct, frozen=True, kw_only=True):
     """Snapshot of one EVSE for dialects, the console and the logs.
 
@@ -82,6 +107,7 @@ class EvseView(msgspec.Struct, frozen=True, kw_only=True):
         limits: why it charges at this current or not at all, the binding one first.
         reading_at_s: monotonic time of the newest reading.
         connector_id: the connector that is in use, or would be; ``None``: the only one.
+        connectors: each of several that the guard sees for itself; of the one in use the other fields tell more.
         soc_pct: state of charge of the vehicle that is here, %; ``None`` unknown.
     """
 
@@ -110,6 +136,7 @@ class EvseView(msgspec.Struct, frozen=True, kw_only=True):
     connector_id: int | None = None
     reserved: bool = False
     reserved_connector_id: int | None = None
+    connectors: tuple[ConnectorView, ...] = ()
     soc_pct: float | None = None
 
     @property

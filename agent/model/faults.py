@@ -83,15 +83,20 @@ FAULT_TEXT: Final[Mapping[FaultCode, str]] = MappingProxyType(
 
 
 class Fault(msgspec.Struct, frozen=True, kw_only=True):
-    """One present fault. ``evse_id`` is ``None`` for the whole station; ``blocking`` forbids charging."""
+    """One present fault. ``evse_id`` is ``None`` for the whole station; ``blocking`` forbids charging.
+
+    ``connector_id``: of an EVSE with several it is only this one's.
+    """
 
     code: FaultCode
     evse_id: int | None = None
     blocking: bool = True
     since_s: float = 0.0
     text: str = ""
+    connector_id: int | None = None
 
     @property
     def told(self) -> str:
         """Return code and text for people: ``door_open: the door is open``."""
-        return f"{self.code.value}: {self.text or FAULT_TEXT[self.code]}"
+        where = "" if self.connector_id is None else f" (connector {self.connector_id})"
+        return f"{self.code.value}{where}: {self.text or FAULT_TEXT[self.code]}"

@@ -34,6 +34,8 @@ _ERROR_OF: Final = {
     wire.BusError.REJECTED: DriverRejected,
 }
 
+Channel = tuple[int, int]
+"""EVSE and connector."""
 PermitEffect = GrantPermit | WithdrawPermit | HoldCable | ShowState | PlaySound | BlinkLight
 
 
@@ -62,9 +64,9 @@ class GuardLink:
         self._bus_waiting: dict[int, asyncio.Future[wire.BusAnswer]] = {}
         self._lost = Condition(self._log, "guard.lost")
         self._other_plan = Condition(self._log, "guard.other_plan")
-        self.reports: dict[int, wire.Report] = {}
-        self._told: dict[int, EvseCondition] = {}
-        self._presses: dict[int, int] = {}
+        self.reports: dict[Channel, wire.Report] = {}
+        self._told: dict[Channel, EvseCondition] = {}
+        self._presses: dict[Channel, int] = {}
         self.refusals: list[str] = []
         self.error = ""
         self._now_s: Callable[[], float] = float
@@ -106,12 +108,19 @@ class GuardLink:
                         phases=effect.phases,
                         valid_for_s=effect.valid_for_s,
                         plan_id=welcome.plan_id,
+                        connector_id=effect.connector_id,
                     )
                 )
             case WithdrawPermit():
-                self._send(wire.Withdraw(evse_id=effect.evse_id, reason=effect.reason))
+                self._send(
+                    wire.Withdraw(evse_id=effect.evse_id, reason=effect.reason, connector_id=effect.connector_id)
+                )
             case HoldCable():
-                self._send(wire.HoldCable(evse_id=effect.evse_id, held=effect.held, kept=effect.kept))
+                self._send(
+                    wire.HoldCable(
+                        evse_id=effect.evse_id, held=effect.held, kept=effect.kept, connector_id=effect.connector_id
+                    )
+                )
             case ShowState():
                 shown = self._indicators.patterns[effect.state]
                 self._send(wire.ShowState(evse_id=effect.evse_id, pattern=shown.rhythm, colour=shown.colour))
@@ -179,7 +188,7 @@ class GuardLink:
     def _received(self, message: wire.Message) -> None:
         match message:
             case wire.Report():
-                self.reports[message.evse_id] = message
+                self.reports[message.evse_id, message.connector_id] = message
                 self._count_presses(message)
                 if self._welcome is not None:
                     self._tell(condition_of(message))
@@ -199,16 +208,18 @@ class GuardLink:
 
     def _count_presses(self, report: wire.Report) -> None:
         """Tell of a press once; what was pressed before the first report of this link was for nobody."""
-        known = self._presses.get(report.evse_id)
-        self._presses[report.evse_id] = report.presses
+        channel = (report.evse_id, report.connector_id)
+        known = self._presses.get(channel)
+        self._presses[channel] = report.presses
         if known is not None and report.presses > known:
             self._deliver(ButtonPressed(evse_id=report.evse_id))
 
     def _tell(self, condition: EvseCondition) -> None:
         """Deliver a condition, unless it says what the one before said."""
-        before = self._told.get(condition.evse_id)
+        channel = (condition.evse_id, condition.connector_id)
+        before = self._told.get(channel)
         if before is None or replace(before, at_s=condition.at_s) != condition:
-            self._told[condition.evse_id] = condition
+            self._told[channel] = condition
             self._deliver(GuardReported(condition=condition))
 
     def _welcomed(self, welcome: wire.Welcome) -> None:
@@ -274,6 +285,7 @@ def condition_of(report: wire.Report) -> EvseCondition:
         reduced_a=report.reduced_a,
         reduced_why=report.reduced_why,
         fault_texts=_texts(report),
+        connector_id=report.connector_id,
         soc_pct=report.soc_pct,
     )
 

@@ -10,7 +10,7 @@ from agent.clock import Clock
 from agent.console.door import DoorError
 from agent.errors import StoreError
 from agent.guard.wire import Report
-from agent.model.evse import EvseView, Limit, amperes
+from agent.model.evse import ConnectorView, EvseView, Limit, amperes
 from agent.model.facts import MetersSampled, SecurityEvent
 from agent.model.maintenance import FirmwareProgressed, UploadProgressed
 from agent.model.variables import Access, ValueSource, VariableBook, VariableEntry
@@ -73,6 +73,8 @@ class StationReports:
             "evses": [
                 {
                     "id": view.evse_id,
+                    "connector": view.connector_id if view.connectors else None,
+                    "waiting_connectors": [each.connector_id for each in view.connectors if _waits(view, each)],
                     "summary": summary_of(view),
                     "limits": [
                         {"source": each.source, "current_a": each.current_a, "text": each.text} for each in view.limits
@@ -121,7 +123,8 @@ class StationReports:
         return f"{salvage.why}; {rows} rows were saved, the damaged file is kept as {salvage.moved_to}"
 
     def _evse(self, view: EvseView, now_s: float) -> Answer:
-        report = self._guard.reports.get(view.evse_id)
+        seen_at = view.connector_id if view.connectors and view.connector_id is not None else 1
+        report = self._guard.reports.get((view.evse_id, seen_at))
         lock = "unknown" if report is None else report.lock.value
         return {
             "id": view.evse_id,
@@ -151,6 +154,8 @@ class StationReports:
             "charging_state": view.charging_state.value,
             "why": summary_of(view),
             "faults": [each.told for each in view.faults],
+            "connector": view.connector_id,
+            "connectors": [_connector_answer(view, each) for each in view.connectors],
         }
 
     def _main_meter(self, now_s: float) -> Answer | None:
@@ -170,6 +175,29 @@ class StationReports:
 
     def _changed(self) -> list[VariableEntry]:
         return [each for each in self._book.entries() if each.source is not ValueSource.DEFAULT]
+
+
+def _connector_answer(view: EvseView, connector: ConnectorView) -> Answer:
+    """Return one of several connectors; ``used``: the EVSE's own lines are about it."""
+    used = connector.connector_id == view.connector_id
+    locked = {True: "locked", False: "unlocked", None: "unknown"}[connector.cable_locked]
+    return {
+        "id": connector.connector_id,
+        "used": used,
+        "operative": connector.operative,
+        "pilot": connector.pilot,
+        "plugged": connector.plugged,
+        "contactor": {True: "closed", False: "open", None: "unknown"}[connector.contactor_closed],
+        "lock": locked,
+        "max_current_a": connector.max_current_a,
+        "waits": _waits(view, connector),
+        "faults": [each.told for each in connector.faults if each.connector_id is not None],
+    }
+
+
+def _waits(view: EvseView, connector: ConnectorView) -> bool:
+    """Return whether a vehicle waits there for the one at another connector."""
+    return connector.connector_id != view.connector_id and connector.plugged is True and not connector.served
 
 
 def _soc_age_s(view: EvseView, report: Report | None, now_s: float) -> float | None:
@@ -227,6 +255,8 @@ def queue_row(row: QueueRow) -> Answer:
         "state": row.state.value,
         "sent": row.sent,
         "last_error": row.last_error,
+        "evse": getattr(row.fact, "evse_id", None),
+        "connector": getattr(row.fact, "connector_id", None),
     }
 
 

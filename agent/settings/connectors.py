@@ -128,7 +128,7 @@ def parts_of(clean: Clean) -> Iterator[tuple[Clean, KeyPath]]:
 
 def completed(evse: Clean, connector: Clean) -> Clean:
     """Return a further connector with what it takes from its EVSE."""
-    taken = {name: evse[name] for name in (*_OF_EVSE, *SHARED_INPUTS) if name in evse}
+    taken: Clean = {name: evse[name] for name in (*_OF_EVSE, *SHARED_INPUTS) if name in evse}
     refuses = bool(evse.get("reject_13a")) and not connector.get("tethered")
     return {**taken, "reject_13a": refuses, **connector, "id": evse.get("id")}
 

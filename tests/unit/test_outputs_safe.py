@@ -360,7 +360,7 @@ def test_the_plan_of_a_station_names_contactors_first_then_pilots() -> None:
         '{"write": "evse1.contactor", "level": 1}',
         '{"write": "evse2.contactor", "level": 0}',
         '{"pilot": "1", "mode": "steady_low", "duty_pct": 100.0}',
-        '{"pilot": 2, "mode": "steady_low", "duty_pct": 100.0}',
+        '{"pilot": "2", "mode": "steady_low", "duty_pct": 100.0}',
     ]
 
 

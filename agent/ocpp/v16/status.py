@@ -16,7 +16,7 @@ from typing import Final
 
 import msgspec
 
-from agent.model.evse import EvseView, Occupancy
+from agent.model.evse import ConnectorView, EvseView, Occupancy
 from agent.model.faults import Fault, FaultCode
 from agent.ocpp.v16.enums import ChargePointErrorCode as Error
 from agent.ocpp.v16.enums import ChargePointStatus as Status
@@ -112,9 +112,16 @@ def project_station(views: Sequence[EvseView], operative: bool) -> Projection:
 
 def project_connector(view: EvseView, connector_id: int, station_operative: bool) -> Projection:
     """Return what one connector says."""
+    other = next((each for each in view.connectors if each.connector_id == connector_id != view.connector_id), None)
+    if other is not None:
+        return _project_unused(view, other, station_operative)
     operative = station_operative and view.operative and view.connector_operative.get(connector_id, True)
-    faults = tuple(fault for fault in view.faults if fault.evse_id is not None or fault.blocking)
-    if view.blocked:
+    welded = next((fault for fault in view.faults if fault.connector_id not in (None, connector_id)), None)
+    own = tuple(fault for fault in view.faults if fault.connector_id in (None, connector_id))
+    faults = tuple(fault for fault in own if fault.evse_id is not None or fault.blocking)
+    if welded is not None and view.transaction_id is None and not any(fault.blocking for fault in own):
+        return _with_fault(Status.UNAVAILABLE, (), f"connector {welded.connector_id}: {_words(welded)}")
+    if any(fault.blocking for fault in own):
         status = Status.FAULTED
     elif view.occupancy is not Occupancy.FREE and view.connector_id not in (None, connector_id):
         return _with_fault(Status.UNAVAILABLE, (), "another connector of this EVSE is in use")
@@ -127,6 +134,32 @@ def project_connector(view: EvseView, connector_id: int, station_operative: bool
     else:
         status = _STATUS_OF[view.occupancy]
     return _with_fault(status, faults, view.side_info)
+
+
+def _project_unused(view: EvseView, connector: ConnectorView, station_operative: bool) -> Projection:
+    """Return what a connector says whose sibling is in use, or would be."""
+    faults = tuple(fault for fault in connector.faults if fault.evse_id is not None or fault.blocking)
+    operative = station_operative and connector.operative
+    if connector.blocked:
+        return _with_fault(Status.FAULTED, faults, "")
+    if not operative:
+        return _with_fault(Status.UNAVAILABLE, faults, "")
+    if connector.served and connector.plugged is not False:
+        return _with_fault(Status.FINISHING, faults, "")  # its cable is still in
+    if view.occupancy is not Occupancy.FREE:
+        return _with_fault(Status.UNAVAILABLE, faults, "another connector of this EVSE is in use")
+    if view.reserved and view.reserved_connector_id not in (None, connector.connector_id):
+        return _with_fault(Status.UNAVAILABLE, faults, "another connector of this EVSE is reserved")
+    if view.reserved:
+        return _with_fault(Status.RESERVED, faults, "")
+    forbids = next((fault for fault in view.faults if fault.connector_id not in (None, connector.connector_id)), None)
+    if forbids is not None and forbids.code is FaultCode.CONTACTOR_WELDED:
+        return _with_fault(Status.UNAVAILABLE, faults, f"connector {forbids.connector_id}: {_words(forbids)}")
+    return _with_fault(Status.AVAILABLE, faults, "")
+
+
+def _words(fault: Fault) -> str:
+    return fault.code.value.replace("_", " ")
 
 
 def told_status(text: str) -> Status:
