@@ -21,9 +21,9 @@ from agent.model.indications import Indicators, usual_indicators
 from agent.model.inputs import ButtonPressed, GuardLinkChanged, GuardReported, Input
 from drivers.api import DriverProtocolError, DriverRejected, DriverTimeout, DriverUnavailable
 
-RETRY_S: Final = 0.1  # wait before the socket is tried again; the guard starts in less than a second
-RETRY_LATE_S: Final = 1.0  # the same after LATE_S without it
-LATE_S: Final = 5.0
+# Without a guard for so long, wait so long before its socket is tried again: one that died is back in less than a
+# second, one that somebody stopped may stay away, and looking for it would be most of what an idle agent does.
+RETRIES_S: Final = ((5.0, 0.1), (30.0, 1.0), (float("inf"), 3.0))
 SILENT_S: Final = 5.0  # reports come at least every two seconds; silence of this length means the link is dead
 BUS_TIMEOUT_S: Final = 2.0  # a register read through the guard's bus
 
@@ -91,7 +91,7 @@ class GuardLink:
                 if self._welcome is not None:
                     since_s = loop.time()
                 self._drop()
-            await asyncio.sleep(RETRY_S if loop.time() - since_s < LATE_S else RETRY_LATE_S)
+            await asyncio.sleep(retry_pause_s(loop.time() - since_s))
 
     def perform(self, effect: PermitEffect) -> None:
         """Send one effect; lost when there is no link (the core grants anew when it is back)."""
@@ -258,6 +258,11 @@ class GuardLink:
             self._welcome = None
             self.reports.clear()
             self._deliver(GuardLinkChanged(connected=False))
+
+
+def retry_pause_s(without_s: float) -> float:
+    """Return how long to wait before the guard's socket is tried again, ``without_s`` after it was last there."""
+    return next(pause_s for until_s, pause_s in RETRIES_S if without_s < until_s)
 
 
 def condition_of(report: wire.Report) -> EvseCondition:
