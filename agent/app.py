@@ -29,7 +29,7 @@ from agent.model.effects import Effect
 from agent.model.evse import EvseView
 from agent.model.faults import FaultCode
 from agent.model.inputs import FaultChanged, Input, SampleAsked, ValuesAsked, VariablesChanged
-from agent.model.measurands import ALIGNED, LISTS, expected_measurands, names_of
+from agent.model.measurands import ALIGNED, LISTS, expected_measurands, in_order, names_of
 from agent.model.sample import Sample
 from agent.model.standard_variables import STANDARD_VARIABLES
 from agent.model.variables import StoredValue, VariableBook
@@ -335,11 +335,10 @@ class Application:
 
     def _offer_measurands(self) -> None:
         """Let only those measurands be asked for that the station's parts provide, as far as these are known."""
-        expected = expected_measurands(self._settings.layout())
+        expected = names_of(expected_measurands(self._settings.layout()), with_phases=True)
         for component, variable in LISTS:
             provided = self._station.provided(with_main=(component, variable) == ALIGNED)
-            measurands = expected if provided is None else provided
-            self._book.offer(component, variable, names_of(measurands, with_phases=True))
+            self._book.offer(component, variable, expected if provided is None else in_order(provided))
 
     def _deliver(self, item: Input) -> None:
         if self._core is None:

@@ -84,12 +84,13 @@ class MainMeter:
         """Return the newest believed reading unless it is too old."""
         return self.meter.fresh(now_s, self._around.layout.meter_stale_s)
 
-    def provided(self) -> frozenset[Measurand]:
-        """Return what it measures, as far as it has been read."""
+    def provided(self) -> frozenset[str]:
+        """Return the names of what it measures, as far as it has been read."""
         newest = self.meter.newest
         if newest is None:
             return frozenset()
-        return provided_by(newest, self._layout, Beside()) - {Measurand.CURRENT_OFFERED, Measurand.POWER_OFFERED}
+        offered = {Measurand.CURRENT_OFFERED.value, Measurand.POWER_OFFERED.value}  # by EVSEs
+        return provided_by(newest, self._layout, Beside()) - offered
 
     def deadline_s(self, now: Stamp) -> float | None:
         """Return when something here is due without any other input, monotonic."""

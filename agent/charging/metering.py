@@ -22,6 +22,8 @@ def step(evse: EvseState, turn: Turn, *, running: bool) -> None:
     grid_utc_s = evse.clock_grid.due(turn.now)
     if running and evse.transaction is not None and evse.sampling is not None:
         _in_transaction(evse, evse.transaction, turn, reading, grid_utc_s)
+    elif grid_utc_s is not None and reading is not None and evse.transaction is not None:
+        _around_transaction(evse, evse.transaction, turn, reading, grid_utc_s)
     elif grid_utc_s is not None and reading is not None:
         _alone(evse, turn, reading, grid_utc_s)
 
@@ -35,6 +37,7 @@ def beside(evse: EvseState, since: MeterReading | None = None) -> Beside:
         offer_a=offer_a,
         temperature_c=None if condition is None else condition.temperature_c,
         soc_pct=soc_pct(evse),
+        phases=evse.permit_phases,
         since=since,
     )
 
@@ -126,6 +129,25 @@ def _in_transaction(
             )
     if turn.now_s >= transaction.keep_due_s:
         transaction.keep(turn, reading)
+
+
+def _around_transaction(
+    evse: EvseState, transaction: Transaction, turn: Turn, reading: MeterReading, grid_utc_s: float
+) -> None:
+    """Tell the clock's values of a transaction that is about to end, or waits for its power: they are its own.
+
+    Source: OCPP 1.6 errata 3.16 (the transaction that runs when the sample is taken).
+    """
+    at = transaction.stamp(turn.now, _on_grid(turn.now, grid_utc_s))
+    since = None
+    if evse.sampling is not None:
+        if not evse.sampling.is_new(SampleContext.CLOCK, reading):
+            return
+        since = evse.sampling.use(SampleContext.CLOCK, reading)
+        at = transaction.stamp(turn.now, evse.sampling.moment(at.mono_s))
+    made = _made(evse, reading, at, SampleContext.CLOCK, _ALIGNED, since)
+    if made is not None:
+        transaction.update(turn, Trigger.METER_CLOCK, evse.flow.state, reading=reading, sample=made)
 
 
 def _made(

@@ -13,7 +13,7 @@ from typing import Final
 
 import msgspec
 
-from agent.model.measurands import split
+from agent.model.measurands import names_for, split
 from agent.model.moment import Stamp
 from agent.model.sample import Measurand, Phase, Sample, SampleContext, SampledValue, SignedText
 from agent.model.station import EvseLayout
@@ -34,11 +34,13 @@ class Beside(msgspec.Struct, frozen=True, kw_only=True):
         offer_a: current offered to the vehicle, A per phase; 0 while the EVSE offers nothing, ``None`` unknown.
         temperature_c: inside the EVSE, degC. soc_pct: the vehicle's state of charge. ``None`` unknown.
         since: the reading at which the interval of the interval measurands began.
+        phases: on which the offer stands, ``None``: all of the EVSE's.
     """
 
     offer_a: float | None = None
     temperature_c: float | None = None
     soc_pct: float | None = None
+    phases: int | None = None
     since: MeterReading | None = None
 
 
@@ -63,13 +65,14 @@ def sample_of(
     return Sample(at=at, context=context, values=values) if values else None
 
 
-def provided_by(reading: MeterReading, layout: EvseLayout, beside: Beside) -> frozenset[Measurand]:
-    """Return what a station whose parts say this can give samples of."""
+def provided_by(reading: MeterReading, layout: EvseLayout, beside: Beside) -> frozenset[str]:
+    """Return the names of what a station whose parts say this can give samples of, those with a phase included."""
     soc_pct = 0.0 if layout.tells_soc else beside.soc_pct
     temperature_c = 0.0 if layout.tells_temperature else beside.temperature_c
     # An offer is known sooner or later, and so is what a part is there for; what it says now does not matter.
     told = msgspec.structs.replace(beside, offer_a=0.0, since=reading, soc_pct=soc_pct, temperature_c=temperature_c)
-    return frozenset(each for each in Measurand if any(True for _ in _values(each, reading, layout, told)))
+    values = (value for each in Measurand for value in _values(each, reading, layout, told))
+    return frozenset(name for each in values for name in (each.measurand.value, *names_for(each.measurand, each.phase)))
 
 
 def register_sample(energy_wh: int, *, at: Stamp, context: SampleContext) -> Sample:
@@ -106,7 +109,8 @@ def _values(measurand: Measurand, reading: MeterReading, layout: EvseLayout, bes
             whole = tuple(None if each is None else float(round(each)) for each in reading.energy_phase_wh)
             yield from _per_phase(measurand, whole, _PHASES, layout.phases)
         case Measurand.POWER_IMPORT:
-            yield from _per_phase(measurand, reading.power_phase_w, _PHASES, layout.phases)
+            imported = tuple(_imported(each) for each in reading.power_phase_w)
+            yield from _per_phase(measurand, imported, _PHASES, layout.phases)
         case Measurand.CURRENT_IMPORT:
             yield from _per_phase(measurand, reading.current_a, _PHASES, layout.phases)
             if reading.current_neutral_a is not None:
@@ -132,8 +136,11 @@ def _total(measurand: Measurand, reading: MeterReading, layout: EvseLayout, besi
     totals: dict[Measurand, float | None] = {
         Measurand.ENERGY_IMPORT_REGISTER: whole_wh(reading),
         Measurand.ENERGY_EXPORT_REGISTER: None if reading.energy_export_wh is None else round(reading.energy_export_wh),
-        Measurand.POWER_IMPORT: reading.power_w,
-        Measurand.POWER_OFFERED: None if offer_a is None else offer_a * layout.phases * layout.voltage_v,
+        Measurand.POWER_IMPORT: _imported(reading.power_w),
+        Measurand.POWER_EXPORT: _exported_w(reading),
+        Measurand.POWER_OFFERED: None
+        if offer_a is None
+        else offer_a * (beside.phases or layout.phases) * layout.voltage_v,
         Measurand.POWER_REACTIVE_IMPORT: reading.reactive_power_var,
         Measurand.POWER_FACTOR: reading.power_factor,
         Measurand.CURRENT_OFFERED: offer_a,
@@ -142,6 +149,18 @@ def _total(measurand: Measurand, reading: MeterReading, layout: EvseLayout, besi
         Measurand.SOC: beside.soc_pct,
     }
     return totals.get(measurand)
+
+
+def _imported(power_w: float | None) -> float | None:
+    """Return what is imported of a power that is negative where it flows out."""
+    return None if power_w is None else max(0.0, power_w)
+
+
+def _exported_w(reading: MeterReading) -> float | None:
+    """Return the power that flows out, W; ``None`` of a meter that does not count what flows out."""
+    if reading.power_w is None or reading.energy_export_wh is None:
+        return None
+    return max(0.0, -reading.power_w)
 
 
 def _interval(register: Measurand, reading: MeterReading, since: MeterReading | None) -> float | None:

@@ -28,10 +28,11 @@ from agent.model.facts import (
 )
 from agent.model.ids import IdToken
 from agent.model.moment import Stamp
-from agent.model.sample import Sample, SampleContext
+from agent.model.sample import Measurand, Sample, SampleContext
 from agent.model.station import EvseLayout
 from drivers.api import MeterReading
 
+_REGISTER: Final = Measurand.ENERGY_IMPORT_REGISTER.value
 KEEP_EVERY_S: Final = 60.0  # the newest register is durable at least this often, whatever the sampling
 TRIGGER_OF: Final = {
     StopReason.LOCAL: Trigger.STOP_AUTHORIZED,
@@ -211,7 +212,7 @@ class Transaction:
                 reading, at=at, context=context, measurands=names, layout=self._layout, beside=beside or Beside()
             )
             return () if made is None else (made,)
-        if self.record.last_wh is None or self.record.last_at is None or not names:
+        if self.record.last_wh is None or self.record.last_at is None or _REGISTER not in names:
             return ()
         return (register_sample(self.record.last_wh, at=self.record.last_at, context=context),)
 

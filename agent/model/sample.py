@@ -17,6 +17,7 @@ class Measurand(Enum):
     ENERGY_EXPORT_REGISTER = "Energy.Active.Export.Register"
     ENERGY_EXPORT_INTERVAL = "Energy.Active.Export.Interval"
     POWER_IMPORT = "Power.Active.Import"
+    POWER_EXPORT = "Power.Active.Export"
     POWER_OFFERED = "Power.Offered"
     POWER_REACTIVE_IMPORT = "Power.Reactive.Import"
     POWER_FACTOR = "Power.Factor"

@@ -12,7 +12,6 @@ from agent.model.effects import SendSample
 from agent.model.faults import FaultCode
 from agent.model.inputs import ReadingFailed, ReadingTaken, ValuesAsked
 from agent.model.journal import JournalRow
-from agent.model.sample import Measurand
 from agent.model.station import EvseLayout, MainMeterLayout, StationLayout
 from agent.ocpp.v201.dialect import Dialect201
 from drivers.api import MeterReading, SignedReading
@@ -133,8 +132,8 @@ def test_aligned_values_may_be_of_what_only_the_main_meter_measures() -> None:
     both, own = world.station.provided(with_main=True), world.station.provided()
     assert both is not None
     assert own is not None
-    assert both - own == {Measurand.POWER_REACTIVE_IMPORT}
-    assert Measurand.CURRENT_OFFERED not in world.station.main.provided()  # type: ignore[union-attr]
+    assert both - own == {"Power.Reactive.Import"}
+    assert "Current.Offered" not in world.station.main.provided()  # type: ignore[union-attr]
     world.configure(MeterValuesAlignedData="Power.Reactive.Import,Voltage,Power.Active.Import")
     world.run(60)
     [told] = main_told(world)

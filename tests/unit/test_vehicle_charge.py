@@ -10,7 +10,6 @@ from msgspec.structs import replace
 from agent.charging.samples import Beside, provided_by
 from agent.guard.vehicle_charge import FRESH_S, VehicleCharge
 from agent.guard.wire import Report, decode, encode
-from agent.model.sample import Measurand
 from agent.model.station import EvseLayout
 from agent.runtime.guard_link import condition_of
 from drivers.api import DriverUnavailable, MeterReading
@@ -89,6 +88,6 @@ def test_a_state_of_charge_may_be_asked_for_where_a_part_may_know_it() -> None:
     reading = MeterReading(taken_s=1.0, energy_import_wh=1.0)
     deaf = EvseLayout(evse_id=1)
     hears = replace(deaf, tells_soc=True)
-    assert Measurand.SOC not in provided_by(reading, deaf, Beside())
-    assert Measurand.SOC in provided_by(reading, deaf, Beside(soc_pct=12.0)), "it was told once"
-    assert Measurand.SOC in provided_by(reading, hears, Beside()), "also while no vehicle is here"
+    assert "SoC" not in provided_by(reading, deaf, Beside())
+    assert "SoC" in provided_by(reading, deaf, Beside(soc_pct=12.0)), "it was told once"
+    assert "SoC" in provided_by(reading, hears, Beside()), "also while no vehicle is here"

@@ -7,7 +7,7 @@ Source: OCPP 1.6 §4.7, §4.8, §4.10, §3.16, errata 3.9, 3.18, 3.78, 3.86.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Final
 
@@ -24,7 +24,7 @@ from agent.model.facts import (
 from agent.model.ids import IdToken, IdTokenKind
 from agent.model.journal import JournalRow
 from agent.model.maintenance import FirmwareProgressed, UploadProgressed
-from agent.model.sample import Measurand, Phase, Sample, SampleContext, SampledValue
+from agent.model.sample import Measurand, Phase, Sample, SampleContext
 from agent.ocpp.dialect import Message, Resolve
 from agent.ocpp.errors import LocalProtocolError
 from agent.ocpp.fact_time import fact_time, sample_time
@@ -64,6 +64,7 @@ _UNIT_OF: Final[Mapping[Measurand, enums.UnitOfMeasure | None]] = MappingProxyTy
         Measurand.ENERGY_EXPORT_REGISTER: enums.UnitOfMeasure.WH,
         Measurand.ENERGY_EXPORT_INTERVAL: enums.UnitOfMeasure.WH,
         Measurand.POWER_IMPORT: enums.UnitOfMeasure.W,
+        Measurand.POWER_EXPORT: enums.UnitOfMeasure.W,
         Measurand.POWER_OFFERED: enums.UnitOfMeasure.W,
         Measurand.POWER_REACTIVE_IMPORT: enums.UnitOfMeasure.VAR,
         Measurand.POWER_FACTOR: None,
@@ -172,23 +173,17 @@ def _in_fact(
 def _meter_value(sample: Sample, time_of: Callable[[Sample], WireTime], *, of_station: bool) -> types.MeterValue:
     """Return one; ``of_station``: the main meter measures at the grid's connection (§7.24, Inlet)."""
     context, usual = _CONTEXT_OF[sample.context], enums.Location.INLET if of_station else None
-    return types.MeterValue(
-        timestamp=time_of(sample),
-        sampled_value=tuple(each for value in sample.values for each in _sampled(value, context, usual)),
-    )
-
-
-def _sampled(
-    value: SampledValue, context: enums.ReadingContext, usual: enums.Location | None
-) -> Iterator[types.SampledValue]:
-    plain = types.SampledValue(
-        value=decimal_text(value.value),
-        context=context,
-        measurand=_MEASURAND_OF[value.measurand],
-        phase=_PHASE_OF[value.phase],
-        location=_LOCATION_OF.get(value.measurand, usual),
-        unit=_UNIT_OF[value.measurand],
-    )
-    yield plain
-    if value.signed is not None:
-        yield replace(plain, value=value.signed.text, format=enums.ValueFormat.SIGNED_DATA)
+    written = []
+    for value in sample.values:
+        plain = types.SampledValue(
+            value=decimal_text(value.value),
+            context=context,
+            measurand=_MEASURAND_OF[value.measurand],
+            phase=_PHASE_OF[value.phase],
+            location=_LOCATION_OF.get(value.measurand, usual),
+            unit=_UNIT_OF[value.measurand],
+        )
+        written.append(plain)
+        if value.signed is not None:
+            written.append(replace(plain, value=value.signed.text, format=enums.ValueFormat.SIGNED_DATA))
+    return types.MeterValue(timestamp=time_of(sample), sampled_value=tuple(written))

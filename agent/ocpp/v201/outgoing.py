@@ -89,6 +89,7 @@ _UNIT_OF: Final[Mapping[Measurand, str]] = MappingProxyType(
         Measurand.ENERGY_EXPORT_REGISTER: "Wh",
         Measurand.ENERGY_EXPORT_INTERVAL: "Wh",
         Measurand.POWER_IMPORT: "W",
+        Measurand.POWER_EXPORT: "W",
         Measurand.POWER_OFFERED: "W",
         Measurand.POWER_REACTIVE_IMPORT: "var",
         Measurand.SOC: "Percent",
