@@ -346,7 +346,7 @@ def decode(packet: bytes) -> Message:
     if len(packet) > MAX_PACKET_B:
         raise WireError(f"packet is {len(packet)} bytes long, at most {MAX_PACKET_B} are allowed")
     try:
-        content = json.loads(packet.decode(), object_pairs_hook=_unique_keys, parse_constant=_refuse_constant)
+        content = _DECODER.decode(packet.decode())
     except (ValueError, RecursionError) as problem:
         raise WireError(f"packet is not JSON: {problem}") from problem
     if not isinstance(content, dict):
@@ -380,6 +380,9 @@ def _unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     if len(content) != len(pairs):
         raise ValueError("a key stands twice in one object")
     return content
+
+
+_DECODER: Final = json.JSONDecoder(object_pairs_hook=_unique_keys, parse_constant=_refuse_constant)
 
 
 def _enum_value(value: object) -> object:

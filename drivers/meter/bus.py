@@ -71,7 +71,7 @@ class ModbusBus(ABC):
         self._tallies: dict[int, Tally] = {}
         self._asking: int | None = None
         self._request = b""
-        self._frames: dict[_Read, bytes] = {}
+        self._frames: dict[tuple[int, bool, int, int], bytes] = {}
         self._late_seen: dict[int, int] = {}
         self._arrived = asyncio.Event()
         self._heard_at_s = 0.0
@@ -94,9 +94,10 @@ class ModbusBus(ABC):
         read = _Read(unit=unit, kind=kind, address=address, count=count)
         patience_s = self._now_s() + timeout_s
         while True:
-            await self._settle(unit, patience_s)  # without the turn: the other units may be read meanwhile
+            if self._debts:
+                await self._settle(unit, patience_s)  # without the turn: the other units may be read meanwhile
             async with self._turn:
-                if self._debts.due_s(unit, self._now_s()) is None:
+                if not self._debts or self._debts.due_s(unit, self._now_s()) is None:
                     await self._open()
                     return await self._try(read, self._now_s() + timeout_s)
 
@@ -147,8 +148,9 @@ class ModbusBus(ABC):
             answer = await self._ask(read, max(remaining_s, 0.0))
             if not isinstance(answer, Trouble):
                 self._silent = 0
-                # A slave answers in order: what it owes of the attempts before comes as fast as this, or never.
-                self._debts.shorten(read.unit, 2 * self._now_s() - first_s)
+                if self._debts:
+                    # A slave answers in order: what it owes of the attempts before comes as fast as this, or never.
+                    self._debts.shorten(read.unit, 2 * self._now_s() - first_s)
                 return self._registers(read, answer)
             trouble = answer
             if deadline_s - self._now_s() <= self._wire_s(read):
@@ -205,7 +207,8 @@ class ModbusBus(ABC):
 
     def _frame(self, client: ModbusBaseClient, read: _Read) -> bytes:
         """Return the request as it goes onto the line; on a serial one the same read is always the same frame."""
-        known = self._frames.get(read)
+        key = (read.unit, read.kind is RegisterKind.HOLDING, read.address, read.count)
+        known = self._frames.get(key)
         if known is not None:
             return known
         from pymodbus.pdu.register_message import ReadHoldingRegistersRequest, ReadInputRegistersRequest
@@ -214,7 +217,7 @@ class ModbusBus(ABC):
         request = kind(address=read.address, count=read.count, dev_id=read.unit, transaction_id=client.ctx.getNextTID())
         frame = client.ctx.framer.buildFrame(request)
         if not self.answers_carry_numbers:
-            self._frames[read] = frame
+            self._frames[key] = frame
         return frame
 
     def _owe(self, unit: int, asked_s: float) -> None:
@@ -248,13 +251,14 @@ class ModbusBus(ABC):
 
     async def _quiet(self) -> None:
         """Listen until the line was silent for the gap; whatever comes meanwhile belongs to nobody."""
-        since_s = self._now_s()
-        while (wait_s := self._heard_at_s + self._gap_s - self._now_s()) > 0:
-            if self._now_s() > since_s + _BABBLE_S:
+        since_s = now_s = self._now_s()
+        while (wait_s := self._heard_at_s + self._gap_s - now_s) > 0:
+            if now_s > since_s + _BABBLE_S:
                 raise DriverProtocolError(
                     f"{self._place}: the line is never silent, somebody talks without being asked"
                 )
             await asyncio.sleep(wait_s)
+            now_s = self._now_s()
 
     async def _open(self) -> None:
         if self._closed:
@@ -296,7 +300,7 @@ class ModbusBus(ABC):
         picked = self._gate.pick(packet)
         if picked and self._client is not None:
             self._client.ctx.recv_buffer = packet[len(picked) :]  # what comes from here on is no part of it
-        owing = self._debts.units()
+        owing = self._debts.units() if self._debts else ()
         if owing or len(picked) != len(packet):  # else it is the answer and nothing else
             suspects = owing if self._asking is None else (*owing, self._asking)
             for unit in dict.fromkeys(suspects):

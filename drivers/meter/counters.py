@@ -121,6 +121,10 @@ class Debts:
         """Begin without any."""
         self._owed: dict[int, _Debt] = {}
 
+    def __bool__(self) -> bool:
+        """Return whether anybody may owe anything."""
+        return bool(self._owed)
+
     def owe(self, unit: int, until_s: float, now_s: float) -> None:
         """Note that a request of ``unit`` was given up; its answer can come until ``until_s``."""
         known = self._owed.get(unit)
