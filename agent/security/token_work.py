@@ -9,6 +9,7 @@ Source: PKCS #11 v2.40 §3.2 (flags of a token), §4.9 (attributes of private ke
 from __future__ import annotations
 
 import os
+import resource
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -25,6 +26,7 @@ _EXPORTED: Final = "the token made a key that could leave it (not sensitive, or 
 
 def main() -> int:
     """Do what stands on standard input; the answer is the only thing on standard output."""
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # where a module crashes, the PIN is in this memory
     answers = os.dup(1)
     os.dup2(2, 1)  # what a module prints goes to the log, not between our words
     work = msgspec.json.decode(sys.stdin.buffer.read(), type=TokenWork)
@@ -155,7 +157,7 @@ def _make(session: Any, work: TokenWork) -> TokenAnswer:
     deleted, remarks = _delete(session, work)
     public, private = _generate(session, work)
     try:
-        _check_stays(private)
+        check_stays(private)
         key = signing_key(public, private)
         subject = Subject(common_name=work.common_name, organization=work.organization)
         request_pem = request_for(key, subject)
@@ -204,7 +206,8 @@ def _pair(made: Any) -> tuple[Any, Any]:
     return public, private
 
 
-def _check_stays(private: Any) -> None:
+def check_stays(private: Any) -> None:
+    """See that a new key can never leave its token. Raises ``TokenError``. Source: PKCS #11 v2.40 §4.9."""
     from pkcs11 import Attribute
 
     if not private[Attribute.SENSITIVE] or private[Attribute.EXTRACTABLE]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -38,6 +39,11 @@ CSMS = 'url = "wss://csms.example.com/"\n'
 NOWHERE = KeyTokenPlace(module=Path("/nowhere/module.so"), token=KeyTokenName(label=LABEL), key_label="charge-agent")
 
 
+CRASHING = """
+#include <stdio.h>
+#include <stdlib.h>
+long C_GetFunctionList(void **list) { (void)list; puts("{}"); fflush(stdout); abort(); }
+"""
 LOOK = f"""
 import json, os, sys, pkcs11
 from pkcs11 import Attribute, ObjectClass
@@ -191,6 +197,29 @@ def test_the_last_try_is_left_to_a_person(flag: int, found: TokenTrouble) -> Non
     with pytest.raises(TokenError) as caught, session_of(token, work("m.so")):
         pass
     assert (caught.value.trouble, asked) == (found, [])
+
+
+@pytest.mark.req("security whitepaper A00.FR.501-511")
+@pytest.mark.parametrize(("sensitive", "extractable"), [(False, False), (True, True)])
+def test_a_key_that_could_leave_its_token_is_not_taken(sensitive: bool, extractable: bool) -> None:
+    pkcs11 = pytest.importorskip("pkcs11")
+    from agent.security.token_work import check_stays
+
+    said = {pkcs11.Attribute.SENSITIVE: sensitive, pkcs11.Attribute.EXTRACTABLE: extractable}
+    assert trouble(lambda: check_stays(said)) is TokenTrouble.KEY_CAN_LEAVE
+    check_stays({pkcs11.Attribute.SENSITIVE: True, pkcs11.Attribute.EXTRACTABLE: False})
+
+
+@pytest.mark.skipif(shutil.which("cc") is None, reason="no C compiler is installed")
+def test_a_module_that_crashes_takes_nobody_with_it_and_its_words_are_not_ours(tmp_path: Path) -> None:
+    pytest.importorskip("pkcs11")
+    source, module = tmp_path / "module.c", tmp_path / "module.so"
+    source.write_text(CRASHING)
+    subprocess.run(["cc", "-shared", "-fPIC", "-o", str(module), str(source)], check=True)
+    place = KeyTokenPlace(module=module, token=KeyTokenName(label=LABEL), key_label="charge-agent")
+    with pytest.raises(TokenError, match=f"module {module} ended its process with signal 6") as caught:
+        token_store(tmp_path, place).token.do(TokenDeed.CHECK)
+    assert caught.value.trouble is TokenTrouble.SILENT
 
 
 def test_without_a_pin_no_token_is_touched(tmp_path: Path) -> None:
