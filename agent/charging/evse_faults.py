@@ -42,10 +42,14 @@ class Faults:
 
     def present(self) -> tuple[Fault, ...]:
         """Return every present fault that concerns a charge now, the EVSE's own first."""
+        return self.against(self._used)
+
+    def against(self, connector_id: int | None) -> tuple[Fault, ...]:
+        """Return every present fault that concerns a charge at a connector; a sibling's may be among them."""
         return self._with_others(
             fault
             for (place, code), fault in self._own.items()
-            if place in (None, self._used) or code in FORBID_SIBLINGS
+            if place in (None, connector_id) or code in FORBID_SIBLINGS
         )
 
     def of(self, connector_id: int) -> tuple[Fault, ...]:

@@ -179,7 +179,7 @@ class EvseState:
             return "made inoperative by the CSMS"
         if not self.sides.several or connector_id == self.connector_id:
             return self.refusal
-        blocking = [fault for fault in self.faults.of(connector_id) if fault.blocking]
+        blocking = [fault for fault in self.faults.against(connector_id) if fault.blocking]
         reasons = self._ours_for_new()
         return f"fault {blocking[0].code.value}" if blocking else reasons[0][1] if reasons else None
 

@@ -410,7 +410,7 @@ def _evse_layout(evse: EvseSettings, button: ButtonUse) -> EvseLayout:
         phases=evse.phases,
         max_current_a=evse.max_current_a,
         phase_switching=evse.phase_switching,
-        lockable=evse.lock is not None or _drives_lock(evse.controller),
+        lockable=any(each.lock is not None for each in evse.parts) or _drives_lock(evse.controller),
         metered=evse.meter is not None,
         voltage_v=evse.voltage_v,
         button=ButtonUse.OFF if evse.button is None else button,

@@ -146,15 +146,15 @@ def _project_unused(view: EvseView, connector: ConnectorView, station_operative:
         return _with_fault(Status.UNAVAILABLE, faults, "")
     if connector.served and connector.plugged is not False:
         return _with_fault(Status.FINISHING, faults, "")  # its cable is still in
+    forbids = next((fault for fault in view.faults if fault.connector_id not in (None, connector.connector_id)), None)
+    if forbids is not None and forbids.code is FaultCode.CONTACTOR_WELDED:
+        return _with_fault(Status.UNAVAILABLE, faults, f"connector {forbids.connector_id}: {_words(forbids)}")
     if view.occupancy is not Occupancy.FREE:
         return _with_fault(Status.UNAVAILABLE, faults, "another connector of this EVSE is in use")
     if view.reserved and view.reserved_connector_id not in (None, connector.connector_id):
         return _with_fault(Status.UNAVAILABLE, faults, "another connector of this EVSE is reserved")
     if view.reserved:
         return _with_fault(Status.RESERVED, faults, "")
-    forbids = next((fault for fault in view.faults if fault.connector_id not in (None, connector.connector_id)), None)
-    if forbids is not None and forbids.code is FaultCode.CONTACTOR_WELDED:
-        return _with_fault(Status.UNAVAILABLE, faults, f"connector {forbids.connector_id}: {_words(forbids)}")
     return _with_fault(Status.AVAILABLE, faults, "")
 
 

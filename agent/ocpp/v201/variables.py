@@ -164,6 +164,10 @@ def _power(evse: EvseLayout) -> Variable:
     )
 
 
+def _lockable(evse: EvseLayout, connector_id: int) -> bool:
+    return next((each.lockable for each in evse.connectors if each.connector_id == connector_id), evse.lockable)
+
+
 def _connector_type(evse: EvseLayout, connector_id: int) -> Variable:
     """IEC 62196-2 Type 2 is what an EVSE with this pilot has: a socket with a lock, or an attached cable."""
     return Variable(
@@ -171,7 +175,7 @@ def _connector_type(evse: EvseLayout, connector_id: int) -> Variable:
         variable="ConnectorType",
         type=VariableType.STRING,
         access=Access.READ_ONLY,
-        default="sType2" if evse.lockable else "cType2",
+        default="sType2" if _lockable(evse, connector_id) else "cType2",
         persistent=False,
         text="socket (s) or cable (c) of Type 2",
         evse_id=evse.evse_id,

@@ -74,7 +74,8 @@ class WorldInput:
     def read(self) -> bool | None:
         """See ``InputLine``."""
         name, _, short = self.line.partition(".")
-        return self.place.world.evses[int(name[4:])].levels()[short] is self.active_high
+        part = next(each for each in self.place.world.parts if each.name == name)
+        return part.levels()[short] is self.active_high
 
     def age_s(self, now_s: float) -> float:
         """See ``InputLine``."""
@@ -86,23 +87,25 @@ class WorldInput:
 
 
 class WorldPowerPath:
-    """Pilot and proximity of one EVSE."""
+    """Pilot and proximity of one EVSE, or of a connector of it."""
 
-    def __init__(self, *, place: str, evse: int) -> None:
+    def __init__(self, *, place: str, evse: int, connector: int = 1) -> None:
         self._place = PLACES[place]
         self._evse = evse
+        self._connector = connector
+        self._part = self._place.world.at(evse, connector)
 
     def set_pilot(self, signal: PilotSignal) -> None:
         """See ``PowerPath``."""
         generator = Generator(mode=GeneratorMode(signal.mode.value), duty_pct=signal.duty_pct)
-        if self._place.world.evses[self._evse].generator != generator:
-            self._place.world.set_generator(self._evse, generator, self._place.now_s())
+        if self._part.generator != generator:
+            now_s = self._place.now_s()
+            self._place.world.set_generator(self._evse, generator, now_s, connector=self._connector)
             self._place.changed()
 
     def read(self) -> PowerPathReading:
         """See ``PowerPath``."""
-        evse = self._place.world.evses[self._evse]
-        pilot, proximity_ohm = evse.pilot, evse.proximity_ohm
+        pilot, proximity_ohm = self._part.pilot, self._part.proximity_ohm
         return PowerPathReading(
             pilot.high_v, pilot.low_v, None if math.isnan(proximity_ohm) else proximity_ohm, self._place.now_s()
         )
@@ -126,12 +129,12 @@ class WorldMeter:
         if evse.meter_mode is MeterMode.SILENT or not self._place.world.powered:
             raise DriverTimeout("the meter says nothing")
         volts = (evse.voltage_v,) * 3
-        one_w, two_w, three_w = (each * evse.voltage_v for each in evse.current_a)
+        one_w, two_w, three_w = (each * evse.voltage_v for each in evse.metered_a)
         return MeterReading(
             taken_s=now_s,
             energy_import_wh=float(register_wh(evse.shown_wh)),
-            power_w=evse.power_w,
-            current_a=evse.current_a,
+            power_w=one_w + two_w + three_w,
+            current_a=evse.metered_a,
             voltage_v=volts,
             power_phase_w=(one_w, two_w, three_w),
             frequency_hz=50.0,

@@ -31,7 +31,7 @@ class GuardInside:
         self._loop = asyncio.get_running_loop()
         self._server = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET | socket.SOCK_NONBLOCK)
         self._clients: set[socket.socket] = set()
-        self._last: dict[int, bytes] = {}
+        self._last: dict[tuple[int, int], bytes] = {}
         self._lively_until_s = 0.0
         self._due: asyncio.TimerHandle | None = None
         self._log_fd = os.open(os.devnull, os.O_WRONLY)
@@ -73,7 +73,7 @@ class GuardInside:
         world.step(now_s)
         reports = self.station.scan(now_s)
         for report in reports:
-            packet = self._last[report.evse_id] = wire.encode(report)
+            packet = self._last[report.evse_id, report.connector_id] = wire.encode(report)
             for client in list(self._clients):
                 self._send(client, packet)
         period_s = LIVELY_SCAN_S if now_s < self._lively_until_s else QUIET_SCAN_S

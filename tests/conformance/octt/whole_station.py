@@ -123,14 +123,14 @@ class Bench:
 
     # ---- what happens to it ----------------------------------------------------------------------------------------
 
-    async def plug(self, evse: int = 1, cable_a: int = 32) -> None:
+    async def plug(self, evse: int = 1, cable_a: int = 32, *, connector: int = 1) -> None:
         """Put a vehicle's cable in."""
-        self.evse(evse).cable_a = cable_a
-        await self.do(self.evse(evse).car.plug_in)
+        self.evse(evse, connector).cable_a = cable_a
+        await self.do(self.evse(evse, connector).car.plug_in)
 
-    async def unplug(self, evse: int = 1) -> None:
+    async def unplug(self, evse: int = 1, *, connector: int = 1) -> None:
         """Take it out."""
-        await self.do(self.evse(evse).car.unplug)
+        await self.do(self.evse(evse, connector).car.unplug)
 
     async def tap(self, card: str = CARD) -> None:
         """Hold a card to the reader."""
@@ -165,9 +165,9 @@ class Bench:
         """Let time pass."""
         await asyncio.sleep(for_s)
 
-    def evse(self, number: int = 1) -> Evse:
-        """Return an EVSE of the world."""
-        return self.world.evses[number]
+    def evse(self, number: int = 1, connector: int = 1) -> Evse:
+        """Return an EVSE of the world, or a further connector of it."""
+        return self.world.at(number, connector)
 
     async def until(self, claim: Callable[[], bool], within_s: float = 60.0) -> None:
         """Wait until a claim about the world holds."""
@@ -181,7 +181,7 @@ class Bench:
     async def booted(self, **keys: str | int | bool) -> None:
         """Wait for the boot and every status; set keys; what came is forgotten."""
         await self.csms.expect("BootNotification")
-        for connector in range(len(self.world.evses) + 1):
+        for connector in range(len(self.world.parts) + 1):
             await self.csms.status(connector, "Available")
         if keys:
             await self.csms.configure(**keys)
@@ -209,6 +209,8 @@ async def bench(
     *,
     ocpp: str = "1.6",
     evses: int = 1,
+    connectors: int = 1,
+    fixed_cables: tuple[int, ...] = (),
     tethered: bool = False,
     second_contactor: bool = False,
     epoch_utc_s: float = NOON_UTC_S,
@@ -222,6 +224,7 @@ async def bench(
     """Build a station and switch it on.
 
     Args:
+        connectors: of each EVSE. fixed_cables: which of them have a fixed cable.
         boot: how the CSMS answers the first boot notification.
         extra: lines of the station file by section. variables: presets of it, in TOML's spelling of values.
         files: what lies beside the station file.
@@ -242,12 +245,20 @@ async def bench(
         identity=IDENTITY,
         ocpp=ocpp,
         evses=evses,
+        connectors=connectors,
+        fixed_cables=fixed_cables,
         extra=lines,
         variables=variables or {},
         url=urls[0] if urls else "ws://csms.example/",
         evse_extra="tethered = true\n" if tethered else "",
     )
-    world = WorldSettings(evses=evses, tethered=tethered, second_contactor=second_contactor)
+    world = WorldSettings(
+        evses=evses,
+        connectors=connectors,
+        fixed_cables=fixed_cables,
+        tethered=tethered,
+        second_contactor=second_contactor,
+    )
     station = Bench(folder, options, world, csms, Link.connect if network else csms.dial)
     try:
         async with station:
@@ -273,7 +284,12 @@ def settings_of(folder: Path, options: StationOptions, place: str) -> Settings:
         assert evse.pilot is not None
         assert evse.meter is not None
         meter = replace(evse.meter, driver=here(evse.meter.driver, "WorldMeter", evse=evse.id), bus=None)
-        return replace(evse, pilot=here(evse.pilot, "WorldPowerPath", evse=evse.id), meter=meter)
+        further = tuple(
+            replace(each, pilot=here(evse.pilot, "WorldPowerPath", evse=evse.id, connector=each.connector_id))
+            for each in evse.connectors
+        )
+        pilot = here(evse.pilot, "WorldPowerPath", evse=evse.id)
+        return replace(evse, pilot=pilot, meter=meter, connectors=further)
 
     readers = tuple(replace(each, driver=here(each.driver, "WorldReader", name=each.name)) for each in settings.readers)
     return replace(
