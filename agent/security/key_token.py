@@ -184,6 +184,9 @@ def _perform(work: TokenWork) -> TokenAnswer:
         )
     except subprocess.TimeoutExpired:
         raise TokenError(TokenTrouble.SILENT, f"{where}: nothing came within {within_s:g} s") from None
+    except OSError as error:
+        text = f"{where}: its process cannot be started: {error.strerror or error}"
+        raise TokenError(TokenTrouble.SILENT, text) from error
     if ended.returncode == 0:
         return msgspec.json.decode(ended.stdout, type=TokenAnswer)
     if ended.returncode < 0:

@@ -136,12 +136,10 @@ class Vault:
         """
         if self._token is None:
             return
-        from agent.security.token_words import TokenError
-
         try:
             identities = self._token.identities()
             self._token.token.check(identities[0].token_key if identities else "")
-        except TokenError as error:
+        except OSError as error:  # a TokenError is one; so is a state folder that cannot be written
             self.token_trouble = str(error)
         else:
             self.token_trouble = ""

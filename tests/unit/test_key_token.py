@@ -222,6 +222,13 @@ def test_a_module_that_crashes_takes_nobody_with_it_and_its_words_are_not_ours(t
     assert caught.value.trouble is TokenTrouble.SILENT
 
 
+def test_a_state_folder_that_cannot_be_written_is_a_trouble_and_no_end(tmp_path: Path) -> None:
+    (tmp_path / "security").write_text("in the way")
+    vault = Vault(Provision(state_dir=tmp_path, key_token=NOWHERE, encrypted=True), credentials=tmp_path / "none")
+    vault.make_ready()
+    assert vault.token_trouble != ""
+
+
 def test_without_a_pin_no_token_is_touched(tmp_path: Path) -> None:
     assert trouble(lambda: token_store(tmp_path, NOWHERE, pin=None).token.do(TokenDeed.CHECK)) is TokenTrouble.NO_PIN
 
