@@ -362,10 +362,14 @@ class SerialBus(ModbusBus):
         return (8 + 5 + 2 * read.count) * self._char_s
 
     def _send(self, client: ModbusBaseClient, request: bytes) -> None:
-        super()._send(client, request)
-        write_now = getattr(client.ctx.transport, "intern_write_ready", None)
-        if write_now is not None:  # the library would wait for the loop's next turn; the port takes 8 bytes at once
-            write_now()
+        port = client.ctx.transport
+        pending, write_now = getattr(port, "intern_write_buffer", None), getattr(port, "intern_write_ready", None)
+        if pending is None or write_now is None:
+            super()._send(client, request)
+            return
+        client.ctx.recv_buffer = b""
+        pending.append(request)
+        write_now()  # the library would wait for the loop's next turn; a port takes eight bytes at once
 
     def _make_client(self) -> ModbusBaseClient:
         _quiet_library()
