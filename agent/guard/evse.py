@@ -12,14 +12,13 @@ from time import monotonic
 from agent.guard.channels import Common, see_siblings
 from agent.guard.cycle import NEW, Cycle
 from agent.guard.cycle_report import report_of, shown_by
-from agent.guard.cycle_values import CycleSettings, Inputs, Kept, Outputs
+from agent.guard.cycle_values import Inputs, Kept, Outputs
+from agent.guard.evse_settings import settings_of
 from agent.guard.indicator import open_indicator
-from agent.guard.inputs import InputRole, Watch
 from agent.guard.late_lines import late_outputs
 from agent.guard.log import Log
 from agent.guard.offer import STEADY_HIGH, STEADY_LOW
 from agent.guard.plan import EvsePlan, Plan
-from agent.guard.protection import ProtectionSettings
 from agent.guard.sensing import SharedInputs, claim_input, polls_of
 from agent.guard.timings import LOST_S, MAX_AGE_SCANS, QUIET_REPORT_S, REPORT_S
 from agent.guard.told import Told
@@ -80,7 +79,7 @@ class Evse:
         self.evse_id, self.connector_id = plan.evse_id, plan.connector_id
         self.siblings: tuple[Cycle, ...] = ()
         self.inputs = Inputs()
-        self.cycle = Cycle(_settings(plan, station), kept=kept, now_s=now_s)
+        self.cycle = Cycle(settings_of(plan, station), kept=kept, now_s=now_s)
         self._max_age_s = station.scan_s * MAX_AGE_SCANS
         self._contactor, self._phases = outputs.contactor, outputs.phases
         self._late = late_outputs(outputs.contactor, outputs.phases, outputs.lock, outputs.unlock, outputs.rcd_test)
@@ -144,7 +143,6 @@ class Evse:
 
         Most of a life every scan sees what the one before saw: then nothing is judged, written or told anew.
         """
-        cycle, inputs = self.cycle, self.inputs
         reading: PowerPathReading | DriverError
         try:
             reading = self._power_path.read()
@@ -159,17 +157,20 @@ class Evse:
                     levels.append(poll(pulses))
                 except DriverError:
                     levels.append(None)
-        if self._calm and now_s < cycle.still_until_s and self._is_still(reading, levels, now_s):
+        if self._calm and now_s < self.cycle.still_until_s and self._is_still(reading, levels, now_s):
             return None
         self._calm = False
         self._levels = levels
-        self._read(inputs, reading, now_s)
+        self._read(self.inputs, reading, now_s)
+        return self._judge(now_s)
+
+    def _judge(self, now_s: float) -> Report | None:
+        cycle, indicator = self.cycle, self.indicator
         if self.siblings:
-            see_siblings(self.siblings, inputs)
-        judged = cycle.scan(inputs, now_s)
+            see_siblings(self.siblings, self.inputs)
+        judged = cycle.scan(self.inputs, now_s)
         if cycle.outputs is not self._written:
             self._write(cycle.outputs, now_s)
-        indicator = self.indicator
         if indicator is not None:
             if self._has_button and indicator.press(now_s):
                 judged, self._shown = True, ()
@@ -186,10 +187,14 @@ class Evse:
             if indicator is not None:
                 indicator.fault(bool(cycle.faults))
         self._shown = shown
+        return self._tell(now_s)
+
+    def _tell(self, now_s: float) -> Report:
+        cycle, indicator = self.cycle, self.indicator
         self._reported_s = now_s
         self._report_s = QUIET_REPORT_S if cycle.permit is None and not cycle.contactor.coil else REPORT_S
         self._seq += 1
-        report = report_of(cycle, inputs, seq=self._seq, now_s=now_s)
+        report = report_of(cycle, self.inputs, seq=self._seq, now_s=now_s)
         if self._lost:
             report = replace(report, power_path_why=self._lost_why)
         report = self._charge.told(report)
@@ -381,43 +386,3 @@ class _Driven:
         if self._line is not None and level is not self._level:
             self._line.write(level)
             self._level = level
-
-
-def _settings(plan: EvsePlan, station: Plan) -> CycleSettings:
-    return CycleSettings(
-        evse_id=plan.evse_id,
-        phases=plan.phases,
-        max_current_a=plan.max_current_a,
-        ventilation=plan.ventilation,
-        tethered=plan.tethered,
-        has_mirror=plan.mirror is not None,
-        has_lock=plan.lock is not None,
-        has_lock_feedback=plan.lock_feedback is not None,
-        max_age_s=station.scan_s * MAX_AGE_SCANS,
-        min_reclose_s=station.min_reclose_s,
-        stop_grace_s=station.stop_grace_s,
-        permit_max_s=station.permit_max_s,
-        simplified=plan.simplified,
-        reject_13a=plan.reject_13a,
-        wake_up=plan.wake_up,
-        has_phase_contactor=plan.phase_contactor is not None,
-        has_phase_mirror=plan.phase_mirror is not None,
-        phase_switching=plan.phase_switching,
-        phase_wait_s=plan.phase_wait_s,
-        phase_interval_s=plan.phase_interval_s,
-        lock=plan.lock_settings,
-        protection=_protection(plan, station),
-        connector_id=plan.connector_id,
-    )
-
-
-def _protection(plan: EvsePlan, station: Plan) -> ProtectionSettings:
-    rcd, stop, test = plan.rcd, plan.emergency_stop, plan.rcd_test
-    return ProtectionSettings(
-        rcd=Watch(role=InputRole.RCD, latched=rcd is not None and rcd.latched),
-        emergency_stop=Watch(role=InputRole.EMERGENCY_STOP, latched=stop is not None and stop.latched),
-        watched=tuple(Watch(role=role, latched=line.latched) for role, line in (*plan.watched, *station.inputs)),
-        has_rcd=rcd is not None,
-        rcd_test=None if test is None else test.settings,
-        temperatures=tuple(each.settings for each in plan.temperatures),
-    )
