@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     import argparse
 
     from agent.settings.problems import Problem
-    from agent.settings.station import Settings
+    from agent.settings.station import EvseSettings, Settings
 
 
 def add_verbs(add: Add) -> None:
@@ -69,8 +69,14 @@ def _tell_problems(problems: Sequence[Problem], seen: list[str], options: argpar
     return EXIT_SETTINGS
 
 
+def _evse(evse: EvseSettings) -> str:
+    parts = ", ".join(f"{each.connector_id}: {each.connector} {each.max_current_a:g} A" for each in evse.parts)
+    connectors = f" (connectors {parts}; one at a time)" if evse.connectors else ""
+    return f"EVSE {evse.id} {evse.phases} x {evse.max_current_a:g} A{connectors}"
+
+
 def _summary(settings: Settings) -> str:
-    evses = ", ".join(f"EVSE {each.id} {each.phases} x {each.max_current_a:g} A" for each in settings.evses)
+    evses = ", ".join(_evse(each) for each in settings.evses)
     evses += "; main meter" if settings.main_meter is not None else ""
     board = f" on {settings.board.title}" if settings.board is not None else ""
     return (

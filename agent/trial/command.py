@@ -196,7 +196,8 @@ def _facts(settings: Settings) -> tuple[tuple[str, str], ...]:
 
 
 def _evse(evse: EvseSettings) -> str:
-    return f"{evse.id}: {evse.phases} x {evse.max_current_a:g} A, {evse.connector}"
+    connectors = ", ".join(each.connector for each in evse.parts)
+    return f"{evse.id}: {evse.phases} x {evse.max_current_a:g} A, {connectors}"
 
 
 def _time_of_day(settings: Settings) -> str:

@@ -57,6 +57,7 @@ class OwnEvse:
         self._written: dict[str, bool] = {}
         self._problems: dict[str, str] = {}
         self._shared = shared
+        self.siblings: dict[int, OwnEvse] = {}  # the other connectors of this EVSE, by number
 
         def claim(line: LinePlan | None) -> WatchedLine | None:
             return None if line is None else WatchedLine(lines, line, max_age_s=self._age_s)
@@ -90,15 +91,20 @@ class OwnEvse:
             low_v=low_v,
             proximity_ohm=ohm,
             taken_s=taken_s,
-            main_closed=_closed(self._mirror, plan.mirror_normally_closed, now_s),
+            main_closed=self.main_closed(now_s),
             phases_closed=_closed(self._phase_mirror, plan.phase_mirror_normally_closed, now_s),
             locked=None if self._locked is None else self._locked.level(now_s),
             levels={name: line.counted(line.ask(now_s), now_s) for name, line in self._inputs.items()}
-            | self._shared.levels(now_s),
+            | self._shared.levels(now_s)
+            | {f"contactor of connector {number}": each.main_closed(now_s) for number, each in self.siblings.items()},
             temperature_c=tuple(each.value_c(now_s) for each in self._temperatures),
             pressed=self._people.pressed(now_s),
             problems=problems,
         )
+
+    def main_closed(self, now_s: float) -> bool | None:
+        """Return whether the main contacts are closed by their feedback, ``None`` unknown or without one."""
+        return _closed(self._mirror, self._plan.mirror_normally_closed, now_s)
 
     def drive(self, wish: Wish) -> dict[str, str]:
         """See ``Device``: what goes off before what goes on, the coil first and last."""
@@ -267,12 +273,17 @@ class Devices:
         buses = {name: Bus(name, target) for name, target in plan.buses.items()}
         self.channels: dict[Channel, Device] = {}
         common: dict[int, Common] = {}
+        own_devices: list[tuple[int, int, OwnEvse]] = []
         age_s = max(AGE_S, plan.scan_s * MAX_AGE_SCANS)
         for own, claimed in zip(plan.evses, outputs, strict=True):
             assert lines is not None  # an EVSE of our own has a contactor's line
             of_evse = common.setdefault(own.evse_id, Common(lines, log, max_age_s=age_s))
             device = OwnEvse(own, plan, outputs=claimed, lines=lines, shared=shared, common=of_evse)
             self.channels[own.evse_id, own.connector_id] = device
+            own_devices.append((own.evse_id, own.connector_id, device))
+        for evse_id, connector_id, device in own_devices:
+            others = [each for each in own_devices if each[0] == evse_id and each[1] != connector_id]
+            device.siblings = {number: other for _, number, other in others}
         for bought in plan.controlled:
             self.channels[bought.evse_id, 1] = BoughtEvse(bought, plan, buses=buses, lines=lines, shared=shared)
 

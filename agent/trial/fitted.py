@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from enum import Enum
 
 from agent.guard.cable_lock import LockSettings
-from agent.guard.plan import ControlledPlan, EvsePlan, Plan
+from agent.guard.plan import ControlledPlan, EvsePlan, LinePlan, Plan
 from agent.guard.rcd_test import RcdTestSettings
 from agent.guard.temperature import SensorSettings
 
@@ -74,8 +74,9 @@ def fitted(
     plan: EvsePlan, station: Plan, *, mains: Mains, mains_why: str, latched: tuple[str, ...], first: bool
 ) -> Fitted:
     """Return what there is of a connector of our own; the station's inputs are looked at with the ``first`` one."""
-    own = [role.value for role, _ in plan.watched]
-    own += [name for name, line in (("rcd", plan.rcd), ("emergency_stop", plan.emergency_stop)) if line is not None]
+    before = [each for each in station.evses if each.evse_id == plan.evse_id and each.connector_id < plan.connector_id]
+    looked_at = {line for each in before for line in _inputs_of(each).values()}
+    own = [name for name, line in _inputs_of(plan).items() if line not in looked_at]  # a common one once
     return Fitted(
         evse_id=plan.evse_id,
         scan_s=station.scan_s,
@@ -97,6 +98,12 @@ def fitted(
         max_current_a=plan.max_current_a,
         connector_id=plan.connector_id if station.siblings(plan.evse_id) > 1 else None,
     )
+
+
+def _inputs_of(plan: EvsePlan) -> dict[str, LinePlan]:
+    found = {role.value: line for role, line in plan.watched}
+    named = (("rcd", plan.rcd), ("emergency_stop", plan.emergency_stop))
+    return found | {name: line for name, line in named if line is not None}
 
 
 def fitted_controlled(
