@@ -80,7 +80,7 @@ both = pytest.mark.parametrize("version", VERSIONS)
 
 
 @both
-@pytest.mark.req("OCPP 1.6 §5.17; OCPP 2.0.1 F06.FR.04, F06.FR.11")
+@pytest.mark.req("OCPP 1.6 §5.17, errata 3.46; OCPP 2.0.1 F06.FR.04, F06.FR.11")
 def test_everything_is_told_where_no_place_is_named_and_the_main_meter_by_0(version: str) -> None:
     station = desk(version)
     station.world.run(5)
@@ -94,7 +94,7 @@ def test_everything_is_told_where_no_place_is_named_and_the_main_meter_by_0(vers
 
 
 @both
-@pytest.mark.req("OCPP 1.6 §5.17; OCPP 2.0.1 F06.FR.04: accepted is sent")
+@pytest.mark.req("OCPP 1.6 §5.17, errata 3.46; OCPP 2.0.1 F06.FR.04: accepted is sent")
 def test_what_was_accepted_before_the_first_reading_follows_it(version: str) -> None:
     station = desk(version)
     assert station.trigger(1) == "Accepted"
@@ -104,7 +104,7 @@ def test_what_was_accepted_before_the_first_reading_follows_it(version: str) -> 
 
 
 @both
-@pytest.mark.req("OCPP 1.6 §5.17; OCPP 2.0.1 F06.FR.05: what cannot be sent is rejected")
+@pytest.mark.req("OCPP 1.6 §5.17, errata 3.46; OCPP 2.0.1 F06.FR.05: what cannot be sent is rejected")
 def test_a_silent_meter_and_a_place_that_does_not_exist_are_rejected(version: str) -> None:
     station = desk(version)
     station.world.run(5)
