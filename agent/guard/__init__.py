@@ -1,7 +1,8 @@
 """The guard: the process that holds everything that can hurt.
 
-What lives here: the fixed scan (read all, judge, write), the pilot table and the interlock (both pure), the permit and
-its expiry, the latched faults, the socket to the agent, and ``wire``, its messages (sans-I/O).
+What lives here: the fixed scan (read all, judge, write), a channel for each connector (``channels``: what those of one
+EVSE share), the pilot table and the interlock (both pure), the permit and its expiry, the latched faults, the socket to
+the agent, and ``wire``, its messages (sans-I/O).
 What must not: opinions about OCPP, prices or cards; imports beyond the standard library, ``drivers.api`` and this
 room; asyncio; anything that may block the scan.
 Who may import it: ``agent.runtime`` imports ``agent.guard.wire`` and nothing else of this room; ``agent.trial``, which

@@ -164,3 +164,15 @@ def test_the_benchs_own_station_file_has_as_many_connectors_as_it_is_told() -> N
     settings = settings_of(text)
     assert [len(each.parts) for each in settings.evses] == [3, 3]
     assert [part.tethered for part in settings.evses[1].parts] == [True, False, True]
+
+
+def test_the_example_of_the_page_on_connectors_is_good() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "connectors.md").read_text("utf-8")
+    example = page.split("```toml\n")[1].split("```")[0]
+    before = station_text("").split("\n[[evse]]")[0]
+    settings = settings_of(f"{before}\n{example}")
+    assert [(each.connector, each.tethered) for each in settings.evses[0].parts] == [
+        ("cType2", True),
+        ("sType2", False),
+    ]
+    assert settings.evses[0].connectors[0].rcd == settings.evses[0].rcd
