@@ -61,7 +61,8 @@ class StageOptions:
         metered: the EVSE has a meter.
         realtime: the guard asks for SCHED_FIFO and locked memory.
         controller: family of a bought controller in the EVSE; empty: pilot and contactor are its own.
-        gpiozero: the lines are gpiozero's, on pins that it makes up itself (its ``mock`` factory).
+        gpiozero: the lines are gpiozero's, on pins that it makes up itself (its ``mock`` factory): contactor open,
+            socket unlocked, nothing tripped, for ever.
     """
 
     url: str
@@ -132,6 +133,8 @@ class Stage:
             text = text.replace(
                 '[lines]\ndriver = "bench"\nsocket = "pins.sock"', '[lines]\ndriver = "gpio"\nfactory = "mock"'
             )
+            # Nobody drives these pins: what they show is their bias, and at rest only the mirror contact is closed.
+            text = text.replace('"evse1.mirror"', '"evse1.mirror", pull = "up"')
             for number, line in enumerate(sorted(set(re.findall(r'line = "(evse1\.\w+)"', text))), 5):
                 text = text.replace(f'"{line}"', f'"GPIO{number}"')
         return text if options.metered else re.sub(r"(?m)^meter = .*\n", "", text)
