@@ -18,11 +18,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from agent import __version__
-from agent.boot_note import DIALLING, BootNote, boot_reason, read_note, write_note
+from agent.boot_note import boot_reason, read_note
 from agent.clock import Clock
+from agent.ending import Ending
 from agent.errors import StoreError
+from agent.front_door import FrontDoor
 from agent.lazy import load_all
-from agent.log import Condition, get_logger
+from agent.log import get_logger
 from agent.maintained import Maintained, image_version
 from agent.model.commands import Reset, ResetKind, TriggerKind
 from agent.model.effects import Effect
@@ -39,7 +41,8 @@ from agent.ocpp.session import Session
 from agent.ocpp.transport import Link
 from agent.presets import presets_of
 from agent.runtime.csms_link import CsmsLink
-from agent.runtime.supervisor import Kind, Supervisor, notify, retry_restart
+from agent.runtime.journal_opening import JournalOpening
+from agent.runtime.supervisor import Kind, Supervisor, notify
 from agent.secured import Dial, Secured
 from agent.settings.loaded import Loaded
 from agent.settings.station import OcppVersion, Settings
@@ -47,30 +50,18 @@ from drivers.registry import open_driver
 
 if TYPE_CHECKING:
     from agent.charging.station import Station
-    from agent.console.door import Reply
     from agent.equipment import Equipment
     from agent.runtime.core_loop import CoreLoop, Desk
     from agent.runtime.desk import CommandDesk
     from agent.runtime.guard_link import GuardLink
-    from agent.runtime.headline import Headline
     from agent.store import StoredState, StoreThread
     from drivers.api import ClockSource
 
 JOURNAL: Final = "journal.sqlite"
 EXIT_OK: Final = 0
-EXIT_FAILED: Final = 1
 CORE_WAIT_S: Final = 0.2  # the core is built after the boot notification, or after so long without a CSMS
-STORE_RETRY_S: Final = 5.0  # pause between attempts to open a journal that cannot be opened
 DRIVERS_WAIT_S: Final = 1.0  # and the drivers after that
-LAST_WORDS_S: Final = 10.0  # how long a graceful restart may wait for what it ended to be delivered
 ENDING_S: Final = 2.0  # how long a stop may take to close the link and the store
-
-_BOOT_REASON: Final[Mapping[ResetKind, str]] = {
-    ResetKind.GRACEFUL: "remote_reset",
-    ResetKind.IMMEDIATE: "remote_reset",
-    ResetKind.ON_IDLE: "scheduled_reset",
-    ResetKind.POWER_FAILING: "local_reset",
-}
 
 
 def dialect_of(version: OcppVersion, settings: Settings) -> Dialect:
@@ -115,12 +106,6 @@ class Surroundings:
     own_process: bool = True
 
 
-@dataclass(slots=True, kw_only=True)
-class _Ending:
-    code: int = EXIT_OK
-    boot_reason: str = ""
-
-
 class Application:
     """One running agent, built from a loaded station file."""
 
@@ -129,16 +114,12 @@ class Application:
         self._loaded = loaded
         self._settings = loaded.settings
         self._log = get_logger("app")
-        self._ending = _Ending()
         self._booted = asyncio.Event()
         self._early: list[Input] = []
         self._core: CoreLoop | None = None
         self._equipment: Equipment
-        self._answers: dict[str, Reply] = {}
         self._supervisor = Supervisor(self._around.monotonic)
         self._store: StoreThread | None = None
-        self._store_trouble = ""
-        self._stored_values: tuple[StoredValue, ...] = ()
         self._station: Station
         self._guard: GuardLink
 
@@ -156,46 +137,15 @@ class Application:
         try:
             await self._serve()
         finally:
-            if self._ending.boot_reason:
-                self._leave_note(self._ending.boot_reason)
+            self._ending.ended()
             if self._store is not None:
                 try:
                     await self._store.close()
                 except StoreError as error:
                     self._log.error("store.close_failed", error=str(error))
-        return self._ending.code
+        return EXIT_OK
 
     # ---- building -------------------------------------------------------------------------------------------------
-
-    async def _open_store(self) -> tuple[StoreThread, StoredState]:
-        """Open the journal; a disk that does not let us is asked again until it does. Nothing charges meanwhile."""
-        from agent.store import StoreFailure, StoreThread
-
-        path = self._settings.station.state_dir / JOURNAL
-        failing = Condition(self._log, "store.unusable")
-        while True:
-            try:
-                path.parent.mkdir(parents=True, exist_ok=True)
-                store, report = await StoreThread.open(
-                    path,
-                    boot_id=self._clock.boot_id,
-                    mono_s=self._around.monotonic,
-                    on_waiting=lambda text: self._log.warning("store.waiting", why=text),
-                    on_recovered=lambda report: self._log.error("store.recovered", report=str(report)),
-                    on_failure=lambda failure: self._log.warning("store.lazy_write_failed", error=str(failure)),
-                )
-                state = await store.load()
-            except (StoreFailure, OSError) as error:
-                self._store_trouble = str(error)
-                failing.set(True, path=str(path), error=self._store_trouble)
-                await asyncio.sleep(STORE_RETRY_S)
-                continue
-            failing.set(False)
-            if report.salvage is not None:
-                self._log.error("store.recovered", report=str(report))
-            for problem in state.problems:
-                self._log.error("store.value_lost", problem=problem)
-            return store, state
 
     async def _values_that_hold(self, store: StoreThread, stored: Sequence[StoredValue]) -> tuple[StoredValue, ...]:
         """Forget for good what the station file has overruled; return the rest."""
@@ -207,16 +157,6 @@ class Application:
                 self._log.warning("variables.overruled_not_kept", error=str(error))
         gone = {each.key for each in overruled}
         return tuple(each for each in stored if each.key not in gone)
-
-    def _leave_note(self, reason: str) -> None:
-        values = tuple(each for each in self._stored_values if each.key.startswith(DIALLING))
-        try:
-            write_note(
-                self._settings.station.state_dir,
-                BootNote(boot_id=self._clock.boot_id, reason=reason, values=values),
-            )
-        except OSError as error:
-            self._log.warning("note.not_kept", error=str(error))
 
     def _open_csms(self, reason: str) -> None:
         """Build what the boot notification needs."""
@@ -260,6 +200,16 @@ class Application:
             seen=self._seen,
         )
 
+        self._ending = Ending(
+            self._supervisor,
+            settings.station.state_dir,
+            self._clock.boot_id,
+            delivered=self._csms.delivered,
+            retries=lambda: self._book.integer("OCPPCommCtrlr", "ResetRetries"),
+            own_process=self._around.own_process,
+        )
+        self._door = FrontDoor(self._loaded, self._csms, self._clock, self._book, self._secured)
+
     async def _build_station(self, store: StoreThread, state: StoredState) -> CoreLoop:
         """Build the rest; its modules load here."""
         from agent.charging.station import Station
@@ -285,7 +235,7 @@ class Application:
             csms=self._csms,
             perform_permit=lambda effect: self._guard.perform(effect),
             ask_reading=self._equipment.ask_reading,
-            restart=self._restart,
+            restart=self._ending.restart,
             tick=lambda: self._supervisor.tick("core"),
             store_failing=self._secured.store_failing,
             send_sample=self._send_sample,
@@ -316,8 +266,8 @@ class Application:
             documents=state.documents,
             deliver=self._deliver,
             views=lambda: self._views()[0],
-            replies=self._answers,
-            restart=self._restart_into_new_image,
+            replies=self._door.replies,
+            restart=self._ending.restart_into_new_image,
         )
         return (self._secured.desk(self._clock, self._csms, others), maintenance, others)
 
@@ -381,25 +331,32 @@ class Application:
                     await self._csms.close()
             except TimeoutError:
                 self._log.warning("csms.close_timed_out", waited_s=ENDING_S)
-            self._log.info("agent.stopped", exit_code=self._ending.code)
+            self._log.info("agent.stopped", exit_code=EXIT_OK)
 
     async def _assemble(self) -> None:
         """Put the house together around the link that is already opening."""
         await self._wait_for_boot(CORE_WAIT_S)
         load_all()
-        replies, headline = self._open_door()
-        store, state = await self._open_store()
+        own, supervisor = self._settings, self._supervisor
+        opening = JournalOpening(own.station.state_dir / JOURNAL, self._clock, self._around.monotonic)
+        self._door.open(supervisor, lambda: opening.trouble)
+        store, state = await opening.open()
         self._store = store
         self._clock.remember(state.anchors, state.last_good_utc_s)
-        self._stored_values = await self._values_that_hold(store, state.variables)
-        self._book.load(self._stored_values)
+        values = await self._values_that_hold(store, state.variables)
+        self._book.load(values)
         core = await self._build_station(store, state)
-        supervisor = self._supervisor
         supervisor.add("core", core.run, Kind.ESSENTIAL)
         supervisor.add("guard_link", self._guard.run, Kind.ESSENTIAL)
-        replies.update(self._replies(store, headline))
+        self._door.widen(
+            station=self._station,
+            core=core,
+            guard=self._guard,
+            store=store,
+            equipment=self._equipment,
+            maintained=self._maintained,
+        )
         notify("READY=1")
-        own = self._settings
         self._log.info(
             "agent.started",
             station=own.station.id,
@@ -408,7 +365,7 @@ class Application:
             evses=len(own.evses),
             settings=self._loaded.origin.value,
         )
-        self._leave_note("")
+        self._ending.started(values)
         await self._wait_for_boot(DRIVERS_WAIT_S)
         self._equipment.start()
         if self._around.own_process:
@@ -422,74 +379,7 @@ class Application:
         except TimeoutError:
             return
 
-    def _open_door(self) -> tuple[dict[str, Reply], Headline]:
-        """Let the technician in, also while the journal is not open. Return what is answered, to be widened."""
-        from agent.console.door import Door
-        from agent.runtime.headline import EarlyReports, Headline
-
-        own = self._settings.station
-        headline = Headline(
-            identity=(own.id, own.vendor, own.model),
-            csms_url=self._settings.csms.url,
-            ocpp=self._settings.csms.version.value,
-            problems=self._loaded.problems,
-            csms=self._csms,
-            clock=self._clock,
-            security=lambda: self._secured.status(self._csms),
-        )
-        early = EarlyReports(headline, lambda: self._store_trouble or "the journal is being opened")
-        replies: dict[str, Reply] = {"status": early.status, "queue": early.refuse, "why": early.refuse}
-        self._answers = replies
-        self._supervisor.add("console", Door(own.run_dir / "agent.sock", replies).run)
-        return replies, headline
-
-    def _replies(self, store: StoreThread, headline: Headline) -> Mapping[str, Reply]:
-        from agent.runtime.reports import StationReports
-
-        reports = StationReports(
-            headline=headline,
-            station=self._station,
-            guard=self._guard,
-            store=store,
-            clock=self._clock,
-            book=self._book,
-            meters=self._equipment.meter_rows,
-        )
-        return {
-            "status": self._maintained.beside(reports.status),
-            "queue": reports.queue,
-            "why": reports.why,
-            "meter": self._equipment.meter,
-            **self._token_replies(),
-            **self._book_replies(store),
-            "cards_seen": self._equipment.cards_seen,
-        }
-
-    def _book_replies(self, store: StoreThread) -> Mapping[str, Reply]:
-        from agent.runtime.book import Book
-
-        book = Book(store, lambda: self._csms.frames, self._clock)
-        return {"cdr": book.cdr, "frames": book.frames}
-
-    def _token_replies(self) -> Mapping[str, Reply]:
-        from agent.runtime.token_reports import TokenReports
-
-        assert self._core is not None  # the door is widened after the core stands
-        reports = TokenReports(station=self._station, clock=self._clock, order=self._core.order)
-        return {"auth": reports.auth, "cards": reports.cards}
-
     # ---- what the core and the desk ask for -----------------------------------------------------------------------
-
-    def _restart(self, kind: ResetKind) -> None:
-        self._log.warning("agent.restarts", kind=kind.value)
-        self._ending.boot_reason = _BOOT_REASON[kind]
-        if self._around.own_process:
-            self._leave_note(self._ending.boot_reason)  # a process that is ended from outside leaves none
-            retry_restart(self._book.integer("OCPPCommCtrlr", "ResetRetries"))
-        if kind is ResetKind.IMMEDIATE:
-            self._supervisor.stop()
-        else:
-            self._supervisor.add("last_words", self._say_last_words, Kind.ONCE)
 
     def power_failing(self) -> None:
         """End every transaction with PowerLoss and say so while the back-up supply lasts; then restart.
@@ -499,16 +389,6 @@ class Application:
         self._log.warning("power.failing")
         if self._core is not None:
             self._core.order(Reset(kind=ResetKind.POWER_FAILING))
-
-    async def _say_last_words(self) -> None:
-        """Tell the CSMS what a graceful restart ended, if that is quick, and go (OCPP 1.6 §5.14)."""
-        await self._csms.delivered(LAST_WORDS_S)
-        self._supervisor.stop()
-
-    def _restart_into_new_image(self) -> None:
-        self._log.warning("agent.restarts", kind="firmware_update")
-        self._ending.boot_reason = "firmware_update"
-        self._supervisor.stop()
 
     def _proven(self) -> None:
         self._secured.proven()
