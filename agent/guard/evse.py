@@ -19,7 +19,7 @@ from agent.guard.late_lines import late_outputs
 from agent.guard.log import Log
 from agent.guard.offer import STEADY_HIGH, STEADY_LOW
 from agent.guard.plan import EvsePlan, Plan
-from agent.guard.sensing import SharedInputs, claim_input, polls_of
+from agent.guard.sensing import SharedInputs, asked_together, claim_input
 from agent.guard.timings import LOST_S, MAX_AGE_SCANS, QUIET_REPORT_S, REPORT_S
 from agent.guard.told import Told
 from agent.guard.vehicle_charge import VehicleCharge
@@ -118,7 +118,7 @@ class Evse:
         self._shared = shared
         found = (self._mirror, self._phase_mirror, self._locked, self._rcd, self._emergency_stop, *self._watched)
         self._lines = tuple(each for each in found if each is not None)
-        self._polls = polls_of(self._lines)
+        self._ask = asked_together(self._lines)
         self._levels: list[bool | None] = []
         self._shared_levels: tuple[bool | None, ...] = ()
         self._calm = False  # nothing of this EVSE's own would make the next scan another one
@@ -148,15 +148,7 @@ class Evse:
             reading = self._power_path.read()
         except DriverError as problem:
             reading = problem
-        levels: list[bool | None] = []
-        if self._polls is None:
-            levels = [line.ask(now_s) for line in self._lines]
-        else:
-            for poll, pulses in self._polls:
-                try:
-                    levels.append(poll(pulses))
-                except DriverError:
-                    levels.append(None)
+        levels = [line.ask(now_s) for line in self._lines] if self._ask is None else self._ask()
         if self._calm and now_s < self.cycle.still_until_s and self._is_still(reading, levels, now_s):
             return None
         self._calm = False
@@ -245,7 +237,7 @@ class Evse:
     def _is_calm(self) -> bool:
         """Return whether the next scan is decided by what ``_is_still`` looks at."""
         return (
-            self._polls is not None
+            self._ask is not None
             and not self.siblings
             and not self._late
             and not self._lost

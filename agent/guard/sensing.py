@@ -22,14 +22,15 @@ class WatchedLine:
     """One claimed input, with its debounce.
 
     Attributes:
+        line: what was claimed.
         poll: asks the line for its level, where it can be asked in one call (``drivers.api.PolledLine``).
         pulses: what to ask it: with pulses, an activity between two scans counts.
     """
 
     def __init__(self, lines: Lines, plan: LinePlan, *, max_age_s: float, pulses: bool = False) -> None:
         """Claim it. With ``pulses`` and no debounce, an activity between two scans counts. Raises ``DriverError``."""
-        self._line: InputLine = lines.input(plan.line, active_high=plan.active_high, pull=plan.pull)
-        self.poll: Callable[[bool], bool | None] | None = getattr(self._line, "poll", None)
+        self.line: InputLine = lines.input(plan.line, active_high=plan.active_high, pull=plan.pull)
+        self.poll: Callable[[bool], bool | None] | None = getattr(self.line, "poll", None)
         self._max_age_s = max_age_s
         self.pulses = pulses and plan.debounce_s <= 0.0
         self._debounce = Debounce(plan.debounce_s) if plan.debounce_s > 0.0 else None
@@ -45,7 +46,7 @@ class WatchedLine:
 
     def ask(self, now_s: float) -> bool | None:
         """Return what the line says, ``None`` when it is unknown or too old."""
-        line = self._line
+        line = self.line
         try:
             if self.poll is not None:
                 return self.poll(self.pulses)
@@ -67,13 +68,17 @@ def claim_input(
     return None if plan is None or lines is None else WatchedLine(lines, plan, max_age_s=max_age_s, pulses=pulses)
 
 
-Poll = Callable[[bool], bool | None]
-
-
-def polls_of(inputs: Sequence[object]) -> tuple[tuple[Poll, bool], ...] | None:
-    """Return how each of ``inputs`` is asked in one call, and what; ``None`` where one of them cannot be."""
-    polls = [(each.poll, each.pulses) for each in inputs if isinstance(each, WatchedLine) and each.poll is not None]
-    return tuple(polls) if len(polls) == len(inputs) else None
+def asked_together(inputs: Sequence[object]) -> Callable[[], list[bool | None]] | None:
+    """Return what asks all ``inputs`` in their order, at any time; ``None`` where one of them cannot be asked so."""
+    watched = [each for each in inputs if isinstance(each, WatchedLine) and each.poll is not None]
+    if len(watched) != len(inputs):
+        return None
+    kinds = {type(each.line) for each in watched}
+    together = getattr(kinds.pop(), "poll_together", None) if len(kinds) == 1 else None
+    if together is not None:
+        joint: Callable[[], list[bool | None]] = together([(each.line, each.pulses) for each in watched])
+        return joint
+    return lambda: [each.ask(0.0) for each in watched]  # an input that is polled does not look at the time
 
 
 class SharedInputs:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
     from drivers.api.values import CardRead, MeterReading, PilotSignal, PowerPathReading, RegisterKind
 
 
@@ -57,6 +59,14 @@ class PolledLine(InputLine, Protocol):
 
     def poll(self, pulses: bool) -> bool | None:
         """Return the level now, ``None`` when unknown; with ``pulses`` also active for one since the last call."""
+
+
+class JointlyPolledLine(PolledLine, Protocol):
+    """One of a kind of inputs that answer together: a scan asks for all of them, 100 times a second for years."""
+
+    @staticmethod
+    def poll_together(inputs: Sequence[tuple[Any, bool]]) -> Callable[[], list[bool | None]]:
+        """Return what gives the answers of ``poll`` of each input, all of this kind, with its ``pulses``, in order."""
 
 
 class Lines(Protocol):

@@ -126,6 +126,26 @@ class GpiozeroInput:
         except self._errors:
             return None
 
+    @staticmethod
+    def poll_together(inputs: Sequence[tuple[GpiozeroInput, bool]]) -> Callable[[], list[bool | None]]:
+        """See ``JointlyPolledLine``."""
+        asked = tuple((line, line._level_now, line._active_high, line._errors, pulses) for line, pulses in inputs)
+
+        def ask() -> list[bool | None]:
+            levels: list[bool | None] = []
+            for line, level_now, active_high, errors, pulses in asked:
+                try:
+                    if pulses and line._activations != line._activations_taken:
+                        line._activations_taken = line._activations
+                        levels.append(True)
+                    else:
+                        levels.append(bool(level_now()) is active_high)
+                except errors:
+                    levels.append(None)
+            return levels
+
+        return ask
+
     def age_s(self, now_s: float) -> float:
         """Return 0: the level is read, not pushed."""
         return 0.0

@@ -185,6 +185,21 @@ def test_level_and_pulse_can_be_asked_in_one_call(board: Any, lines: Lines, acti
     assert eventually(lambda: line.poll(True) is False)
 
 
+def test_inputs_of_one_kind_that_answer_together_answer_what_each_would(board: Any, lines: Lines) -> None:
+    line: Any = lines.input(board.input, active_high=True)
+    if not hasattr(line, "poll_together"):
+        pytest.skip("these lines answer one by one")
+    level, pulsed = line.poll_together([(line, False)]), line.poll_together([(line, True)])
+    assert eventually(lambda: level() == [False] and pulsed() == [False])
+    board.drive(True)
+    assert eventually(lambda: level() == [True])
+    board.drive(False)
+    assert eventually(lambda: level() == [False])
+    assert eventually(lambda: pulsed() == [True]), "it was active since the last look"
+    assert eventually(lambda: pulsed() == [False])
+    assert line.poll_together([(line, False), (line, False)])() == [False, False]
+
+
 def test_a_level_that_stays_active_is_a_pulse_every_time(board: Any, lines: Lines) -> None:
     line = lines.input(board.input, active_high=True)
     board.drive(True)
