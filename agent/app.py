@@ -421,10 +421,10 @@ class Application:
             if evse_id is None or view.evse_id == evse_id:
                 self._deliver(SampleAsked(evse_id=view.evse_id))
 
-    def _values_refusal(self, evse_id: int | None) -> str:
+    def _values_refusal(self, evse_id: int | None, connector_id: int | None) -> str:
         """Return why the CSMS cannot have meter values; empty where they are known or may still come."""
         if self._core is not None:
-            return self._station.values_refusal(evse_id, self._clock.mono_s())
+            return self._station.values_refusal(evse_id, connector_id, self._clock.mono_s())
         layout = self._settings.layout()
         meters = {each.evse_id for each in layout.evses if each.metered} | ({0} if layout.main_meter else set())
         named = None if evse_id == 0 and not layout.main_meter else evse_id

@@ -237,8 +237,14 @@ class Station:
         """Return a snapshot of every EVSE, in the order of the layout."""
         return tuple(view_of(each) for each in self._evses.values())
 
-    def values_refusal(self, evse_id: int | None, now_s: float) -> str:
-        """Return why ``ValuesAsked`` would be in vain; empty where values are known or may still come."""
+    def values_refusal(self, evse_id: int | None, connector_id: int | None, now_s: float) -> str:
+        """Return why ``ValuesAsked`` would be in vain; empty where values are known or may still come.
+
+        An EVSE's meter speaks for the connector that is in use, or would be; ``None``: whichever that is.
+        """
+        evse = self._evses.get(evse_id or 0)
+        if evse is not None and connector_id in evse.layout.connector_ids and connector_id != evse.connector_id:
+            return f"the meter speaks for connector {evse.connector_id} of EVSE {evse_id} now"
         return self._values.refusal(evse_id, now_s)
 
     def explain(self, token: IdToken, now: Stamp) -> TokenReport:
@@ -404,7 +410,7 @@ class Station:
             faults,
             view.side_info,
             view.connector_id,
-            tuple((each.plugged, each.served, _codes(each.faults)) for each in view.connectors),
+            tuple((each.operative, each.plugged, each.served, _codes(each.faults)) for each in view.connectors),
         )
 
 

@@ -71,7 +71,7 @@ class Session:
         utc: the time of day, s since 1970, or ``None`` while unknown.
         resolve: UTC of a stamp; only called while ``utc`` knows the time.
         values_refusal: why the CSMS cannot have meter values of an EVSE, 0 for the station's main meter, ``None`` for
-            all; empty where it can.
+            all, at a connector, ``None`` for whichever; empty where it can.
         boot_reason: ``power_up``, ``watchdog``, ``remote_reset``, ``application_reset``, ``unknown`` ...
     """
 
@@ -85,7 +85,7 @@ class Session:
         utc: Callable[[], float | None],
         resolve: Resolve,
         boot_reason: str,
-        values_refusal: Callable[[int | None], str] = lambda _evse_id: "",
+        values_refusal: Callable[[int | None, int | None], str] = lambda _evse_id, _connector_id: "",
     ) -> None:
         self._dialect = dialect
         self._identity = identity

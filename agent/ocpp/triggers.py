@@ -30,7 +30,7 @@ def answer_trigger(
     *,
     may_boot: bool,
     charging: Callable[[int | None], bool],
-    values_refusal: Callable[[int | None], str] = lambda _evse_id: "",
+    values_refusal: Callable[[int | None, int | None], str] = lambda _evse_id, _connector_id: "",
 ) -> Grant:
     """Decide on a trigger.
 
@@ -39,7 +39,8 @@ def answer_trigger(
         places: every place that has a status, (EVSE, connector).
         may_boot: a boot notification would be in order now.
         charging: whether a transaction runs at an EVSE (``None``: at any).
-        values_refusal: why there can be no meter values of an EVSE (0: main meter, ``None``: all); empty if they can.
+        values_refusal: why there can be no meter values of an EVSE (0: main meter, ``None``: all) at one of its
+            connectors (``None``: whichever); empty if they can.
     """
     accepted = Outcome(answered=Answered.ACCEPTED)
     match command.kind:
@@ -75,12 +76,14 @@ def answer_trigger(
             return Grant(outcome=Outcome(answered=Answered.NOT_IMPLEMENTED, why="no such message here"))
 
 
-def _values(command: TriggerMessage, places: Sequence[Place], refusal: Callable[[int | None], str]) -> Grant:
+def _values(
+    command: TriggerMessage, places: Sequence[Place], refusal: Callable[[int | None, int | None], str]
+) -> Grant:
     """Accept what will be sent: the answer says whether it will (OCPP 1.6 §5.17; 2.0.1 F06.FR.04, .05)."""
     evse_id = command.evse_id
     if evse_id and all(evse_id != place[0] for place in places):
         return Grant(outcome=_unknown(command))
-    why = refusal(evse_id)
+    why = refusal(evse_id, command.connector_id)
     if why:
         return Grant(outcome=Outcome(answered=Answered.REJECTED, why=why))
     return Grant(

@@ -233,3 +233,16 @@ def test_an_interval_that_does_not_divide_the_day_begins_anew_at_midnight(every_
     stamps = [moment(each.payload["meterValue"][0]["timestamp"]) - midnight_s for each in world.messages("MeterValues")]
     assert 0.0 in stamps
     assert all(each % every_s == 0 for each in stamps if each >= 0)
+
+
+@pytest.mark.req("OCPP 1.6 §5.17; one EVSE with several connectors")
+def test_values_are_promised_for_the_connector_that_the_meter_speaks_for() -> None:
+    world = Metered(layout(EvseLayout(evse_id=1, connector_ids=(1, 2))))
+    world.run(5)
+    now_s = world.now_s
+    in_use = world.station.view(1).connector_id
+    assert in_use == 1
+    assert world.station.values_refusal(1, 1, now_s) == ""
+    assert world.station.values_refusal(1, None, now_s) == ""
+    assert world.station.values_refusal(1, 2, now_s) == "the meter speaks for connector 1 of EVSE 1 now"
+    assert world.station.values_refusal(None, None, now_s) == ""

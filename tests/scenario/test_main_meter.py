@@ -65,7 +65,7 @@ class Station16(Core16):
 
     def trigger(self, evse_id: int | None) -> str:
         """Ask as the link does: the answer first, then what follows; return why it was refused."""
-        why = self.station.values_refusal(evse_id, self.now_s)
+        why = self.station.values_refusal(evse_id, None, self.now_s)
         if not why:
             self.send(ValuesAsked(evse_id=evse_id, named=SAMPLED))
         return why

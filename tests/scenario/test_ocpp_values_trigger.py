@@ -37,7 +37,7 @@ class Linked(Desk):
             utc=self.utc,
             resolve=self.resolve,
             boot_reason=reason,
-            values_refusal=lambda evse_id: self.world.station.values_refusal(evse_id, self.world.now_s),
+            values_refusal=lambda *place: self.world.station.values_refusal(*place, self.world.now_s),
         )
 
     def trigger(self, place: int | None) -> str:

@@ -176,6 +176,8 @@ def _trigger(request: messages.TriggerMessageRequest) -> TriggerMessage:
     kind = _TRIGGER_OF.get(request.requested_message)
     if request.evse is None:
         return TriggerMessage(kind=kind)
+    if kind is TriggerKind.METER_VALUES:  # these are an EVSE's: a connector means nothing
+        return TriggerMessage(kind=kind, evse_id=request.evse.id)
     return TriggerMessage(kind=kind, evse_id=request.evse.id, connector_id=request.evse.connector_id)
 
 
