@@ -1,8 +1,9 @@
 """An operator in front of Arthexis: runs in the product's own Python and process, with its server and its functions.
 
-``python arthexis_desk.py PORT IDENTITY PASSWORD CARD`` makes the database, enrols one station that only knows one card,
-and serves. Each line of standard input is a question in JSON, each line of standard output that begins with ``@`` its
-answer. Without a Redis the product sends commands only from within its own process, hence from here.
+``python arthexis_desk.py PROTOCOL PORT IDENTITY PASSWORD CARD`` makes the database, enrols one station that only knows
+one card, and serves. Each line of standard input is a question in JSON, each line of standard output that begins with
+``@`` its answer. Without a Redis the product sends commands only from within its own process, hence from here. Of 2.0.1
+it books who charged and when; the registers are read from the events that it accepted and keeps.
 """
 # ruff: noqa: E402  # Django has to be set up before its applications can be imported
 # mypy: ignore-errors
@@ -23,7 +24,7 @@ django.setup()
 
 from apps.cards.models import CardCredential
 from apps.ocpp.models import Charger, Connector, InboundProtocolRequest, MeterValue, OcppTransaction
-from apps.ocpp.transport.operations import emit_v16_operation
+from apps.ocpp.transport.operations import emit_v16_operation, emit_v201_operation
 from asgiref.sync import sync_to_async
 from django.contrib.auth.hashers import make_password
 from django.core.management import call_command
@@ -43,7 +44,44 @@ def enrol(identity: str, password: str, card: str) -> None:
     CardCredential.objects.create(external_id=card, ocpp_id_tag=card)
 
 
+IN_201 = sys.argv[1] == "ocpp2.0.1"
+REGISTER = "Energy.Active.Import.Register"
+
+
 def transactions() -> list[dict]:
+    """Return every transaction, oldest first."""
+    return [booked_201(each) for each in OcppTransaction.objects.order_by("pk")] if IN_201 else booked_16()
+
+
+def booked_201(row: OcppTransaction) -> dict:
+    """Return a transaction of 2.0.1 with the registers of its events."""
+    accepted = InboundProtocolRequest.objects.filter(
+        action="TransactionEvent", response_kind=InboundProtocolRequest.ResponseKind.RESULT
+    )
+    told = [each.request_payload for each in accepted.order_by("pk")]
+    values = [
+        value
+        for event in sorted(told, key=lambda event: event["seqNo"])
+        if event["transactionInfo"]["transactionId"] == row.remote_id
+        for value in event.get("meterValue", [])
+    ]
+    registers = [
+        float(sample["value"])
+        for value in values
+        for sample in value["sampledValue"]
+        if sample.get("measurand", REGISTER) == REGISTER and "phase" not in sample
+    ]
+    return {
+        "id": row.pk,
+        "id_tag": row.id_tag,
+        "meter_start": registers[0] if registers else None,
+        "meter_stop": registers[-1] if registers else None,
+        "over": row.stopped_at is not None,
+        "samples": len(values),
+    }
+
+
+def booked_16() -> list[dict]:
     """Return every transaction, oldest first, with its samples' registers."""
     return [
         {
@@ -58,10 +96,15 @@ def transactions() -> list[dict]:
     ]
 
 
+def connector(number: int) -> int:
+    """Return what the product calls a connector, of 2.0.1 the EVSE: there it counts 1001 for the first of EVSE 1."""
+    return number // 1000 or number
+
+
 def station() -> dict:
     """Return what the product knows of the station."""
     charger = Charger.objects.get()
-    found = {each.number: each.status for each in Connector.objects.filter(charger=charger)}
+    found = {connector(each.number): each.status for each in Connector.objects.filter(charger=charger)}
     return {"connected": charger.connected_at is not None, "connectors": found}
 
 
@@ -76,6 +119,11 @@ def complaints() -> list[str]:
     return [f"{each.action} {each.request_payload}: {each.error_code}" for each in refused.order_by("pk")]
 
 
+def change(password: str) -> None:
+    """Expect another password at the next connection."""
+    Charger.objects.update(connection_token_hash=make_password(password))
+
+
 async def answer(question: dict) -> object:
     """Answer one question."""
     match question["do"]:
@@ -87,11 +135,12 @@ async def answer(question: dict) -> object:
             return await sync_to_async(seen)(question["action"])
         case "complaints":
             return await sync_to_async(complaints)()
+        case "password":
+            return await sync_to_async(change)(question["password"])
         case "call":
             charger = await sync_to_async(Charger.objects.get)()
-            done = await emit_v16_operation(
-                charger=charger, action=question["action"], payload=question["payload"], timeout=20
-            )
+            emit = emit_v201_operation if IN_201 else emit_v16_operation
+            done = await emit(charger=charger, action=question["action"], payload=question["payload"], timeout=20)
             await sync_to_async(done.refresh_from_db)()
             return {"status": done.status, "error": done.error_code, "answer": done.response_payload}
 
@@ -107,7 +156,7 @@ def listen(loop: asyncio.AbstractEventLoop) -> None:
     os._exit(0)
 
 
-def main(port: str, identity: str, password: str, card: str) -> None:
+def main(_protocol: str, port: str, identity: str, password: str, card: str) -> None:
     """Set up, serve, answer."""
     call_command("migrate", verbosity=0)
     enrol(identity, password, card)

@@ -11,6 +11,8 @@ from tests.process.houses import CARD, STRANGER, Stay
 
 PATIENT_S: Final = 40.0
 
+NEW_PASSWORD: Final = "another-0123456789abc"
+
 Case = Callable[[Stay, Desk], Awaitable[None]]
 
 
@@ -89,6 +91,31 @@ async def is_taken_out_of_service(stay: Stay, csms: Desk) -> None:
         await shows(csms, word)
 
 
+async def is_killed(stay: Stay, csms: Desk) -> None:
+    """The agent is killed while it charges without a network: the charge goes on and is booked once."""
+    closed_s = await stay.begin()
+    await stay.bench.net(mode="down")
+    await stay.until(lambda status: not status["csms"]["online"])
+    await stay.house.kill("agent")
+    await stay.ready(timeout_s=PATIENT_S)
+    await stay.end()
+    await stay.idle()
+    loads = [value for at_s, _, value in await stay.bench.trace("evse1.load") if at_s >= closed_s]
+    assert loads == [True, False], f"the charge was interrupted: {loads}"
+    await stay.bench.net(mode="up")
+    await exact(stay, csms)
+
+
+async def loses_its_power(stay: Stay, csms: Desk) -> None:
+    """A power cut in the middle of a charge ends it with the register that it stopped at."""
+    await stay.begin()
+    await stay.house.power_cut()
+    await stay.bench.unplug(evse=1)
+    await stay.online(timeout_s=PATIENT_S)
+    await stay.idle()
+    await exact(stay, csms)
+
+
 async def resets(stay: Stay, csms: Desk) -> None:
     """A soft reset is answered, the agent starts again, and a charge follows."""
     before = stay.house.restarts["agent"]
@@ -99,6 +126,23 @@ async def resets(stay: Stay, csms: Desk) -> None:
     await stay.end()
     await stay.idle()
     await exact(stay, csms)
+
+
+async def changes_its_password(stay: Stay, csms: Desk) -> None:
+    """A new password is taken, and is the one that the station comes back with, also after a restart."""
+    await csms.expect_password(NEW_PASSWORD)
+    assert await csms.call("ChangeConfiguration", key="AuthorizationKey", value=NEW_PASSWORD) == {"status": "Accepted"}
+    await comes_back(stay, csms)
+    answer = await csms.call("GetConfiguration", key=["AuthorizationKey"])
+    assert NEW_PASSWORD not in str(answer), "it may be written, never read"
+
+
+async def comes_back(stay: Stay, csms: Desk) -> None:
+    """Kill the agent and wait until it has reached the product again."""
+    boots = len(await csms.seen("BootNotification"))
+    await stay.house.kill("agent")
+    await sent(csms, "BootNotification", lambda seen: len(seen) > boots)
+    await stay.online(timeout_s=PATIENT_S)
 
 
 async def until(csms: Desk, claim: Callable[[dict[str, Any]], bool]) -> None:
@@ -155,8 +199,11 @@ CORE: Final[tuple[Case, ...]] = (
     refuses_a_stranger,
     charges,
     charges_offline,
+    is_killed,
+    loses_its_power,
     starts_and_stops_remotely,
     is_reconfigured,
     is_taken_out_of_service,
     resets,
+    changes_its_password,
 )

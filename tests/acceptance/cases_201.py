@@ -5,12 +5,16 @@ from __future__ import annotations
 from typing import Any, Final
 
 from tests.acceptance.cases import (
+    NEW_PASSWORD,
     PATIENT_S,
     Case,
     boots,
     charges,
     charges_offline,
+    comes_back,
     exact,
+    is_killed,
+    loses_its_power,
     refuses_a_stranger,
     sent,
     shows,
@@ -29,7 +33,7 @@ TRIGGERS: Final = {
 
 
 async def starts_and_stops_remotely(stay: Stay, csms: Desk) -> None:
-    """The product starts a charge, knows its number, and stops it by the station's name for it."""
+    """The product starts a charge, sees its number in it, and stops it by the station's name for it."""
     await stay.online(timeout_s=PATIENT_S)
     await stay.bench.plug(evse=1)
     await stay.plugged()
@@ -41,13 +45,26 @@ async def starts_and_stops_remotely(stay: Stay, csms: Desk) -> None:
     told = [each["transactionInfo"] for each in await csms.seen("TransactionEvent")]
     assert 71 in [each.get("remoteStartId") for each in told], told
     name = told[-1]["transactionId"]
-    assert (await csms.call("GetTransactionStatus", transactionId=name))["ongoingIndicator"] is True
     assert (await csms.call("RequestStopTransaction", transactionId="not-this"))["status"] == "Rejected"
     assert (await csms.call("RequestStopTransaction", transactionId=name))["status"] == "Accepted"
     await stay.bench.wait("evse1.load", "==", False, timeout_s=PATIENT_S)
     await stay.bench.unplug(evse=1)
     await stay.idle()
     await exact(stay, csms)
+
+
+async def tells_of_its_transactions(stay: Stay, csms: Desk) -> None:
+    """GetTransactionStatus knows a charge that goes on, one that is over, and one that never was."""
+    await stay.begin()
+    name = (await csms.seen("TransactionEvent"))[-1]["transactionInfo"]["transactionId"]
+    assert (await csms.call("GetTransactionStatus", transactionId=name))["ongoingIndicator"] is True
+    await stay.end()
+    await stay.idle()
+    await exact(stay, csms)
+    over = {"ongoingIndicator": False, "messagesInQueue": False}
+    assert await csms.call("GetTransactionStatus", transactionId=name) == over
+    assert await csms.call("GetTransactionStatus", transactionId="never") == over
+    assert await csms.call("GetTransactionStatus") == {"messagesInQueue": False}
 
 
 async def is_reconfigured(stay: Stay, csms: Desk) -> None:
@@ -91,9 +108,13 @@ async def is_triggered(stay: Stay, csms: Desk) -> None:
     assert refused["status"] == "Rejected", "F06.FR.17"
 
 
+async def forgets_its_cards(stay: Stay, csms: Desk) -> None:
+    """The cache is cleared."""
+    assert await csms.call("ClearCache") == ACCEPTED
+
+
 async def answers_the_rest(stay: Stay, csms: Desk) -> None:
     """Small commands are answered as the standard has it."""
-    assert await csms.call("ClearCache") == ACCEPTED
     assert await csms.call("UnlockConnector", evseId=1, connectorId=1) == {"status": "Unlocked"}
     assert await csms.call("UnlockConnector", evseId=9, connectorId=1) == {"status": "UnknownConnector"}
     told = await csms.call("DataTransfer", vendorId="org.example", messageId="hello", data="{}")
@@ -112,16 +133,31 @@ async def resets(stay: Stay, csms: Desk) -> None:
     await exact(stay, csms)
 
 
+async def changes_its_password(stay: Stay, csms: Desk) -> None:
+    """A new password is taken, and is the one that the station comes back with, also after a restart."""
+    password = {"component": {"name": "SecurityCtrlr"}, "variable": {"name": "BasicAuthPassword"}}
+    await csms.expect_password(NEW_PASSWORD)
+    (told,) = await status(csms, "Set", password | {"attributeValue": NEW_PASSWORD})
+    assert told in ("Accepted", "RebootRequired"), told
+    await comes_back(stay, csms)
+    assert await status(csms, "Get", password) == ["Rejected"], "it may be written, never read"
+
+
 CASES_201: Final[tuple[Case, ...]] = (
     boots,
     refuses_a_stranger,
     charges,
     charges_offline,
+    is_killed,
+    loses_its_power,
     starts_and_stops_remotely,
+    tells_of_its_transactions,
     is_reconfigured,
     reports,
     is_taken_out_of_service,
     is_triggered,
+    forgets_its_cards,
     answers_the_rest,
     resets,
+    changes_its_password,
 )

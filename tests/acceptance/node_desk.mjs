@@ -2,7 +2,8 @@
 // What a product does itself (sockets, frames, passwords, validation) stays the product's; this file knows none of them.
 import { createInterface } from 'node:readline';
 
-export const [port, identity, password, card] = process.argv.slice(2);
+export const [port, identity, firstPassword, card] = process.argv.slice(2);
+export const secret = { password: firstPassword };
 
 const sent = []; // {action, payload}
 export const complaints = [];
@@ -111,6 +112,7 @@ export function serve(call) {
       case 'station': return { connected: connections > 0, connectors };
       case 'seen': return sent.filter((each) => each.action === question.action).map((each) => each.payload);
       case 'complaints': return complaints;
+      case 'password': secret.password = question.password; return null;
       default: return { failed: `no such question: ${question.do}` };
     }
   };

@@ -5,12 +5,12 @@ import { join } from 'node:path';
 
 const [folder, protocol] = process.argv.splice(2, 2);
 const { RPCServer, createRPCError } = createRequire(join(folder, 'x.js'))('ocpp-rpc');
-const { port, identity, password, complaints, connected, answered, serve } = await import('./node_desk.mjs');
+const { port, identity, secret, complaints, connected, answered, serve } = await import('./node_desk.mjs');
 
 let station = null;
 const server = new RPCServer({ protocols: [protocol], strictMode: true, maxBadMessages: 0, callTimeoutMs: 20000, pingIntervalMs: 2000 });
 server.auth((accept, reject, handshake) => {
-  if (handshake.identity !== identity || handshake.password?.toString() !== password) {
+  if (handshake.identity !== identity || handshake.password?.toString() !== secret.password) {
     complaints.push(`a stranger: ${handshake.identity}`);
     reject(401, 'unknown');
   } else accept();

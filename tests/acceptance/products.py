@@ -96,6 +96,10 @@ class Desk:
         said: list[str] = await self._ask({"do": "complaints"})
         return [each for each in said if not any(quirk in each for quirk in self.product.quirks)]
 
+    async def expect_password(self, password: str) -> None:
+        """Have the product want another password at the next connection."""
+        await self._ask({"do": "password", "password": password})
+
     async def ready(self) -> None:
         """Wait until the product serves."""
         await self._said(READY_S)
