@@ -49,7 +49,8 @@ def composite_of_evse(
     ours = (*concerning(profiles, layout.evse_id, connector_id, transaction_id), *station_maximum(profiles))
     unit = unit or _unit_of(ours)
     rate = Rate.of_evse(layout, unit)
-    most_a = min(layout.max_current_a, station.max_current_a or layout.max_current_a)
+    own_a = layout.most_a(connector_id)
+    most_a = min(own_a, station.max_current_a or own_a)
     steps = _limited(compose(ours, frame, rate, _span_s(duration_s)), most_a, rate)
     return _answer(steps, unit, duration_s, frame)
 

@@ -67,6 +67,11 @@ class EvseLayout(msgspec.Struct, frozen=True, kw_only=True):
     tells_soc: bool = False
     tells_temperature: bool = False
 
+    def most_a(self, connector_id: int | None) -> float:
+        """Return what the wiring of a connector carries, per phase; ``None``: of whichever is used."""
+        own = (each.max_current_a for each in self.connectors if each.connector_id == connector_id)
+        return next(own, self.max_current_a)
+
 
 class MainMeterLayout(msgspec.Struct, frozen=True, kw_only=True):
     """The meter of the whole station. ``max_current_a`` per phase is the most that can flow there: it tells a register

@@ -67,7 +67,7 @@ async def charge(station: Bench, connector: int, card: str = CARD) -> None:
     await station.plug(connector=connector)
     await station.tap(card)
     await station.until(lambda: live(station)[connector - 1])
-    await station.rest(120.0)
+    await station.rest(40.0)
 
 
 async def finish(station: Bench, connector: int, card: str = CARD) -> None:
@@ -308,6 +308,9 @@ def test_a_default_profile_and_a_reservation_are_of_one_connector() -> None:
         await finish(station, CABLE, OTHER_CARD)
         await charge(station, SOCKET)
         assert station.evse(1, SOCKET).offer_a == pytest.approx(8.0, abs=0.1)
+        for connector, limit in ((1, 16.0), (2, 8.0)):
+            answer = await csms.call("GetCompositeSchedule", connectorId=connector, duration=60, chargingRateUnit="A")
+            assert answer["chargingSchedule"]["chargingSchedulePeriod"][0]["limit"] == limit
         await finish(station, SOCKET)
 
     play(case)
@@ -366,3 +369,33 @@ def test_whoever_plugs_in_first_charges_first_where_no_card_is_needed() -> None:
         assert [row.connector_id for row in rows] == [2, 1]
 
     play(case, extra={"authorization": "required = false\n"})
+
+
+@pytest.mark.req("OCPP 2.0.1 G03, G01, F05, F01; one EVSE with several connectors")
+def test_in_201_a_connector_is_unlocked_made_inoperative_and_faulted_by_itself() -> None:
+    async def case(station: Bench) -> None:
+        csms = station.csms
+        one, two = ({"id": 1, "connectorId": each} for each in (CABLE, SOCKET))
+        assert (await csms.call("UnlockConnector", evseId=1, connectorId=3))["status"] == "UnknownConnector"
+        await station.plug(connector=SOCKET)
+        started = await csms.call(
+            "RequestStartTransaction", evseId=1, remoteStartId=9, idToken={"idToken": CARD, "type": "ISO14443"}
+        )
+        assert started["status"] == "Accepted"
+        await csms.expect("TransactionEvent", eventType="Started", evse=two)
+        await station.until(lambda: live(station)[1])
+        assert (await csms.call("UnlockConnector", evseId=1, connectorId=2))["status"] == "OngoingAuthorizedTransaction"
+        await csms.accepted("ChangeAvailability", operationalStatus="Inoperative", evse=one)
+        await csms.expect("StatusNotification", connectorId=1, connectorStatus="Unavailable")
+        answer = await csms.call("ChangeAvailability", operationalStatus="Inoperative", evse=two)
+        assert answer["status"] == "Scheduled"
+        await station.rest(60.0)
+        await finish(station, SOCKET)
+        await csms.expect("TransactionEvent", eventType="Ended")
+        await csms.expect("StatusNotification", connectorId=2, connectorStatus="Unavailable")
+        await csms.accepted("ChangeAvailability", operationalStatus="Operative", evse=one)
+        await csms.expect("StatusNotification", connectorId=1, connectorStatus="Available")
+        await station.do(lambda: setattr(station.evse(1, CABLE), "rcd_tripped", True))
+        await csms.expect("StatusNotification", connectorId=1, connectorStatus="Faulted")
+
+    play(case, ocpp="2.0.1")

@@ -256,4 +256,4 @@ class Siblings(RuleBasedStateMachine):
 
 
 TestSiblings = Siblings.TestCase
-TestSiblings.settings = settings(max_examples=25, stateful_step_count=25, deadline=None)
+TestSiblings.settings = settings(max_examples=20, stateful_step_count=20, deadline=None)
