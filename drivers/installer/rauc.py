@@ -107,10 +107,15 @@ class RaucInstaller:
         return True
 
     async def confirm(self, before: str) -> None:
-        """Mark the booted slot good; it must be another one than before."""
+        """Mark the booted slot good; it must be another one than before.
+
+        Where it is the same, the other one is marked bad: what was told to have failed must not come up later.
+        """
         async with self._opened() as bus:
             slot = str(await bus.get("BootSlot"))
             if slot == before:
+                with contextlib.suppress(DriverError):
+                    await bus.mark("bad", "other")
                 raise DriverError(f"slot {before} was booted again: the new one did not come up")
             await bus.mark("good", "booted")
 

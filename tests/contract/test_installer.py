@@ -257,6 +257,13 @@ def test_a_commands_options_are_checked(options: dict[str, Any], problem: str) -
 # ---- RAUC ------------------------------------------------------------------------------------------------------------
 
 
+async def test_a_slot_that_did_not_come_up_is_marked_bad(tmp_path: Path) -> None:
+    machine = RaucMachine(tmp_path)
+    with pytest.raises(DriverError, match="booted again"):
+        await machine.installer.confirm("A")
+    assert machine.service.marked == [("bad", "other")]
+
+
 async def test_rauc_without_its_bus_is_unavailable(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     pytest.importorskip("dbus_fast")
     monkeypatch.setenv("DBUS_SYSTEM_BUS_ADDRESS", f"unix:path={tmp_path}/no-bus")
