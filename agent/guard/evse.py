@@ -160,6 +160,8 @@ class Evse:
         cycle, indicator = self.cycle, self.indicator
         if self.siblings:
             see_siblings(self.siblings, self.inputs)
+            if indicator is not None:  # it is the light of all of them
+                indicator.fault(bool(cycle.faults) or any(each.faults for each in self.siblings))
         judged = cycle.scan(self.inputs, now_s)
         if cycle.outputs is not self._written:
             self._write(cycle.outputs, now_s)
@@ -176,7 +178,7 @@ class Evse:
             return None
         if shown != self._shown:
             self._told.compare(cycle)
-            if indicator is not None:
+            if indicator is not None and not self.siblings:
                 indicator.fault(bool(cycle.faults))
         self._shown = shown
         return self._tell(now_s)

@@ -92,7 +92,11 @@ class Reading:
         fields = {each.name: each for each in table.fields}
         tables = {each.name: each for each in table.tables}
         for name, field in fields.items():
-            if name in raw:
+            several = tables.get(f"{name}s")  # connector, a text, beside [[evse.connectors]]
+            if name in raw and several is not None and several.repeated and isinstance(raw[name], list):
+                meant = f"did you mean [[{table.name}.{several.name}]]?"
+                self.refuse((*path, name), f"is {kind_of(raw[name])}, expected {field.kind.value}", meant)
+            elif name in raw:
                 self._take(field, raw[name], (*path, name), clean)
             elif field.required:
                 self.refuse(path, f"has no {name}, expected {field.help}", self._near(name, raw, {*fields, *tables}))

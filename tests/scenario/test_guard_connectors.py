@@ -144,6 +144,23 @@ def test_the_cable_of_each_connector_is_held_by_itself(rig: Rig) -> None:
     assert not rig.worlds[1].lock.active
 
 
+def test_the_light_of_the_evse_shows_a_fault_of_any_connector_while_no_agent_is_there(
+    tmp_path: Path, log_fd: int
+) -> None:
+    def lit(welded: int | None) -> list[bool]:
+        rig = Rig(str(tmp_path / f"{welded}"), log_fd, connectors=2)
+        if welded is not None:
+            rig.worlds[welded].welded = True
+        rig.run(5.0)
+        levels = []
+        for _ in range(300):
+            rig.scan()
+            levels.append(bool(rig.world.led.active))
+        return levels
+
+    assert lit(0) == lit(1) != lit(None)
+
+
 def test_a_message_to_a_connector_that_is_not_there_is_refused(rig: Rig) -> None:
     rig.run(1.2)
     answer = rig.permit(connector_id=3)

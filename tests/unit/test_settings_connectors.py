@@ -176,3 +176,10 @@ def test_the_example_of_the_page_on_connectors_is_good() -> None:
         ("sType2", False),
     ]
     assert settings.evses[0].connectors[0].rcd == settings.evses[0].rcd
+
+
+def test_a_connector_written_as_the_option_of_its_type_is_told_the_tables_name() -> None:
+    with pytest.raises(SettingsError) as caught:
+        settings_of(station_text(SECOND.replace("evse.connectors", "evse.connector")))
+    (problem,) = caught.value.problems
+    assert (problem.key, problem.hint) == ("evse[1].connector", "did you mean [[evse.connectors]]?")
