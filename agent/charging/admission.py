@@ -20,7 +20,7 @@ from agent.model.commands import RequestStart
 from agent.model.effects import AskAuthorization
 from agent.model.facts import StopReason
 from agent.model.faults import Fault, FaultCode
-from agent.model.ids import IdToken
+from agent.model.ids import IdToken, same_group
 from agent.model.inputs import AuthorizationAnswered, CardPresented, FactAnswered
 from agent.model.verdicts import TokenVerdict, Verdict
 
@@ -245,7 +245,7 @@ class Admission:
             turn.note("authorization.refused", asked.evse_id, token=asked.token)
             return
         group = evse.held_group if evse.transaction is None else evse.transaction.record.group
-        if verdict.group is not None and verdict.group == group:
+        if same_group(verdict.group, group):
             if not evse.stop(StopReason.LOCAL, asked.token, turn):
                 turn.note("cable.released", evse.evse_id, token=asked.token)
                 evse.release_cable()

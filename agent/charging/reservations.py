@@ -11,7 +11,7 @@ import msgspec
 
 from agent.charging.turn import Turn
 from agent.model.effects import SaveDocument
-from agent.model.ids import IdToken
+from agent.model.ids import IdToken, same_group
 from agent.model.reservations import DOCUMENTS, Reservation
 
 
@@ -92,6 +92,4 @@ class Reservations:
 
 def is_for(reservation: Reservation, token: IdToken, group: str | None) -> bool:
     """Return whether a token may use a reservation: it is its own, or of the group that it names."""
-    if token.same(reservation.token):
-        return True
-    return group is not None and reservation.group is not None and group.casefold() == reservation.group.casefold()
+    return token.same(reservation.token) or same_group(group, reservation.group)

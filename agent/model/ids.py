@@ -39,6 +39,11 @@ class IdToken(msgspec.Struct, frozen=True, kw_only=True):
         return "id:" + hashlib.sha256(self.value.casefold().encode()).hexdigest()[:8]
 
 
+def same_group(one: str | None, other: str | None) -> bool:
+    """Return whether both are known and name the same group (OCPP 1.6 §7.28: parentIdTag is case-insensitive, too)."""
+    return one is not None and other is not None and one.casefold() == other.casefold()
+
+
 def token_of_card(uid: str, kind: IdTokenKind) -> IdToken:
     """Return the token of a card that a reader read; its kind is that of the reader's cards.
 

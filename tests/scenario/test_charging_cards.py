@@ -124,6 +124,17 @@ def test_a_card_of_the_same_group_stops_after_the_csms_said_so() -> None:
     assert len(world.started) == 1
 
 
+@pytest.mark.req("OCPP 1.6 §7.28 IdToken: compared without regard to case, so is parentIdTag (§7.27)")
+def test_a_group_written_in_other_letters_is_the_same_group() -> None:
+    world = World()
+    world.csms[ALICE.value] = FAMILY
+    world.csms[BOB.value] = TokenVerdict(verdict=Verdict.ACCEPTED, group="FAMILY")
+    world.charge(ALICE)
+    world.tap(BOB)
+    world.until(lambda: bool(world.ended))
+    assert world.ended[0].token == BOB
+
+
 def test_a_known_card_of_the_group_stops_offline() -> None:
     world = World()
     world.csms[ALICE.value] = FAMILY
