@@ -221,8 +221,10 @@ class _Checked(ssl.SSLObject):
 
 
 def _check_name(host: str, certificate: Mapping[str, Any]) -> None:
-    names = _dns_names(certificate)
-    if names and not _is_address(host) and host not in names:
+    if _is_address(host):
+        return
+    names = _dns_names(certificate) or _common_names(certificate)  # as OpenSSL looks: CN where no name stands there
+    if host not in names:
         raise _refusal(_MISMATCH, f"it is for {', '.join(names)}: no wildcards")
 
 
@@ -243,6 +245,11 @@ def _refusal(code: int, why: str) -> ssl.SSLCertVerificationError:
 
 def _dns_names(certificate: Mapping[str, Any]) -> list[str]:
     return [str(value).casefold() for kind, value in certificate.get("subjectAltName", ()) if kind == "DNS"]
+
+
+def _common_names(certificate: Mapping[str, Any]) -> list[str]:
+    parts = [part for group in certificate.get("subject", ()) for part in group]
+    return [str(value).casefold() for kind, value in parts if kind == "commonName"]
 
 
 def _is_address(host: str) -> bool:

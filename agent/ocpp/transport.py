@@ -31,6 +31,7 @@ from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidSta
 from websockets.protocol import State
 from websockets.typing import Subprotocol
 
+from agent.ocpp.bounded_connection import BoundedConnection
 from agent.ocpp.errors import ConnectionLost
 from agent.ocpp.tls import TlsFacts, TlsFilesUnusable, TlsOptions, TlsTrouble, client_context, facts_of, trouble_of
 
@@ -79,7 +80,7 @@ class LinkClosed(ConnectionLost):
     def __init__(self, failure: LinkFailure, text: str, code: int | None = None) -> None:
         self.failure = failure
         self.code = code
-        self.text = text[:_TEXT_CHARS]
+        self.text = "".join(each if each.isprintable() else "?" for each in text[:_TEXT_CHARS])  # a server's words, too
         super().__init__(self.text)
 
 
@@ -169,9 +170,10 @@ class Link:
                 ping_interval=ping_s or None,
                 ping_timeout=pong_within_s,
                 max_size=MAX_MESSAGE_BYTES,
+                create_connection=BoundedConnection,
                 **tls,
             )
-        except (OSError, InvalidHandshake, InvalidURI, ConnectionClosed, EOFError) as exc:
+        except (OSError, InvalidHandshake, InvalidURI, ConnectionClosed, EOFError, UnicodeError) as exc:
             raise _unopened(exc, endpoint) from exc
         _watch_socket(connection, endpoint.ping_timeout_s)
         return cls(connection, ping_timeout_s=endpoint.ping_timeout_s)
@@ -299,7 +301,7 @@ def _unopened(exc: Exception, endpoint: CsmsEndpoint) -> LinkClosed:
         case InvalidStatus():
             status = exc.response.status_code
             return LinkClosed(LinkFailure.HTTP_STATUS, f"{host} answered HTTP {status}{_hint(status)}", status)
-        case NegotiationError():
+        case NegotiationError() if "subprotocol" in str(exc):
             return LinkClosed(LinkFailure.SUBPROTOCOL, f"{host} does not speak {endpoint.subprotocol}: {exc}")
         case InvalidURI():
             return LinkClosed(LinkFailure.BAD_URL, f"{endpoint.url!r} is not a WebSocket URL: {exc}")
@@ -308,6 +310,8 @@ def _unopened(exc: Exception, endpoint: CsmsEndpoint) -> LinkClosed:
             return LinkClosed(failure, f"the certificate of {host} is refused: {exc.verify_message}")
         case ssl.SSLError():
             return _tls_failed(host, exc)
+        case UnicodeError():  # a label of the name is empty or longer than 63 characters
+            return LinkClosed(LinkFailure.NAME_UNKNOWN, f"{host} is no name of a host: {exc.__cause__ or exc}")
         case socket.gaierror():
             return LinkClosed(LinkFailure.NAME_UNKNOWN, f"the name {host} cannot be resolved: {exc.strerror or exc}")
         case TimeoutError():
@@ -319,7 +323,8 @@ def _unopened(exc: Exception, endpoint: CsmsEndpoint) -> LinkClosed:
         case _ if (hidden := _tls_cause(exc)) is not None:
             return _tls_failed(host, hidden)
         case _:
-            return LinkClosed(LinkFailure.HANDSHAKE, f"{host} did not complete the WebSocket handshake: {exc}")
+            more = f" ({exc.__cause__})" if exc.__cause__ is not None and str(exc.__cause__) else ""
+            return LinkClosed(LinkFailure.HANDSHAKE, f"{host} did not complete the WebSocket handshake: {exc}{more}")
 
 
 def _hung_up(endpoint: CsmsEndpoint) -> str:

@@ -21,6 +21,7 @@ from agent.settings.station import DriverSettings
 from drivers.registry import closest
 
 _ID: Final = re.compile(r"[A-Za-z0-9*\-_=+|@.]+")  # OCPP 2.0.1 Part 2, identifierString; it is part of the address
+LONGEST_LABEL: Final = 63  # characters. RFC 1035 §2.3.4
 PASSWORD_PROFILE: Final = 1  # security whitepaper A00: HTTP Basic authentication without TLS
 TLS_PROFILE: Final = 2  # from here on the connection is TLS
 _SERIAL: Final = ("port", "baud", "parity", "stopbits", "gap_ms")
@@ -91,6 +92,8 @@ def _check_url(url: str, path: KeyPath, csms: Clean, reading: Reading) -> bool:
         reading.refuse(path, f"{url!r} is no address of the form wss://host/path")
     elif not url.isascii() or not url.isprintable() or " " in url:  # RFC 3986 §2; a name in other letters is xn--...
         reading.refuse(path, f"{url!r} holds characters that no address has", "write them as %XX, a host as xn--...")
+    elif not all(0 < len(label) <= LONGEST_LABEL for label in host.removesuffix(".").split(".")):
+        reading.refuse(path, f"{host!r} is no name of a host", f"1-{LONGEST_LABEL} characters between two dots")
     elif parts.username is not None or parts.password is not None:
         reading.refuse(path, "holds a user or password", "write the password to a file and name it in password_file")
     elif parts.query or parts.fragment:

@@ -174,6 +174,7 @@ def test_an_identity_file_that_cannot_be_used_is_said_to_be_so(tmp_path: Path, t
         (CSMS + 'fallback_urls = ["https://h/"]\n', "no address of the form"),
         (CSMS + 'fallback_urls = ["ws://h/"]\n', "not encrypted"),
         (CSMS + 'fallback_urls = "wss://h/"\n', "a list of texts"),
+        (CSMS + 'fallback_urls = ["wss://csms..example/"]\n', "no name of a host"),
         ('url = "wss://me:secret@h/"\n', "user or password"),
         (CSMS + 'client_certificate = "station.toml"\n', "without client_key"),
         (CSMS + 'password = "secret"\n', "unknown"),
