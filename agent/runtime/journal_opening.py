@@ -44,8 +44,8 @@ class JournalOpening:
                 await asyncio.sleep(RETRY_S)
                 continue
             failing.set(False)
-            if store.report.salvage is not None:
-                self._log.error("store.recovered", report=str(store.report))
+            if store.report.told():
+                self._log.error("store.recovered", report=store.report.told())
             for problem in state.problems:
                 self._log.error("store.value_lost", problem=problem)
             return store, state
@@ -59,7 +59,7 @@ class JournalOpening:
             boot_id=self._clock.boot_id,
             mono_s=self._monotonic,
             on_waiting=lambda text: self._log.warning("store.waiting", why=text),
-            on_recovered=lambda report: self._log.error("store.recovered", report=str(report)),
+            on_recovered=lambda report: self._log.error("store.recovered", report=report.told()),
             on_failure=lambda failure: self._log.warning("store.lazy_write_failed", error=str(failure)),
         )
         return store, await store.load()

@@ -12,6 +12,7 @@ from agent.errors import StoreError
 from agent.guard.wire import Report
 from agent.model.evse import ConnectorView, EvseView, Limit, amperes
 from agent.model.facts import MetersSampled, SecurityEvent
+from agent.model.faults import FaultCode
 from agent.model.maintenance import FirmwareProgressed, UploadProgressed
 from agent.model.variables import Access, ValueSource, VariableBook, VariableEntry
 from agent.runtime.guard_link import GuardLink
@@ -105,22 +106,18 @@ class StationReports:
             counts = await self._store.counts()
         except StoreError as error:
             return {"ok": False, "waiting": None, "dead": None, "error": str(error), "recovered": self._recovered()}
-        failing = any(fault.code.value == "store_failed" for fault in self._station.faults)
+        failures = [fault.text for fault in self._station.faults if fault.code is FaultCode.STORE_FAILED]
         return {
-            "ok": not failing,
+            "ok": not failures,
             "waiting": counts.waiting,
             "dead": counts.dead,
-            "error": "",
+            "error": "; ".join(failures),
             "recovered": self._recovered(),
         }
 
     def _recovered(self) -> str:
         """Return what became of a damaged journal since this agent started."""
-        salvage = self._store.report.salvage
-        if salvage is None:
-            return ""
-        rows = sum(salvage.rows.values())
-        return f"{salvage.why}; {rows} rows were saved, the damaged file is kept as {salvage.moved_to}"
+        return self._store.report.told()
 
     def _evse(self, view: EvseView, now_s: float) -> Answer:
         seen_at = view.connector_id if view.connectors and view.connector_id is not None else 1

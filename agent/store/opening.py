@@ -14,12 +14,12 @@ import msgspec
 from agent.store import tables
 from agent.store.connection import Connect, Connection, connect_exclusively
 from agent.store.failures import FailureKind, StoreFailure, failure_of, failure_of_os
-from agent.store.salvage import Salvage, finish, rebuild
+from agent.store.log_damage import commits, is_in_file, log_of, lost_commits, starts_badly
+from agent.store.salvage import Salvage, finish, keep_copy, rebuild
 from agent.store.schema import Migration, migrate
 
 CHECKED_BELOW_BYTES: Final = 16 * 1024 * 1024  # a larger file is not read through at a start
 _LEAST_BYTES: Final = 512  # the smallest page: SQLite takes less for an empty file
-_WAL_MAGIC: Final = (b"\x37\x7f\x06\x82", b"\x37\x7f\x06\x83")  # SQLite file format, section 4.1
 
 
 class Opened(Enum):
@@ -47,6 +47,15 @@ class OpenReport(msgspec.Struct, frozen=True, kw_only=True):
     previous_boot_id: str | None
     salvage: Salvage | None = None
     notes: tuple[str, ...] = msgspec.field(default=())
+
+    def told(self) -> str:
+        """Return what people should read of it: empty for a file that was sound."""
+        parts = list(self.notes)
+        if self.salvage is not None:
+            rows = sum(self.salvage.rows.values())
+            kept = f"the damaged file is kept as {self.salvage.moved_to}"
+            parts.append(f"{self.salvage.why}; {rows} rows were saved, {kept}")
+        return "; ".join(parts)
 
 
 class Opening(msgspec.Struct, frozen=True, kw_only=True):
@@ -89,20 +98,35 @@ def _notes_before(path: Path) -> list[str]:
     notes = []
     if path.exists() and (size := path.stat().st_size) < _LEAST_BYTES:
         notes.append(f"{path} was there but held only {size} bytes: it was made anew")
-    wal = path.with_name(path.name + "-wal")
-    if wal.exists():
-        with wal.open("rb") as file:
-            header = file.read(32)
-        if any(header) and header[:4] not in _WAL_MAGIC:
-            notes.append(f"{wal} does not start like a log: commits that were only in it are lost")
+    if starts_badly(path) and not (path.exists() and is_in_file(path)):
+        found = f"{log_of(path)} does not start like a log: commits that were only in it are lost"
+        notes.append(f"{found}, {_kept(path)}")
     return notes
 
 
+def _notes_after(connection: Connection, path: Path, found: tuple[int, ...]) -> list[str]:
+    """Compare what the log held with what SQLite took of it, and write that to the file: the next log begins anew."""
+    if not found:
+        return []
+    _, read, _ = connection.execute("PRAGMA wal_checkpoint(PASSIVE)").fetchall()[0]
+    lost = lost_commits(found, read)
+    return [f"{log_of(path)} is damaged: {lost} commits behind are lost, {_kept(path)}"] if lost else []
+
+
+def _kept(path: Path) -> str:
+    try:
+        return f"a copy is kept as {keep_copy(path)}"
+    except OSError as error:
+        return f"and no copy could be kept: {error.strerror or error}"
+
+
 def _open(how: Opening, notes: list[str], salvage: Salvage | None) -> tuple[Connection, OpenReport]:
+    found_commits = commits(how.path) if salvage is None else ()
     connection = connect_exclusively(how.path, how.connect, lock_wait_s=how.lock_wait_s, on_waiting=how.on_waiting)
     try:
         if salvage is None:
             _check(connection, how.path)
+            notes = [*notes, *_notes_after(connection, how.path, found_commits)]
         found = migrate(connection, how.steps)
         connection.execute("BEGIN IMMEDIATE")
         previous = tables.register_boot(connection, how.boot_id)

@@ -115,6 +115,18 @@ def finish(path: Path) -> Path | None:
     return aside
 
 
+def keep_copy(path: Path) -> Path:
+    """Copy the file and its log aside, under the name of a damaged one, and return it. Raises ``OSError``."""
+    aside = _next_aside(path)
+    for suffix in ("-wal", ""):
+        source = _beside(path, suffix)
+        if source.exists():
+            shutil.copyfile(source, _beside(aside, suffix))
+    for old in _asides(path)[:-KEPT_DAMAGED_FILES]:
+        _remove(old)
+    return aside
+
+
 def _copy_tables(
     source: Path,
     fresh: Connection,

@@ -23,6 +23,7 @@ class Verdict(Enum):
     SOUND = "sound"
     LOST = "lost"  # something acknowledged is missing, or half of something is there
     SALVAGED = "salvaged"  # it had to be rebuilt
+    ALARMED = "alarmed"  # nothing is missing, and the store says that something is
     UNSOUND = "unsound"  # it opened, but is not consistent
     UNUSABLE = "unusable"  # it did not open
 
@@ -59,7 +60,7 @@ def judge(files: Mapping[str, bytes], promised: tuple[State, ...], directory: Pa
                 return Verdict.UNSOUND
             if promised and state_of(connections[-1]) not in promised:
                 return Verdict.LOST
-            return Verdict.SOUND
+            return Verdict.ALARMED if any("are lost" in note for note in report.notes) else Verdict.SOUND
         finally:
             store.close()
     except StoreFailure:

@@ -115,7 +115,8 @@ def fill(directory: Path) -> Path:
 
 async def refuses_and_recovers(house: Stay, mend: Callable[[], object]) -> None:
     """From a charge whose disk has begun to fail: it ends well, the next is refused, and mended all is told."""
-    await house.until(lambda status: not status["store"]["ok"], timeout_s=30)
+    failing = await house.until(lambda status: not status["store"]["ok"], timeout_s=30)
+    assert "journal.sqlite" in failing["store"]["error"]
     await house.end(CARD)
     await house.until(lambda status: status["evses"][0]["occupancy"] in ("free", "faulted", "unavailable"))
     await house.plug()

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import random
+import re
+import shutil
 import sqlite3
 from pathlib import Path
 
@@ -14,6 +16,7 @@ from agent.store import Opened, OpenReport, RowState, Store
 from tests.unit.store_examples import BOOT, CARD, charge, journal_path, opened, record, started, updated
 
 FACTS = 300
+FEW = 40
 
 
 def filled(directory: Path) -> Path:
@@ -120,6 +123,64 @@ def test_a_log_full_of_garbage_leaves_what_the_file_holds_and_it_is_said(tmp_pat
     store, report = reopened(tmp_path)
     assert "does not start like a log" in report.notes[0]
     assert kept_facts(store) == FACTS + 2
+    store.close()
+
+
+def killed(directory: Path) -> Path:
+    """Return the journal of a process that was killed: all of it is in the log still, a commit for each fact."""
+    (directory / "living").mkdir()
+    store = opened(directory / "living")
+    for durables in charge("t1", FEW):
+        store.commit(durables)
+    path = journal_path(directory)
+    for suffix in ("", "-wal"):
+        shutil.copy(f"{journal_path(directory / 'living')}{suffix}", f"{path}{suffix}")
+    store.close()
+    return path
+
+
+def test_the_log_of_a_killed_process_is_nothing_to_tell_of(tmp_path: Path) -> None:
+    killed(tmp_path)
+    store, report = reopened(tmp_path)
+    assert (report.outcome, report.told()) == (Opened.INTACT, "")
+    assert kept_facts(store) == FEW + 2
+    store.close()
+
+
+def test_a_log_that_is_cut_within_its_last_commit_is_nothing_to_tell_of(tmp_path: Path) -> None:
+    log = Path(f"{killed(tmp_path)}-wal")
+    log.write_bytes(log.read_bytes()[:-3000])
+    store, report = reopened(tmp_path)
+    assert report.told() == ""
+    assert kept_facts(store) == FEW + 1
+    store.close()
+
+
+@pytest.mark.parametrize("flipped", [50, 100, 5_000, -200_000])
+def test_a_log_that_is_damaged_before_its_end_is_kept_and_what_is_lost_is_said(tmp_path: Path, flipped: int) -> None:
+    path = killed(tmp_path)
+    content = bytearray(Path(f"{path}-wal").read_bytes())
+    content[flipped] ^= 0x10
+    Path(f"{path}-wal").write_bytes(content)
+    store, report = reopened(tmp_path)
+    assert re.search(r"journal.sqlite-wal is damaged: \d+ commits behind are lost, a copy is kept as", report.told())
+    assert Path(f"{path}.corrupt-1-wal").read_bytes() == content
+    assert store.commit([Record(fact=started("t9"))])
+    store.close()
+    again, report = reopened(tmp_path)
+    assert report.told() == ""
+    again.close()
+
+
+@pytest.mark.parametrize("flipped", [0, 9, 17, 31])
+def test_a_log_whose_beginning_is_damaged_is_kept_and_said(tmp_path: Path, flipped: int) -> None:
+    path = killed(tmp_path)
+    content = bytearray(Path(f"{path}-wal").read_bytes())
+    content[flipped] ^= 0x10
+    Path(f"{path}-wal").write_bytes(content)
+    store, report = reopened(tmp_path)
+    assert "does not start like a log: commits that were only in it are lost, a copy is kept as" in report.told()
+    assert Path(f"{path}.corrupt-1-wal").read_bytes() == content
     store.close()
 
 
