@@ -1,7 +1,8 @@
 """The samples that the end of a transaction tells: kept durably while it runs, thinned where they grow too many.
 
 The first one (Transaction.Begin) and the last one are never given up. When there are more than allowed, every second of
-those in between goes, and from then on only every second new one is kept, so that the distances stay even.
+those in between goes, and from then on only every second new one is kept, so that the distances stay even. Periodic and
+clock-aligned ones are counted each for themselves: counted together, the ones kept could all be of one kind.
 Source: OCPP 1.6 §3.16.5, errata 3.14 and 3.91 (StopTransactionMaxMeterValues).
 """
 
@@ -14,7 +15,7 @@ import msgspec
 
 from agent.charging.turn import Turn
 from agent.model.effects import SaveDocument
-from agent.model.sample import Sample
+from agent.model.sample import Sample, SampleContext
 from agent.model.variables import VariableBook
 
 STOP_VALUES: Final = "stop_value"
@@ -44,9 +45,16 @@ def restore(owners: Iterable[Owner], documents: Mapping[str, bytes], turn: Turn)
 
 
 class _Kept(msgspec.Struct, frozen=True):
+    """A sample: its number among all, and its rank among those of its kind (``None``: kept before there were ranks)."""
+
     number: int
     stride: int
     sample: Sample
+    rank: int | None = None
+
+    @property
+    def place(self) -> int:
+        return self.number if self.rank is None else self.rank
 
 
 class StopValues:
@@ -58,6 +66,7 @@ class StopValues:
         self._variables = variables
         self._kept: list[_Kept] = []
         self._count = 0
+        self._ranks: dict[SampleContext, int] = {}
         self._stride = 1
 
     def restore(self, documents: Mapping[str, bytes]) -> None:
@@ -73,17 +82,22 @@ class StopValues:
         if self._kept:
             self._count = self._kept[-1].number + 1
             self._stride = max(each.stride for each in self._kept)
+        for each in self._kept:
+            self._ranks[each.sample.context] = each.place
 
     def add(self, sample: Sample, turn: Turn) -> None:
         """Keep a sample, durably, unless it is one of those that are left out by now."""
         number, self._count = self._count, self._count + 1
-        if number % self._stride:
+        # The very first has rank 0 and always stays; those of a kind begin at 1 and may all go.
+        rank = self._ranks.get(sample.context, 0) + 1 if number else 0
+        self._ranks[sample.context] = rank
+        if rank % self._stride:
             return
-        self._keep(_Kept(number, self._stride, sample), turn)
+        self._keep(_Kept(number, self._stride, sample, rank), turn)
         while len(self._kept) + 1 > self._most and len(self._kept) > 1:
             self._stride *= 2
-            gone = [each for each in self._kept if each.number % self._stride]
-            self._kept = [each for each in self._kept if each.number % self._stride == 0]
+            gone = [each for each in self._kept if each.place % self._stride]
+            self._kept = [each for each in self._kept if each.place % self._stride == 0]
             for each in gone:
                 turn.add(SaveDocument(kind=STOP_VALUES, key=self._key(each.number), body=None))
 

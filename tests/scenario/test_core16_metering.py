@@ -267,6 +267,26 @@ def test_stop_data_that_grows_too_long_is_thinned_in_the_middle_and_evenly() -> 
     assert max(steps) - min(steps) <= 1, "evenly"
 
 
+@pytest.mark.req("OCPP 1.6 §3.16.5, errata 3.91: sampled and aligned stop data; intermediate values may be left out")
+def test_thinned_stop_data_keeps_its_share_of_both_kinds() -> None:
+    world = Metered(
+        MeterValueSampleInterval=10,
+        ClockAlignedDataInterval=30,
+        StopTxnSampledData="Energy.Active.Import.Register",
+        StopTxnAlignedData="Energy.Active.Import.Register",
+    )
+    most = int(world.key("StopTransactionMaxMeterValues"))
+    world.charge(ALICE)
+    world.run(10 * most)
+    world.tap(ALICE)
+    world.until(lambda: bool(world.ended))
+    told = world.messages("StopTransaction")[0].payload["transactionData"]
+    names = contexts({"transactionData": told})
+    assert most // 3 < len(told) <= most
+    assert (names[0], names[-1]) == ("Transaction.Begin", "Transaction.End")
+    assert names.count("Sample.Periodic") == pytest.approx(3 * names.count("Sample.Clock"), abs=3)
+
+
 def test_stop_data_of_a_transaction_that_is_over_is_forgotten_at_the_next_start() -> None:
     world = Metered()
     world.documents["stop_value"] = {"gone/000000": b"[0,1,null]"}
