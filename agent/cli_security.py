@@ -17,12 +17,14 @@ from agent.cli_station import EXIT_FAILED, EXIT_SETTINGS, Add, complain, configu
 if TYPE_CHECKING:
     import argparse
 
-    from agent.runtime.doctor import Examination, Finding
+    from agent.runtime.doctor import Beside, Examination, Finding
     from agent.settings.station import Settings
 
 CREDENTIAL_STORE: Final = "/etc/credstore.encrypted"  # systemd.exec(5), LoadCredentialEncrypted=
 SHORT_CHARS: Final = 16  # OCPP 2.0.1 A00.FR.205; an AuthorizationKey of 1.6 has as many bytes
 LARGEST_B: Final = 65_536
+HELD_S: Final = 90  # so long the agent dials nobody: the WebSocket and the answer to the boot notification
+DIALLING_S: Final = 25  # its own attempt has ended by then
 
 
 def add_verbs(add: Add) -> None:
@@ -258,6 +260,7 @@ def doctor_verb(options: argparse.Namespace) -> int:
     import asyncio
 
     from agent.presets import check_variable
+    from agent.runtime.doctor import Step
     from agent.settings.last_good import check_station
     from agent.settings.problems import SettingsError
 
@@ -277,7 +280,10 @@ def doctor_verb(options: argparse.Namespace) -> int:
         addresses = [_as_json(each) for each in examined]
         print(json.dumps({"ok": code == 0, "exit_code": code, "addresses": addresses}, indent=2))
     else:
-        print("The link is good." if code == 0 else f"The link is not good: exit code {code}.")
+        seen = (Step.UPGRADE, Step.REGISTRATION)
+        whole = all(each.ok is not None for one in examined for each in one.findings if each.step in seen)
+        good = "The link is good." if whole else "Nothing is wrong as far as was looked; not beyond the steps with '-'."
+        print(good if code == 0 else f"The link is not good: exit code {code}.")
     return code
 
 
@@ -311,7 +317,7 @@ async def _examine(settings: Settings, *, boot: bool, quiet: bool) -> list[Exami
         vouched=lambda: utc() is not None,
         note=lambda _event, _text: None,
     )
-    connected = _running_agent(settings)
+    socket = settings.station.run_dir / "agent.sock"
     examined = []
     for url in dialler.every_url():
         if not quiet:
@@ -319,6 +325,9 @@ async def _examine(settings: Settings, *, boot: bool, quiet: bool) -> list[Exami
 
         def endpoint(url: str = url) -> Any:
             return dialler.endpoint(url)
+
+        async def beside(url: str = url) -> Beside:
+            return await _beside(socket, url)
 
         doctor = Doctor(
             url=url,
@@ -328,22 +337,46 @@ async def _examine(settings: Settings, *, boot: bool, quiet: bool) -> list[Exami
             utc=utc,
             say=(lambda _finding: None) if quiet else _say,
             boot=boot,
-            connected=connected,
+            beside=beside,
             keys=vault.where_keys_are,
         )
-        examined.append(await doctor.examine())
+        try:
+            examined.append(await doctor.examine())
+        finally:
+            await asyncio.to_thread(_let_go, socket)
     return examined
 
 
-def _running_agent(settings: Settings) -> str:
-    """Return what a running agent says of its own connection, "" where there is none: two would disturb each other."""
+async def _beside(socket: Path, url: str) -> Beside:
+    """Ask a running agent what it does with its own connection; where it has none, it dials nobody for a while."""
+    import asyncio
+
     from agent.console.knock import NobodyHome, Unanswered, ask
+    from agent.runtime.doctor import Beside
 
     try:
-        csms = ask(settings.station.run_dir / "agent.sock", "status")["csms"]
-    except (NobodyHome, Unanswered, KeyError):
-        return ""
-    return f"the running agent is connected, {csms['state']} for {csms['since_s']:.0f} s" if csms["online"] else ""
+        for _ in range(DIALLING_S):
+            csms = ask(socket, "status")["csms"]
+            if csms["state"] not in ("connecting", "waiting"):
+                here = csms["url"] == url
+                words = f"the running agent is connected, {csms['state']} for {csms['since_s']:.0f} s"
+                return Beside(text=words, state=csms["state"]) if here else Beside(text=f"{words}, to {csms['url']}")
+            if ask(socket, "hold", seconds=HELD_S)["state"] != "connecting":
+                return Beside()
+            await asyncio.sleep(1.0)
+    except NobodyHome:
+        return Beside()
+    except (Unanswered, KeyError) as error:
+        return Beside(text=f"an agent runs and cannot be asked ({error}): stop it to look further")
+    return Beside(text="the running agent is dialling: try again, or stop it")
+
+
+def _let_go(socket: Path) -> None:
+    """The agent may dial again."""
+    from agent.console.knock import NobodyHome, Unanswered, ask
+
+    with contextlib.suppress(NobodyHome, Unanswered):
+        ask(socket, "hold", seconds=0)
 
 
 def _say(finding: Finding) -> None:

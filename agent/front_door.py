@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any, Final
 
 from agent.clock import Clock
 from agent.model.variables import VariableBook
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from agent.runtime.core_loop import CoreLoop
     from agent.runtime.guard_link import GuardLink
     from agent.store import StoreThread
+
+HOLD_MOST_S: Final = 120.0
 
 
 class FrontDoor:
@@ -54,8 +56,26 @@ class FrontDoor:
             security=lambda: self._secured.status(self._csms),
         )
         early = EarlyReports(self._headline, lambda: journal_trouble() or "the journal is being opened")
-        self.replies.update({"status": early.status, "queue": early.refuse, "why": early.refuse})
+        not_yet = ("queue", "why", "meter", "auth", "cards", "cards_seen", "cdr")
+        self.replies.update({"status": early.status, "hold": self._hold, "frames": self._frames})
+        self.replies.update(dict.fromkeys(not_yet, early.refuse))
         supervisor.add("console", Door(own.run_dir / "agent.sock", self.replies).run)
+
+    async def _frames(self, request: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Return the last frames: they need no journal."""
+        from agent.runtime.book import frame_rows
+
+        return frame_rows(self._csms.frames, self._clock, request)
+
+    async def _hold(self, request: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Dial nobody for ``seconds``, while the doctor looks at the link; return what the link is doing."""
+        from agent.console.door import DoorError
+
+        for_s = request.get("seconds")
+        if not isinstance(for_s, int | float) or not 0 <= for_s <= HOLD_MOST_S:
+            raise DoorError(f"seconds {for_s!r} is not a number from 0 to {HOLD_MOST_S:.0f}")
+        self._csms.hold(float(for_s))
+        return {"state": self._csms.state}
 
     def widen(
         self,
@@ -82,7 +102,7 @@ class FrontDoor:
             meters=equipment.meter_rows,
         )
         tokens = TokenReports(station=station, clock=self._clock, order=core.order)
-        records = Book(store, lambda: self._csms.frames, self._clock)
+        records = Book(store)
         self.replies.update(
             {
                 "status": maintained.beside(reports.status),
@@ -93,6 +113,5 @@ class FrontDoor:
                 "cards": tokens.cards,
                 "cards_seen": equipment.cards_seen,
                 "cdr": records.cdr,
-                "frames": records.frames,
             }
         )

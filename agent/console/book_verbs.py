@@ -85,7 +85,7 @@ def _log(options: argparse.Namespace, lent: Lent) -> int:
     if socket is None:
         return EXIT_SETTINGS
     try:
-        answer = ask(socket, "frames", limit=options.limit)
+        answer = ask(socket, "frames", limit=min(options.limit, 5000))
     except NobodyHome as error:
         print(f"{error}. Frames are kept in its memory only.", file=sys.stderr)
         return EXIT_UNAVAILABLE

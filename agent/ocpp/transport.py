@@ -31,6 +31,7 @@ from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidSta
 from websockets.protocol import State
 from websockets.typing import Subprotocol
 
+from agent.model.plain_text import printable
 from agent.ocpp.bounded_connection import BoundedConnection
 from agent.ocpp.errors import ConnectionLost
 from agent.ocpp.tls import TlsFacts, TlsFilesUnusable, TlsOptions, TlsTrouble, client_context, facts_of, trouble_of
@@ -80,7 +81,7 @@ class LinkClosed(ConnectionLost):
     def __init__(self, failure: LinkFailure, text: str, code: int | None = None) -> None:
         self.failure = failure
         self.code = code
-        self.text = "".join(each if each.isprintable() else "?" for each in text[:_TEXT_CHARS])  # a server's words, too
+        self.text = printable(text[:_TEXT_CHARS])  # a server's words, too
         super().__init__(self.text)
 
 

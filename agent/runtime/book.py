@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any, Final
 
 from agent.clock import Clock
@@ -17,12 +17,10 @@ ROWS_MAX: Final = 5_000
 
 
 class Book:
-    """Answers ``cdr`` and ``frames``."""
+    """Answers ``cdr``."""
 
-    def __init__(self, store: StoreThread, frames: Callable[[], FrameLog], clock: Clock) -> None:
+    def __init__(self, store: StoreThread) -> None:
         self._store = store
-        self._frames = frames
-        self._clock = clock
 
     async def cdr(self, request: Answer) -> Answer:
         """Return the newest charge records, the newest first."""
@@ -32,21 +30,21 @@ class Book:
             raise DoorError(f"the journal cannot be read: {error}") from error
         return {"source": "agent", "rows": [record_row(*each) for each in kept]}
 
-    async def frames(self, request: Answer) -> Answer:
-        """Return the last frames, the oldest first; tokens hashed, secrets gone."""
-        now = self._clock.now()
-        found = self._frames().frames(_limit(request))
-        return {
-            "rows": [
-                {
-                    "at": None if now.utc_s is None else rfc3339(now.utc_s - (now.mono_s - each.at_s)),
-                    "age_s": round(now.mono_s - each.at_s, 3),
-                    "direction": "out" if each.outgoing else "in",
-                    "frame": each.text,
-                }
-                for each in found
-            ]
-        }
+
+def frame_rows(frames: FrameLog, clock: Clock, request: Answer) -> Answer:
+    """Return the last frames, the oldest first; tokens hashed, secrets gone. Raises ``DoorError``."""
+    now = clock.now()
+    return {
+        "rows": [
+            {
+                "at": None if now.utc_s is None else rfc3339(now.utc_s - (now.mono_s - each.at_s)),
+                "age_s": round(now.mono_s - each.at_s, 3),
+                "direction": "out" if each.outgoing else "in",
+                "frame": each.text,
+            }
+            for each in frames.frames(_limit(request))
+        ]
+    }
 
 
 def record_row(kept: KeptRecord, started_utc_s: float | None, ended_utc_s: float | None) -> dict[str, Any]:

@@ -101,6 +101,7 @@ class CsmsLink:
         self._cut = asyncio.Event()
         self._rests = False  # the loop has nothing to do but to wait
         self._alarm_s: float | None = None  # until when
+        self._held_until_s = 0.0
         self.frames = FrameLog()
         self.state = "connecting"
         self.since_s = clock.mono_s()
@@ -157,6 +158,10 @@ class CsmsLink:
         self._cut.set()
         self._wake.set()
 
+    def hold(self, for_s: float) -> None:
+        """Dial nobody for so long, s: somebody else looks at the link, and the CSMS knows one of us. 0: go on."""
+        self._held_until_s = self._now() + for_s
+
     def reconnect_and_register(self) -> None:
         """As ``reconnect``, and boot again on the next connection: the station is another one to the CSMS."""
         self.session.register_anew()
@@ -184,6 +189,9 @@ class CsmsLink:
                 self._state("waiting")
                 await self._run_until(self._now() + self._back_off.wait_s())
             first = False
+            while self._now() < self._held_until_s:
+                self._state("waiting")
+                await self._run_until(min(self._held_until_s, self._now() + 1.0))
             self._state("connecting")
             try:
                 link = await self._connect()
@@ -196,7 +204,6 @@ class CsmsLink:
             self._proven = False
             self._cut.clear()
             self._unreachable.set(False)
-            self._state("connected")
             try:
                 await self._serve(link)
             except LinkClosed as error:
@@ -215,6 +222,7 @@ class CsmsLink:
 
     async def _serve(self, link: Link) -> None:
         self._take(self.session.opened(self._now()))
+        self._state("connected")
         receiving = asyncio.create_task(self._receive(link), name="csms.receive")
         receiving.add_done_callback(self._wakened)
         try:

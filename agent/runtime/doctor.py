@@ -12,13 +12,14 @@ import os
 import socket
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from enum import Enum
 from typing import Any, Final
 from urllib.parse import urlsplit
 
 import msgspec
 
+from agent.model.plain_text import printable
 from agent.ocpp import rpc
 from agent.ocpp.dialect import Dialect, StationIdentity
 from agent.ocpp.errors import RemoteProtocolError
@@ -99,13 +100,29 @@ class Examination(msgspec.Struct, frozen=True, kw_only=True):
         return next((EXIT_CODE[each.step] for each in self.findings if each.ok is False), EXIT_OK)
 
 
+class Beside(msgspec.Struct, frozen=True, kw_only=True):
+    """What a running agent does with its own connection to the CSMS, which knows one of us.
+
+    Attributes:
+        text: in words; "" where it has none and dials nobody now.
+        state: ``accepted``, ``pending``, ``rejected``; ``connected`` while its boot notification is not answered; ""
+            where it does not speak to this address, or does not say.
+    """
+
+    text: str = ""
+    state: str = ""
+
+
+NOBODY: Final = Beside()
+
+
 class Doctor:
     """Examines one address.
 
     Args:
         endpoint: makes the endpoint; raises ``LinkClosed`` where credentials are missing.
         dialect, identity: for the boot notification.
-        boot: send one. connected: the running agent's word on its connection, "" where it has none.
+        boot: send one. beside: tells of a running agent, and has it dial nobody for a while where it is not connected.
         utc: the time of day, s since 1970, ``None`` while nobody vouches for it.
         keys: where the station's own keys are, in words.
         say: shown each finding as it is made.
@@ -121,7 +138,7 @@ class Doctor:
         utc: Callable[[], float | None],
         say: Callable[[Finding], None],
         boot: bool = True,
-        connected: str = "",
+        beside: Callable[[], Awaitable[Beside]] | None = None,
         keys: str = "in files",
         boot_within_s: float = BOOT_WITHIN_S,
     ) -> None:
@@ -132,7 +149,7 @@ class Doctor:
         self._utc = utc
         self._say = say
         self._boot = boot
-        self._connected = connected
+        self._beside = beside
         self._keys = keys
         self._boot_within_s = boot_within_s
         self._findings: list[Finding] = []
@@ -157,9 +174,9 @@ class Doctor:
             self._tls(await examine_tls(address, host, endpoint, self._utc()))
         else:
             self._good(Step.TLS, "not used: ws:// is not encrypted", skipped=True)
-        if self._connected:
-            for step in (Step.UPGRADE, Step.SUBPROTOCOL, Step.AUTHENTICATION, Step.BOOT, Step.REGISTRATION):
-                self._good(step, self._connected)
+        beside = NOBODY if self._beside is None else await self._beside()
+        if beside.text:
+            self._look_at(beside)
             return
         link = await self._upgrade(endpoint)
         async with link:
@@ -167,6 +184,15 @@ class Doctor:
                 await self._register(link)
             else:
                 self._good(Step.BOOT, "not sent (--no-boot)", skipped=True)
+
+    def _look_at(self, beside: Beside) -> None:
+        """Say what a running agent's connection shows: a second one would disturb it."""
+        known = {"accepted": 5, "pending": 4, "rejected": 4, "connected": 3}.get(beside.state, 0)
+        steps = (Step.UPGRADE, Step.SUBPROTOCOL, Step.AUTHENTICATION, Step.BOOT, Step.REGISTRATION)
+        for place, step in enumerate(steps):
+            if step is Step.REGISTRATION and beside.state in ("pending", "rejected"):
+                raise _not_registered(beside.state)
+            self._good(step, beside.text, skipped=place >= known)
 
     def _credentials(self) -> CsmsEndpoint:
         try:
@@ -282,12 +308,7 @@ class Doctor:
                 "tell the CSMS's operator",
             ) from error  # fmt: skip
         if answer.status != "accepted":
-            raise Failed(
-                Step.REGISTRATION,
-                f"the CSMS says {answer.status}",
-                "the station is not released there yet" if answer.status == "pending" else "it does not want this one",
-                "register the station in the CSMS with this identity, vendor, model and serial number",
-            )
+            raise _not_registered(answer.status)
         self._good(Step.REGISTRATION, f"accepted, heartbeat every {answer.interval_s or 0} s")
 
     async def _answer(self, link: Link, message_id: str) -> bytes:
@@ -302,7 +323,7 @@ class Doctor:
                 case rpc.CallError() if frame.message_id in (message_id, "-1", ""):
                     raise Failed(
                         Step.BOOT,
-                        f"refused: {frame.code} {frame.description}".rstrip(),
+                        printable(f"refused: {frame.code} {frame.description}".rstrip()),
                         "the CSMS does not accept the message",
                         "check [csms] version; tell the CSMS's operator",
                     )
@@ -318,6 +339,15 @@ class Doctor:
         self._since_s = now_s
         self._findings.append(timed)
         self._say(timed)
+
+
+def _not_registered(status: str) -> Failed:
+    return Failed(
+        Step.REGISTRATION,
+        f"the CSMS says {status}",
+        "the station is not released there yet" if status == "pending" else "it does not want this one",
+        "register the station in the CSMS with this identity, vendor, model and serial number",
+    )
 
 
 def _why_no_upgrade(error: LinkClosed, endpoint: CsmsEndpoint) -> Failed:

@@ -126,7 +126,7 @@ def _sampled(seq: int) -> JournalRow:
 
 
 @contextlib.asynccontextmanager
-async def linked(wire: Wire, journal: object, told: list[Input]) -> AsyncIterator[None]:
+async def linked(wire: Wire, journal: object, told: list[Input]) -> AsyncIterator[CsmsLink]:
     """Run a link over ``wire`` for as long as the block lasts."""
     dialect = Dialect16((EvseLayout(evse_id=1), EvseLayout(evse_id=2)))
     book = VariableBook((*STANDARD_VARIABLES, *dialect.variables()), presets={}, stored=())
@@ -158,7 +158,7 @@ async def linked(wire: Wire, journal: object, told: list[Input]) -> AsyncIterato
     link.attach(cast(Any, journal))  # likewise
     running = asyncio.create_task(link.run())
     try:
-        yield
+        yield link
     finally:
         running.cancel()
         await asyncio.gather(running, return_exceptions=True)

@@ -26,7 +26,7 @@ from agent.ocpp.dialect import StationIdentity
 from agent.ocpp.tls import TlsOptions
 from agent.ocpp.transport import CsmsEndpoint, LinkClosed, LinkFailure
 from agent.ocpp.v16.dialect import Dialect16
-from agent.runtime.doctor import EXIT_CODE, Doctor, Examination, Finding, Step
+from agent.runtime.doctor import EXIT_CODE, Beside, Doctor, Examination, Finding, Step
 from tests.scenario.secured_world import STATION, Csms, pem_file, server_tls
 
 NOW = datetime.now(UTC)
@@ -271,12 +271,31 @@ async def test_a_csms_that_closes_on_a_stranger() -> None:
         failed_at(await examine(f"ws://127.0.0.1:{port}/"), Step.AUTHENTICATION, "Unknown station")
 
 
-async def test_beside_a_running_agent_no_second_connection_is_made() -> None:
+async def at_home(state: str) -> Beside:
+    """Return what an agent says that holds the connection."""
+    return Beside(text=f"the running agent is connected, {state}", state=state)
+
+
+@pytest.mark.parametrize(
+    ("state", "step"),
+    [
+        ("accepted", None),
+        ("connected", None),
+        ("pending", Step.REGISTRATION),
+        ("rejected", Step.REGISTRATION),
+        ("", None),
+    ],
+)
+async def test_beside_a_running_agent_no_second_connection_is_made(state: str, step: Step | None) -> None:
     csms = Csms()
     async with csms.listen() as port:
-        examination = await examine(f"ws://127.0.0.1:{port}/", connected="the running agent is connected")
-    assert examination.exit_code == 0
+        examination = await examine(f"ws://127.0.0.1:{port}/", beside=lambda: at_home(state))
     assert csms.visits == []
+    if step is not None:
+        failed_at(examination, step, state, "register the station")
+        return
+    assert examination.exit_code == 0
+    assert examination.findings[-1].ok is (True if state == "accepted" else None)
 
 
 async def test_missing_credentials_come_first() -> None:
