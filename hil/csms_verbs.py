@@ -3,21 +3,29 @@
 from __future__ import annotations
 
 import asyncio
+import difflib
 import time
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
+import ocpp.v16.enums
+import ocpp.v201.enums
+
 from hil.control import Verb, VerbError, Verbs
 from hil.csms_frames import Direction, Frame, FrameKind, Wanted
 from hil.csms_parameters import ANY, PARAMETERS
 from hil.csms_peer import CallFailed, Peer
+from hil.csms_script import ANY_ACTION
 from hil.ledger_rows import Arrival, Problem, Transaction
 
 if TYPE_CHECKING:
     from hil.csms_server import Csms
 
 STOP_AFTER_ANSWER_S: Final = 0.05
+ACTIONS: Final = tuple(
+    sorted({each.value for each in (*ocpp.v16.enums.Action, *ocpp.v201.enums.Action)} | {ANY_ACTION})
+)
 
 
 def csms_verbs(csms: Csms) -> Verbs:
@@ -43,6 +51,8 @@ class CsmsVerbs:
 
     async def script(self, **orders: Any) -> Any:
         """Change what the CSMS does, and answer the whole script."""
+        if orders.get("action") is not None:
+            _check_action(str(orders["action"]))
         self._csms.desk.script.order({key: value for key, value in orders.items() if value is not None})
         return self._csms.desk.script.snapshot()
 
@@ -165,6 +175,15 @@ class CsmsVerbs:
         if identity is None or identity not in peers:
             raise VerbError(f"station {identity!r} is not connected, connected are: {', '.join(peers) or 'none'}")
         return peers[identity]
+
+
+def _check_action(name: str) -> None:
+    """Refuse a rule that nothing would ever meet."""
+    if name in ACTIONS:
+        return
+    close = difflib.get_close_matches(name, ACTIONS, n=1)
+    hint = f", did you mean {close[0]!r}?" if close else ""
+    raise VerbError(f"script: action is {name[:40]!r}, expected an action of OCPP 1.6 or 2.0.1, or '*'{hint}")
 
 
 def row_as_json(row: Transaction) -> dict[str, Any]:

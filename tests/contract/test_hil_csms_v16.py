@@ -122,6 +122,13 @@ async def test_callerror_is_given_as_often_as_scripted_and_books_nothing(
     assert (await station.send("StartTransaction", START, "m3"))[0] == 3
 
 
+async def test_a_rule_for_an_action_that_does_not_exist_is_refused(link: CsmsLink) -> None:
+    with pytest.raises(CsmsRefused, match="did you mean 'StopTransaction'"):
+        await link.ask("script", action="StopTransacton", reply="callerror")
+    assert (await link.ask("script"))["rules"] == {}
+    assert "*" in (await link.ask("script", action="*", reply="late", seconds=1))["rules"]
+
+
 async def test_callerror_for_ever_to_a_stop_leaves_the_transaction_open_and_counts_the_refusals(
     link: CsmsLink, station: ReferenceStation
 ) -> None:
