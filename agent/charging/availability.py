@@ -1,12 +1,13 @@
 """What the CSMS made operative and inoperative, by level.
 
 A level that is inoperative makes everything below it so; a level that becomes operative again gives each part below it
-back its own setting. Source: OCPP 2.0.1 G03, G04 (and part 1, hierarchy of EVSEs and connectors).
+back its own setting. Source: OCPP 2.0.1 G03, G04 (and part 1, hierarchy of EVSEs and connectors). OCPP 1.6 has no
+levels (``flat``).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 Place = tuple[int | None, int | None]
 STATION: Place = (None, None)
@@ -39,6 +40,25 @@ class Availability:
             return False
         self._settings[place] = operative
         return True
+
+    def flat(self, place: Place, operative: bool, connectors: Iterable[Place]) -> dict[Place, bool]:
+        """Return the settings that say what OCPP 1.6 means, which has no levels.
+
+        The station is it and every connector of ``connectors``. A connector that becomes operative takes the levels
+        above it along, and leaves its neighbours as they are. Source: OCPP 1.6 §5.2, §6.9 (connectorId 0).
+        """
+        if place == STATION:
+            above = {each: True for each in self._settings if operative and each[1] is None}
+            return above | {STATION: operative} | dict.fromkeys(connectors, operative)
+        evse_id, connector_id = place
+        if not operative or evse_id is None or connector_id is None:
+            return {place: operative}
+        lifted: dict[Place, bool] = {STATION: True, (evse_id, None): True, place: True}
+        for each in connectors:
+            if each != place and each[0] is not None and not self.evse(each[0]):
+                lifted[each] = False
+                lifted[each[0], None] = True
+        return lifted
 
     @property
     def station(self) -> bool:

@@ -200,12 +200,14 @@ class Orders:
                 return _rejected(f"there is no EVSE {command.evse_id}")
             if command.connector_id is not None and command.connector_id not in evse.layout.connector_ids:
                 return _rejected(f"EVSE {command.evse_id} has no connector {command.connector_id}")
-        if self._around.availability.set(place, command.operative):
-            turn.add(
-                SaveAvailability(
-                    operative=command.operative, evse_id=command.evse_id, connector_id=command.connector_id
-                )
-            )
+        settings = {place: command.operative}
+        if command.flat:
+            connectors = [(each, one) for each, evse in self._evses.items() for one in evse.layout.connector_ids]
+            settings = self._around.availability.flat(place, command.operative, connectors)
+        changed = [(each, one) for each, one in settings.items() if self._around.availability.set(each, one)]
+        for (evse_id, connector_id), operative in changed:
+            turn.add(SaveAvailability(operative=operative, evse_id=evse_id, connector_id=connector_id))
+        if changed:
             turn.note("availability.changed", command.evse_id, operative=command.operative)
         touched = [each for each in self._evses.values() if command.evse_id in (None, each.evse_id)]
         busy = any(

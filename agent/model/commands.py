@@ -42,11 +42,16 @@ class RequestStop(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ChangeAvailability(msgspec.Struct, frozen=True, kw_only=True):
-    """Make operative or inoperative: the station (both ``None``), an EVSE, or one of its connectors."""
+    """Make operative or inoperative: the station (both ``None``), an EVSE, or one of its connectors.
+
+    ``flat``: there are no levels (OCPP 1.6 §5.2, §6.9): the station means itself and every connector, and a connector
+    that becomes operative is so whatever the station was; else a level above counts for all below it (OCPP 2.0.1 G03).
+    """
 
     operative: bool
     evse_id: int | None = None
     connector_id: int | None = None
+    flat: bool = False
 
 
 class ResetKind(Enum):

@@ -296,6 +296,27 @@ def test_connector_0_with_a_mix_is_scheduled_and_changes_the_idle_ones_at_once()
     assert world.ask("ChangeAvailability", {"connectorId": 3, "type": "Operative"}) == {"status": "Rejected"}
 
 
+@pytest.mark.req("OCPP 1.6 §5.2, §6.9: connectorId 0 is the charge point and all its connectors")
+def test_connector_0_made_operative_takes_every_connector_along() -> None:
+    world = Core16(layout(EvseLayout(evse_id=1), EvseLayout(evse_id=2)))
+    world.ask("ChangeAvailability", {"connectorId": 2, "type": "Inoperative"})
+    world.ask("ChangeAvailability", {"connectorId": 0, "type": "Operative"})
+    world.run(1)
+    assert [world.status(each)["status"] for each in (0, 1, 2)] == ["Available"] * 3
+
+
+@pytest.mark.req("OCPP 1.6 §5.2, §4.9 H1: an accepted change is told when it happened")
+def test_one_connector_made_operative_is_so_although_all_were_closed_and_stays_so_over_a_power_cut() -> None:
+    world = Core16(layout(EvseLayout(evse_id=1), EvseLayout(evse_id=2)))
+    world.ask("ChangeAvailability", {"connectorId": 0, "type": "Inoperative"})
+    assert world.ask("ChangeAvailability", {"connectorId": 1, "type": "Operative"}) == {"status": "Accepted"}
+    world.run(1)
+    assert [world.status(each)["status"] for each in (0, 1, 2)] == ["Available", "Available", "Unavailable"]
+    world.power_cycle()
+    world.run(1)
+    assert [world.status(each)["status"] for each in (0, 1, 2)] == ["Available", "Available", "Unavailable"]
+
+
 @pytest.mark.req("OCPP 1.6 §4.9, ConnectorId 0")
 def test_connector_0_knows_three_statuses_and_is_independent_of_the_others() -> None:
     world = charging()

@@ -187,8 +187,8 @@ def _availability(request: messages.ChangeAvailabilityRequest, connectors: Conne
     operative = request.type is enums.AvailabilityType.OPERATIVE
     place = connectors.place(request.connector_id)
     if place == STATION:
-        return ChangeAvailability(operative=operative)
-    return ChangeAvailability(operative=operative, evse_id=place[0], connector_id=place[1])
+        return ChangeAvailability(operative=operative, flat=True)
+    return ChangeAvailability(operative=operative, evse_id=place[0], connector_id=place[1], flat=True)
 
 
 def _trigger(request: messages.TriggerMessageRequest, connectors: Connectors) -> TriggerMessage:
