@@ -404,7 +404,7 @@ class Station:
         faults = {(each.code, each.blocking) for each in view.faults}
         return (
             view.occupancy,
-            (view.reserved, view.reserved_connector_id),
+            (view.reserved, view.reserved_connector_id, view.awaited),
             view.operative,
             tuple(view.connector_operative.items()),
             faults,

@@ -3,7 +3,8 @@
 While reporting every change goes out, except states shorter than MinimumStatusDuration. While not reporting changes
 fold: afterwards only what differs from what the CSMS confirmed is told, or everything (after a boot, or a long outage
 where the version says so). Where the version's table has no direct move, the status on the way is told first. A status
-counts as told when its message was answered.
+counts as told when its message was answered. The first status of a connector waits a moment for the guard's word on it:
+what the store remembers of a cable may be long untrue.
 
 Source: OCPP 1.6 §4.9, errata 3.19; OCPP 2.0.1 G01, B04.
 """
@@ -23,6 +24,7 @@ from agent.ocpp.heartbeat import TimeOfDay
 
 Place = tuple[int, int]
 MOST_WAITING: Final = 200
+FIRST_WORD_S: Final = 3.0  # how long a first status waits for the guard; house rule
 
 
 class StatusReport(msgspec.Struct, frozen=True, kw_only=True):
@@ -48,11 +50,14 @@ class StatusBoard:
         self._announced: dict[Place, str] = {}  # told, or waiting in the queue
         self._queue: deque[StatusReport] = deque()
         self._reporting = False
+        self._awaited: frozenset[int] = frozenset()  # EVSEs that the guard has not spoken of yet
+        self._first_until_s = 0.0
 
     @property
     def waiting(self) -> bool:
-        """Return whether a status waits for its turn."""
-        return bool(self._queue)
+        """Return whether a status waits for its turn, or for what it has to say."""
+        unsaid = self._reporting and any(self._is_awaited(place) for place in self._present)
+        return unsaid or bool(self._queue)
 
     def places(self) -> tuple[Place, ...]:
         """Return every reportable place, in reporting order."""
@@ -65,6 +70,7 @@ class StatusBoard:
     def see(self, views: Sequence[EvseView], operative: bool, now_s: float) -> None:
         """Take over new views."""
         self._views, self._operative = tuple(views), operative
+        self._awaited = frozenset(view.evse_id for view in self._views if view.awaited)
         present = dict(self._dialect.statuses(self._views, operative))
         for place, text in present.items():
             if self._present.get(place) != text:
@@ -74,6 +80,7 @@ class StatusBoard:
     def start(self, now_s: float, *, everything: bool) -> None:
         """Report from now on; ``everything``: also what the CSMS knows already."""
         self._reporting = True
+        self._first_until_s = now_s + FIRST_WORD_S
         if everything:
             self._told.clear()
         self._queue.clear()
@@ -89,7 +96,13 @@ class StatusBoard:
         """Queue what changed and lasted."""
         if not self._reporting or self._present == self._announced or not self._time_suffices():
             return
-        changed = [(place, text) for place, text in self._present.items() if self._announced.get(place) != text]
+        if now_s >= self._first_until_s:
+            self._awaited = frozenset()
+        changed = [
+            (place, text)
+            for place, text in self._present.items()
+            if self._announced.get(place) != text and not self._is_awaited(place)
+        ]
         minimum_s = self._minimum_s() if changed else 0
         for place, text in changed:
             first = place not in self._announced
@@ -118,12 +131,15 @@ class StatusBoard:
         minimum_s = self._minimum_s()
         return min(
             (
-                self._since_s[place] + minimum_s
+                self._first_until_s if self._is_awaited(place) else self._since_s[place] + minimum_s
                 for place, text in self._present.items()
                 if self._announced.get(place) != text
             ),
             default=None,
         )
+
+    def _is_awaited(self, place: Place) -> bool:
+        return place not in self._announced and place[0] in self._awaited
 
     def _minimum_s(self) -> int:
         return self._variables.integer("OCPPCommCtrlr", "MinimumStatusDuration")

@@ -430,11 +430,11 @@ COMMANDS_16 = [
     ("RemoteStopTransaction", {"transactionId": -3}, RequestStop(transaction="-3")),
     ("Reset", {"type": "Soft"}, Reset(kind=ResetKind.GRACEFUL)),
     ("Reset", {"type": "Hard"}, Reset(kind=ResetKind.IMMEDIATE)),
-    ("ChangeAvailability", {"connectorId": 0, "type": "Operative"}, ChangeAvailability(operative=True)),
+    ("ChangeAvailability", {"connectorId": 0, "type": "Operative"}, ChangeAvailability(operative=True, flat=True)),
     (
         "ChangeAvailability",
         {"connectorId": 2, "type": "Inoperative"},
-        ChangeAvailability(operative=False, evse_id=2, connector_id=1),
+        ChangeAvailability(operative=False, evse_id=2, connector_id=1, flat=True),
     ),
     ("ClearCache", {}, ClearCache()),
     ("UnlockConnector", {"connectorId": 2}, UnlockConnector(evse_id=2, connector_id=1, ends_transaction=True)),
