@@ -38,7 +38,12 @@ def main(argv: Sequence[str] | None = None) -> int:
                 _guard(Path(file))
         options = _parser().parse_args(arguments)
         command: Callable[[argparse.Namespace], int] = options.command
-        return command(options)
+        for stream in (sys.stdout, sys.stderr):  # a terminal of another alphabet shows what it can
+            with contextlib.suppress(AttributeError):
+                stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]  # not of every stream
+        code = command(options)
+        sys.stdout.flush()  # here, not at the interpreter's end: whoever read may have gone
+        return code
     except KeyboardInterrupt:
         return 130
     except BrokenPipeError:

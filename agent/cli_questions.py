@@ -94,4 +94,6 @@ def _ask(options: argparse.Namespace, question: str, screen: Callable[[Any], str
 
 
 def _show(answer: Any, screen: Callable[[Any], str], *, as_json: bool) -> None:
-    print(json.dumps(answer, indent=2) if as_json else screen(answer))
+    from agent.model.plain_text import all_printable
+
+    print(json.dumps(answer, indent=2) if as_json else screen(all_printable(answer)))

@@ -380,8 +380,10 @@ def _let_go(socket: Path) -> None:
 
 
 def _say(finding: Finding) -> None:
+    from agent.model.plain_text import printable  # a certificate's names, for one, are somebody else's words
+
     mark = {True: "ok", False: "FAILED", None: "-"}[finding.ok]
-    print(f"  {finding.step.value:<18} {mark:<7} {finding.text}", flush=True)
+    print(f"  {finding.step.value:<18} {mark:<7} {printable(finding.text)}", flush=True)
     if finding.ok is False:
         print(f"  {'':<18} {'cause':<7} {finding.cause}\n  {'':<18} {'fix':<7} {finding.fix}", flush=True)
 

@@ -8,6 +8,8 @@ import json
 from collections.abc import Mapping
 from typing import Any, Final
 
+from agent.model.plain_text import printable
+
 Answer = Mapping[str, Any]
 
 COLUMNS: Final = (
@@ -59,7 +61,7 @@ def _rung(row: Answer, asked: dict[tuple[str, str], tuple[str, float]]) -> str:
         frame = json.loads(row["frame"])
         kind, message_id = frame[0], str(frame[1])
     except (ValueError, IndexError, TypeError, KeyError):
-        return f"{when:>13} {'──' if out else '<─'} {row['frame']} {'─>' if out else '──'}"
+        return f"{when:>13} {'──' if out else '<─'} {printable(row['frame'])} {'─>' if out else '──'}"
     if kind == 2 and len(frame) > 3:
         asked[("in" if out else "out", message_id)] = (str(frame[2]), row["age_s"])
         what, body = f"{frame[2]}", frame[3]
@@ -70,7 +72,7 @@ def _rung(row: Answer, asked: dict[tuple[str, str], tuple[str, float]]) -> str:
             what, body = f"{action} answered{took}", frame[2] if len(frame) > 2 else {}
         else:
             what, body = f"{action} CALLERROR{took}", frame[2:]
-    text = f"{what}  {json.dumps(body, separators=(',', ':'), ensure_ascii=False)}"
+    text = printable(f"{what}  {json.dumps(body, separators=(',', ':'), ensure_ascii=False)}")
     if len(text) > _WIDTH:
         text = text[: _WIDTH - 1] + "…"
     return f"{when:>13} {'──' if out else '<─'} {text} {'─>' if out else '──'}"

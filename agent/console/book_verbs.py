@@ -11,6 +11,7 @@ from typing import Any, Final, NamedTuple
 
 from agent.console.book_screens import ladder_screen, records_csv, records_screen
 from agent.console.knock import NobodyHome, Unanswered, ask
+from agent.model.plain_text import all_printable
 
 EXIT_UNAVAILABLE: Final = 69
 EXIT_SETTINGS: Final = 78
@@ -76,7 +77,7 @@ def _cdr(options: argparse.Namespace, lent: Lent) -> int:
         return 0
     if answer["source"] == "copy":
         print("No agent runs: read from a copy of its journal.", file=sys.stderr)
-    print(records_csv(answer) if options.csv else records_screen(answer))
+    print(records_csv(answer) if options.csv else records_screen(all_printable(answer)))
     return 0
 
 

@@ -17,23 +17,28 @@ SHORTEST_SECRET: Final = 4  # characters; anything shorter would blacken half of
 
 # Each pattern begins with words of its own, and what may be long has a bound: hostile lines take no longer than others.
 _VALUE: Final = r"""("(?:[^"\\]|\\.)*"|'[^']*'|[^\s,;}\]"']+)"""
-_URL: Final = re.compile(r"://[^/\s@\"'<>]{1,2000}@")
+_URL: Final = re.compile(r"://[^\s\"'<>]{1,2000}@")  # to the last @: a password may hold what it should not
 _QUERY: Final = re.compile(
     r"(?i)((?:http|ftp)s?://[^\s?\"'<>]{1,2000})\?[^\s\"'<>]+"
 )  # may hold a key to what it names
 _AUTHORIZATION: Final = re.compile(r"(?i)\b(Basic|Bearer|Digest)\s{1,8}[A-Za-z0-9+/=._~-]{6,}")
 _NAMED: Final = re.compile(
-    r"(?i)((?:passw(?:or)?d|passphrase|secret|authorization_?key|private_?key|api_?key|\bpin\b|credential)"
+    r"(?i)((?:passw(?:or)?d|\bpwd|passphrase|secret|authorization_?key|private_?key|api_?key|\bpin\b|credential)"
     r"(?![\w.-]{0,40}_(?:file|encoding))[\w.-]{0,40}[\"']?\s{0,8}[:=]\s{0,8})" + _VALUE
 )
 _PAIR: Final = re.compile(
     r"(?i)(\"key\"\s{0,8}:\s{0,8}\"(?:AuthorizationKey|BasicAuthPassword)\"\s{0,8},\s{0,8}\"value\"\s{0,8}:\s{0,8})"
     + _VALUE
 )
+_PAIR_REVERSED: Final = re.compile(
+    r"(?i)(\"value\"\s{0,8}:\s{0,8})"
+    + _VALUE
+    + r"(\s{0,8},\s{0,8}\"key\"\s{0,8}:\s{0,8}\"(?:AuthorizationKey|BasicAuthPassword)\")"
+)
 _TOKEN: Final = re.compile(
     r"(?i)(\b(?:id_?tag|parent_?id_?tag|id_?token|group_?id_?token|card_?uid|uid)[\"']?\s{0,8}[:=]\s{0,8})" + _VALUE
 )
-_NAMES: Final = ("passw", "passphrase", "secret", "key", "pin", "credential")
+_NAMES: Final = ("passw", "pwd", "passphrase", "secret", "key", "pin", "credential")
 _SCHEMES: Final = ("basic", "bearer", "digest")
 _TOKENS: Final = ("tag", "token", "uid")
 _BLOCK_BEGINS: Final = re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY-----")
@@ -66,6 +71,7 @@ class Blackener:
             text = _AUTHORIZATION.sub(rf"\1 {GONE}", text)
         if any(each in low for each in _NAMES):
             text = _PAIR.sub(rf'\1"{GONE}"', text)
+            text = _PAIR_REVERSED.sub(rf'\1"{GONE}"\3', text)
             text = _NAMED.sub(_named, text)
         if any(each in low for each in _TOKENS):
             text = _TOKEN.sub(_hashed, text)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import re
 from collections import deque
-from collections.abc import Mapping
 from typing import Any, Final
 
 import msgspec
@@ -12,9 +12,16 @@ KEPT_FRAMES: Final = 400
 KEPT_CHARS: Final = 262_144  # of all frames together
 SHOWN_CHARS: Final = 16_384  # of one frame; a report or a list can be longer
 
-_TOKEN_MEMBERS: Final = frozenset({"idtag", "parentidtag", "idtoken", "groupidtoken"})
-_SECRET_KEYS: Final = frozenset({"authorizationkey", "basicauthpassword"})
-_CREDENTIALS_IN_URL: Final = ("location", "remotelocation")
+GONE: Final = "***"
+_TOKEN_MEMBERS: Final = frozenset({"idtag", "parentidtag", "idtoken", "groupidtoken", "additionalidtoken"})
+_TOKEN_OBJECTS: Final = frozenset({"idtoken", "groupidtoken"})
+_SECRET_KEYS: Final = ("authorizationkey", "basicauthpassword")
+_SECRET_WORDS: Final = ("password", "passphrase", "secret", "simpin")
+_ABOUT_A_VARIABLE: Final = frozenset(
+    {"component", "variable", "status", "readonly", "attributetype", "attributestatus", "attributestatusinfo"}
+)
+_ADDRESS_MEMBERS: Final = frozenset({"location", "remotelocation", "ocppcsmsurl"})
+_IN_ADDRESS: Final = re.compile(r"://[^\s\"'<>]{1,2000}@")
 
 
 class Frame(msgspec.Struct, frozen=True, kw_only=True):
@@ -49,48 +56,91 @@ class FrameLog:
 
 
 def shown(text: str) -> str:
-    """Return a frame's text with id tokens as hashes and without secrets.
+    """Return a frame's text with id tokens as hashes and without secrets, also where the CSMS put them wrongly.
 
     What cannot be read as JSON is shown as its length only: nobody can say what it holds.
     """
+    cleaned = _cleaned_json(text)
+    return f"(unreadable or cut, {len(text)} characters)" if cleaned is None else cleaned
+
+
+class _Members(list[tuple[str, Any]]):
+    """The members of an object as they stood there: names may be repeated, and the first one is a secret too."""
+
+
+def _cleaned_json(text: str) -> str | None:
+    import json  # only for who looks; it tells repeated names
+
     try:
-        frame = msgspec.json.decode(text)
-    except (msgspec.MsgspecError, UnicodeError, RecursionError):
-        return f"(unreadable or cut, {len(text)} characters)"
-    return msgspec.json.encode(_clean(frame)).decode()
+        cleaned = _clean(json.loads(text, object_pairs_hook=_Members))
+        return msgspec.json.encode(cleaned).decode()
+    except (ValueError, TypeError, OverflowError, RecursionError):
+        return None
 
 
 def _clean(value: Any) -> Any:
+    if isinstance(value, str):
+        return _clean_text(value)
+    if isinstance(value, _Members):
+        secret = any(_names_secret(name, member) for name, member in value)
+        secret = secret or any(name.casefold() == "password" for name, _ in value)  # of a VPN: its key is one, too
+        return {name: _member(name, member, secret=secret) for name, member in value}
     if isinstance(value, list):
         return [_clean(each) for each in value]
-    if not isinstance(value, dict):
-        return value
-    secret = _names_secret(value)
-    return {name: _member(name, each, secret=secret) for name, each in value.items()}
+    return value
 
 
 def _member(name: str, value: Any, *, secret: bool) -> Any:
     folded = name.casefold()
-    if isinstance(value, str):
-        if folded in _TOKEN_MEMBERS:
-            return hashed(value) if value else value
-        if secret and folded in ("value", "attributevalue"):
-            return "***"
-        if folded in _CREDENTIALS_IN_URL:
-            return _without_credentials(value)
+    if value is None or isinstance(value, bool):
+        return value
+    if any(word in folded for word in _SECRET_WORDS) or (secret and _may_hold_it(folded, value)):
+        return GONE
+    if folded in _TOKEN_MEMBERS:
+        return _hashed_token(folded, value)
+    if folded in _ADDRESS_MEMBERS:
+        return _without_credentials(value) if isinstance(value, str) else GONE
     return _clean(value)
 
 
-def _names_secret(members: Mapping[str, Any]) -> bool:
-    variable = members.get("variable")
-    name = variable.get("name") if isinstance(variable, dict) else members.get("key")
-    return isinstance(name, str) and name.casefold() in _SECRET_KEYS
+def _may_hold_it(folded: str, value: Any) -> bool:
+    return folded not in _ABOUT_A_VARIABLE and not _names_secret(folded, value)
 
 
-def _without_credentials(url: str) -> str:
-    scheme, mark, rest = url.partition("://")
-    host, slash, path = rest.partition("/")
-    return f"{scheme}{mark}***@{host.rpartition('@')[2]}{slash}{path}" if "@" in host else url
+def _names_secret(name: str, value: Any) -> bool:
+    """Return whether a member says that its object is about a secret: ``key`` of 1.6, ``variable`` of 2.0.1."""
+    if isinstance(value, _Members):
+        return name.casefold() == "variable" and any(_names_secret(*each) for each in value)
+    if isinstance(value, list):
+        return any(_names_secret(name, each) for each in value)
+    if not isinstance(value, str) or len(value) > 128:
+        return False
+    return "".join(filter(str.isalnum, value)).casefold().endswith(_SECRET_KEYS)
+
+
+def _hashed_token(folded: str, value: Any) -> Any:
+    if isinstance(value, _Members):
+        return _clean(value) if folded in _TOKEN_OBJECTS else GONE
+    if isinstance(value, list):
+        return [_hashed_token(folded, each) for each in value]
+    return hashed(str(value)) if value != "" else value
+
+
+def _clean_text(text: str) -> str:
+    if "PRIVATE KEY-----" in text:
+        return GONE
+    if text.lstrip()[:1] in ("{", "["):  # a DataTransfer's own JSON
+        return _cleaned_json(text) or text
+    return _IN_ADDRESS.sub(f"://{GONE}@", text) if "://" in text else text
+
+
+def _without_credentials(address: str) -> str:
+    """Return an address without user, password and query, however it is written."""
+    before, _, rest = address.rpartition("@")
+    scheme, mark, _ = before.partition("://")
+    kept = f"{scheme}{mark}{GONE}@{rest}" if mark else f"{GONE}@{rest}" if before else rest
+    path, question, _ = kept.partition("?")
+    return f"{path}?{GONE}" if question else path
 
 
 def hashed(value: str) -> str:

@@ -52,6 +52,18 @@ def test_a_secret_is_gone_and_the_rest_of_its_line_stays(line: str, gone: str, k
     assert kept in shown
 
 
+@pytest.mark.parametrize(
+    "line",
+    [
+        "from ftp://me:pa/c0ffee77@files.example/fw",
+        '{"value": "c0ffee77", "key": "AuthorizationKey"}',
+        "pwd=c0ffee77",
+    ],
+)
+def test_a_secret_in_an_unusual_form_goes_too(line: str) -> None:
+    assert "c0ffee77" not in Blackener().line(line)
+
+
 @pytest.mark.parametrize("form", ['"idTag": "04A1B2C3"', "id_token=04A1B2C3", "idTag: '04A1B2C3'", 'uid="04A1B2C3"'])
 def test_an_id_token_becomes_the_hash_that_every_log_shows(form: str) -> None:
     shown = Blackener().line(form)

@@ -34,6 +34,54 @@ def test_neither_tokens_nor_secrets_are_shown(text: str, gone: str) -> None:
     assert len(json.loads(shown(text))) == len(json.loads(text))
 
 
+CANARY = "c0ffee77"
+VPN = {"server": "s", "password": CANARY, "key": CANARY}
+
+
+@pytest.mark.parametrize(
+    "payload",
+    [
+        {"Key": "AuthorizationKey", "Value": CANARY},
+        {"key": " AuthorizationKey ", "value": [CANARY]},
+        {"key": "AuthorizationKey", "val": {"a": CANARY}},
+        {"key": "SecurityCtrlr.BasicAuthPassword", "value": CANARY},
+        {"setVariableData": [{"attributeValue": CANARY, "variable": {"Name": "BasicAuthPassword "}}]},
+        {"connectionData": {"apn": {"apnPassword": CANARY, "simPin": CANARY}, "vpn": VPN}},
+        {"location": f"ftp://me:pa/{CANARY}@files.example/fw"},
+        {"location": f"me:{CANARY}@files.example/fw"},
+        {"location": f"https://files.example/fw?token={CANARY}"},
+        {"remoteLocation": [f"ftp://me:{CANARY}@files.example/fw"]},
+        {"vendorId": "v", "data": f"see ftp://me:{CANARY}@files.example"},
+        {"vendorId": "v", "data": json.dumps({"idTag": CANARY})},
+        {"idTag": [CANARY]},
+        {"idToken": {"idToken": "x", "additionalInfo": [{"additionalIdToken": CANARY, "type": "t"}]}},
+    ],
+    ids=str,
+)
+def test_a_secret_that_stands_in_the_wrong_place_is_not_shown_either(payload: dict[str, Any]) -> None:
+    assert CANARY not in shown(call("Whatever", payload))
+
+
+def test_of_a_name_that_is_repeated_each_counts() -> None:
+    members = f'"key":"AuthorizationKey","key":"HeartbeatInterval","value":"{CANARY}"'
+    assert CANARY not in shown(f'[2,"1","ChangeConfiguration",{{{members}}}]')
+
+
+@pytest.mark.parametrize("odd", ["1e999", "NaN", "9" * 30, '"\\ud800"', "[" * 100 + "]" * 100])
+def test_odd_values_are_shown_or_told_by_their_length(odd: str) -> None:
+    assert shown(f'[3,"1",{{"a":{odd}}}]')
+
+
+def test_the_ladder_cannot_steer_the_terminal() -> None:
+    frame = json.dumps([2, "1", "\x1b[2JReset\nFAKE", {"a": "\x9b1m\u202e"}])
+    assert all(
+        line.isprintable()
+        for line in ladder_screen(
+            {"rows": [{"at": None, "age_s": 1.0, "direction": "in", "frame": frame}]}
+        ).splitlines()
+    )
+
+
 def test_a_token_is_shown_as_the_hash_that_the_logs_use() -> None:
     assert json.loads(shown(call("Authorize", {"idTag": "04a2b3c4"})))[3] == {"idTag": hashed("04A2B3C4")}
 
