@@ -59,7 +59,7 @@ def view_of(evse: Evse) -> EvseView:
         side_info=side_info(evse),
         connectors=connectors_of(evse),
         soc_pct=soc_pct(evse),
-        awaited=condition is None and not any(each.code is FaultCode.GUARD_LOST for each in evse.faults.present()),
+        awaited=evse.plugged is None and not any(each.blocking for each in evse.faults.present()),
     )
 
 

@@ -109,7 +109,7 @@ class EvseView(msgspec.Struct, frozen=True, kw_only=True):
         connector_id: the connector that is in use, or would be; ``None``: the only one.
         connectors: each of several that the guard sees for itself; of the one in use the other fields tell more.
         soc_pct: state of charge of the vehicle that is here, %; ``None`` unknown.
-        awaited: the guard has not spoken of it yet and is about to: what is told of it may be of yesterday.
+        awaited: the guard is about to say whether a vehicle is here: until then what is told may be long untrue.
     """
 
     evse_id: int

@@ -65,3 +65,19 @@ def test_after_a_reset_a_connector_that_was_left_is_available_at_once() -> None:
             assert (await csms.frame("StatusNotification", connectorId=1)).payload["status"] == "Available"
 
     in_virtual_time(play())
+
+
+@pytest.mark.req("OCPP 1.6 §4.2, §4.9: a vehicle that stays over a power cut is Preparing, and was never Available")
+def test_after_a_power_cut_a_vehicle_that_is_still_here_is_told_at_once() -> None:
+    async def play() -> None:
+        async with bench() as station:
+            csms = station.csms
+            await station.booted()
+            await station.plug()
+            await csms.status(1, "Preparing")
+            csms.forget()
+            await station.power_cut()
+            await csms.expect("BootNotification")
+            assert (await csms.frame("StatusNotification", connectorId=1)).payload["status"] == "Preparing"
+
+    in_virtual_time(play())
