@@ -54,13 +54,19 @@ def _read(settings: Settings, ask: Callable[[Store], dict[str, Any]]) -> dict[st
     try:
         journal.stat()
         boot_id, utc_s = _clock_of(settings)
-        with read_copy(journal, boot_id=boot_id, utc_s=utc_s) as store:
+        with read_copy(journal, boot_id=boot_id, utc_s=utc_s, damaged=_complain_of_damage) as store:
             return ask(store)
     except FileNotFoundError:
         complain(f"No agent runs, and there is no journal at {journal}.")
     except (StoreError, OSError) as error:
         complain(f"No agent runs, and a copy of its journal cannot be read: {error}")
     return None
+
+
+def _complain_of_damage(what: str) -> None:
+    complain(
+        f"The journal is damaged: {what}. What follows is not all that it held; the agent repairs it at its start."
+    )
 
 
 def _clock_of(settings: Settings) -> tuple[str, float | None]:

@@ -33,7 +33,7 @@ def ask(path: Path, question: str, **fields: Any) -> dict[str, Any]:
         link.settimeout(TIMEOUT_S)
         try:
             link.connect(str(path))
-        except (FileNotFoundError, ConnectionRefusedError) as error:
+        except (FileNotFoundError, NotADirectoryError, ConnectionRefusedError) as error:
             raise NobodyHome(f"no agent listens at {path}") from error
         except PermissionError as error:
             raise Unanswered(f"{path}: permission denied; run as root or as a member of the station's group") from error
@@ -49,9 +49,13 @@ def ask(path: Path, question: str, **fields: Any) -> dict[str, Any]:
             raise Unanswered(f"the agent at {path} hung up: {error}") from error
     if not line.endswith(b"\n"):
         raise Unanswered(f"the agent at {path} hung up")
-    answer = json.loads(line)
-    if not answer.get("ok"):
+    try:
+        answer = json.loads(line)
+    except (ValueError, RecursionError):
+        answer = None
+    if not isinstance(answer, dict):
+        raise Unanswered(f"what listens at {path} is no agent: its answer is not JSON")
+    result = answer.get("result")
+    if not answer.get("ok") or not isinstance(result, dict):
         raise Unanswered(str(answer.get("error", "no reason given")))
-    result = answer["result"]
-    assert isinstance(result, dict)
     return result
