@@ -98,7 +98,7 @@ def side_info(evse: Evse) -> str:
     """Return the short text that goes with a status."""
     if evse.plugged is False and evse.session.state in _BEHIND_A_PLUG:
         return "EV side disconnected"
-    if evse.session.state is SessionState.LAPSED:
+    if evse.session.state is SessionState.LAPSED and evse.operative:
         return "not authorised in time"
     codes = {fault.code for fault in evse.faults.present()}
     if FaultCode.METER_SILENT in codes:

@@ -296,6 +296,18 @@ def test_connector_0_with_a_mix_is_scheduled_and_changes_the_idle_ones_at_once()
     assert world.ask("ChangeAvailability", {"connectorId": 3, "type": "Operative"}) == {"status": "Rejected"}
 
 
+@pytest.mark.req("OCPP 1.6 §4.9: the info of a status is about that status")
+def test_a_connector_that_was_closed_is_not_unavailable_for_want_of_a_card() -> None:
+    world = Core16(ConnectionTimeOut=10)
+    world.plug()
+    world.run(12)
+    assert world.status()["info"] == "not authorised in time"
+    world.ask("ChangeAvailability", {"connectorId": 1, "type": "Inoperative"})
+    world.run(1)
+    assert world.status()["status"] == "Unavailable"
+    assert "info" not in world.status()
+
+
 @pytest.mark.req("OCPP 1.6 §5.2, §6.9: connectorId 0 is the charge point and all its connectors")
 def test_connector_0_made_operative_takes_every_connector_along() -> None:
     world = Core16(layout(EvseLayout(evse_id=1), EvseLayout(evse_id=2)))
