@@ -100,10 +100,12 @@ class Sides:
         return self._of.get(connector_id, self._first)
 
     def take_up(self, connector_id: int) -> None:
-        """Know that a connector was used last, and that the turn of its vehicle is over."""
+        """Know that a connector was used last, and that the turn of its vehicle is over, which is there until the
+        guard says no: its sibling's word, which may come first, is none on this one.
+        """
         if connector_id in self._of:
             self.used = connector_id
-            self._of[connector_id].served = self.several
+            self._of[connector_id].arrived = self._of[connector_id].served = self.several
 
     def choose(self, operative: Callable[[int], bool]) -> None:
         """Let the right one be ``used``; ``operative`` tells whether a connector may be used at all."""

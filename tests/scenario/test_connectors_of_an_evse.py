@@ -209,6 +209,30 @@ def test_an_unlock_is_of_one_connector_and_leaves_the_transaction_at_the_other_o
     play(case)
 
 
+@pytest.mark.req("OCPP 1.6 §4.9 F2, §5.14; one EVSE with several connectors")
+def test_a_reset_leaves_the_turn_with_the_connector_whose_vehicle_has_not_left() -> None:
+    async def case(station: Bench) -> None:
+        csms = station.csms
+        await charge(station, SOCKET)
+        await station.tap(CARD)
+        await csms.status(2, "Finishing")
+        csms.forget()
+        await csms.accepted("Reset", type="Soft")
+        await csms.expect("BootNotification")
+        await station.rest(5.0)
+        told = [each.payload for each in csms.calls("StatusNotification", since=csms.forgotten)]
+        assert [(each["connectorId"], each["status"]) for each in told] == [
+            (0, "Available"),
+            (1, "Unavailable"),
+            (2, "Finishing"),
+        ]
+        await station.tap(CARD)
+        await csms.expect("StartTransaction", connectorId=2)
+        await finish(station, SOCKET)
+
+    play(case)
+
+
 @pytest.mark.req("OCPP 1.6 §5.2; one EVSE with several connectors")
 def test_a_connector_that_was_made_inoperative_serves_nobody_and_its_sibling_does() -> None:
     async def case(station: Bench) -> None:
