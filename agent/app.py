@@ -1,13 +1,14 @@
 """The composition root: the only place that constructs things.
 
-Order of a start: clock, variables, CSMS link; and while the boot notification is on its way the journal, the charging
-core, the guard link, and last the drivers of meters and readers, whose libraries take long to load. Nothing that comes
-in before the core stands is lost: it waits in the order of its arrival.
+Order of a start: clock, variables, CSMS link; when the boot notification is answered, or half a second after it, the
+journal, the charging core, the guard link, and last the drivers of meters and readers, whose libraries take long to
+load. Nothing that comes in before the core stands is lost: it waits in the order of its arrival.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import gc
 import random
 import signal
@@ -60,6 +61,7 @@ if TYPE_CHECKING:
 JOURNAL: Final = "journal.sqlite"
 EXIT_OK: Final = 0
 CORE_WAIT_S: Final = 0.2  # the core is built after the boot notification, or after so long without a CSMS
+ANSWER_WAIT_S: Final = 0.5  # its answer has the time in it, which ages while modules load
 DRIVERS_WAIT_S: Final = 1.0  # and the drivers after that
 ENDING_S: Final = 2.0  # how long a stop may take to close the link and the store
 
@@ -115,6 +117,7 @@ class Application:
         self._settings = loaded.settings
         self._log = get_logger("app")
         self._booted = asyncio.Event()
+        self._answered = asyncio.Event()  # the boot notification is
         self._early: list[Input] = []
         self._core: CoreLoop | None = None
         self._equipment: Equipment
@@ -335,7 +338,9 @@ class Application:
 
     async def _assemble(self) -> None:
         """Put the house together around the link that is already opening."""
-        await self._wait_for_boot(CORE_WAIT_S)
+        await self._wait_for(self._booted, CORE_WAIT_S)
+        if self._csms.state == "connected":
+            await self._wait_for(self._answered, ANSWER_WAIT_S)
         load_all()
         own, supervisor = self._settings, self._supervisor
         opening = JournalOpening(own.station.state_dir / JOURNAL, self._clock, self._around.monotonic)
@@ -366,18 +371,16 @@ class Application:
             settings=self._loaded.origin.value,
         )
         self._ending.started(values)
-        await self._wait_for_boot(DRIVERS_WAIT_S)
+        await self._wait_for(self._booted, DRIVERS_WAIT_S)
         self._equipment.start()
         if self._around.own_process:
             gc.enable()
             gc.freeze()
 
-    async def _wait_for_boot(self, at_most_s: float) -> None:
-        try:
+    async def _wait_for(self, event: asyncio.Event, at_most_s: float) -> None:
+        with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(at_most_s):
-                await self._booted.wait()
-        except TimeoutError:
-            return
+                await event.wait()
 
     # ---- what the core and the desk ask for -----------------------------------------------------------------------
 
@@ -435,6 +438,7 @@ class Application:
         self._csms.send(self._dialect.meter_values(view, sample, self._clock.resolve))
 
     def _registered(self, status: str, interval_s: float) -> None:
+        self._answered.set()
         if status == "accepted":
             self._book.adopt("OCPPCommCtrlr", "HeartbeatInterval", str(round(interval_s)))
 

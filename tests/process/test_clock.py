@@ -54,6 +54,8 @@ async def test_without_a_clock_the_csms_gives_the_time(ocpp: str) -> None:
         await check_durations(house, row, closed_s, opened_s)
         assert abs(utc_s(row["stop_utc"]) - wall_s(opened_s)) < 1.5
         assert (await house.status())["station"]["time_quality"] == "csms"
+        log = house.house.child("agent").log_text()
+        assert log.index("station.registered") < log.index("agent.started")  # no time that aged while modules load
 
 
 async def test_facts_wait_for_a_clock_where_the_csms_does_not_know_it_either() -> None:

@@ -27,7 +27,7 @@ from tests.process.charges import (
 )
 
 SAFE_S = 1.0  # after the death of the guard
-BUSY_KILLS = 3  # where other work takes the processor, one of so many restarts must be quick
+BUSY_KILLS = 5  # where other work takes the processor, one of so many restarts must be quick
 
 
 async def kill_guard_until_safe(house: House) -> float:
