@@ -383,6 +383,20 @@ def _why_no_upgrade(error: LinkClosed, endpoint: CsmsEndpoint) -> Failed:
                 f"the path is wrong, or the identity {endpoint.identity!r} is unknown there",
                 "check [csms] url and [station] id; try trailing_slash = true",
             )
+        case LinkFailure.HTTP_STATUS if error.code is not None and 300 <= error.code < 400:
+            return Failed(
+                Step.UPGRADE,
+                error.text,
+                "the address has moved; a station only talks to the one that its file names",
+                "ask the CSMS's operator for the exact address, and write it into [csms] url",
+            )
+        case LinkFailure.HTTP_STATUS if error.code is not None and (error.code >= 500 or error.code == 429):
+            return Failed(
+                Step.UPGRADE,
+                error.text,
+                "the CSMS, or a proxy before it, is overloaded or out of order",
+                "try again later; tell the CSMS's operator",
+            )
         case LinkFailure.REFUSED_INSECURE:
             return Failed(Step.UPGRADE, error.text, "ws:// is not allowed", "use wss://, or allow_insecure = true")
         case LinkFailure.TIMED_OUT:

@@ -221,7 +221,10 @@ async def test_a_server_without_a_prescribed_suite(authority: trustme.CA, root: 
         (401, Step.AUTHENTICATION, "password"),
         (403, Step.AUTHENTICATION, "not registered"),
         (404, Step.UPGRADE, "unknown"),
+        (302, Step.UPGRADE, "exact address"),
+        (429, Step.UPGRADE, "overloaded"),
         (500, Step.UPGRADE, "500"),
+        (503, Step.UPGRADE, "try again later"),
     ],
 )
 async def test_an_upgrade_that_is_refused(status: int, step: Step, word: str) -> None:
