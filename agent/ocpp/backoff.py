@@ -2,6 +2,8 @@
 
     wait = RetryBackOffWaitMinimum * 2^min(failures, RetryBackOffRepeatTimes) + random(0..RetryBackOffRandomRange)
 
+The first part is a day at most.
+
 A connection counts as a success only after it was useful: registered, and up for a while. Servers exist that accept the
 upgrade and close at once (unknown station: 1008; broker trouble: 1011); they must not reset the wait.
 
@@ -18,6 +20,7 @@ from agent.model.variables import VariableBook
 LEAST_WAIT_S: Final = 1.0  # an immediate reconnect can find its own stale session (CitrineOS: close 1011)
 STABLE_AFTER_S: Final = 10.0  # from here on a registered connection has proven itself
 MOST_DOUBLINGS: Final = 10
+MOST_WAIT_S: Final = 86_400.0  # without chance; no setting of the CSMS may keep the station away from it for weeks
 
 
 class BackOff:
@@ -35,7 +38,7 @@ class BackOff:
         doublings = self._variables.integer("OCPPCommCtrlr", "RetryBackOffRepeatTimes")
         rounds = min(self._failures, doublings, MOST_DOUBLINGS)
         self._failures += 1
-        return max(LEAST_WAIT_S, float(minimum * 2**rounds)) + span * self._chance()
+        return min(max(LEAST_WAIT_S, float(minimum * 2**rounds)), MOST_WAIT_S) + span * self._chance()
 
     def ended(self, *, registered: bool, lasted_s: float) -> None:
         """Take note of a connection's end: one that was registered and stable makes the next wait a first one."""

@@ -44,3 +44,8 @@ def test_only_a_useful_connection_starts_over(registered: bool, lasted_s: float,
     waits.wait_s()
     waits.ended(registered=registered, lasted_s=lasted_s)
     assert waits.wait_s() == next_wait_s
+
+
+def test_no_setting_keeps_the_station_away_for_more_than_a_day() -> None:
+    waits = back_off(minimum=3_600, doublings=10)
+    assert max(waits.wait_s() for _ in range(20)) == 86_400.0
