@@ -144,19 +144,19 @@ class ControllerBench:
 
     def cut(self) -> None:
         """Take the device away."""
+        if self.wire is None:
+            self._on_loop(self._close_server())  # without the lock, for which that loop's thread may be waiting
+            return
         with self.lock:
-            if self.wire is not None:
-                self.wire.cut()
-            else:
-                self._on_loop(self._close_server())
+            self.wire.cut()
 
     def lay(self) -> None:
         """Bring it back under the same name."""
+        if self.wire is None:
+            self._on_loop(self._open_server())
+            return
         with self.lock:
-            if self.wire is not None:
-                self.wire.lay()
-            else:
-                self._on_loop(self._open_server())
+            self.wire.lay()
 
     def until(self, claim: Callable[[ControllerReading], bool], what: str) -> ControllerReading:
         """Wait until the newest snapshot meets a claim; return it."""

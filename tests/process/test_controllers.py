@@ -62,7 +62,11 @@ async def test_an_evse_din_and_its_meter_on_one_line_charge_exactly_through_sile
     why = await run_command(sys.executable, "-m", "agent.cli", "why", "--config", str(house.station_file))
     assert why.startswith("EVSE 1: no charging: power_path_lost: ")
     await house.bench.call("controller", mode="ok")
-    await until_status(house, lambda told: not told["evses"][0]["faults"], what="a controller that is back")
+    await until_status(
+        house,
+        lambda told: (told["evses"][0]["faults"], told["evses"][0]["offer_a"]) == ([], 16.0),
+        what="an offer by the controller that is back",
+    )
     await house.bench.wait("evse1.current_a", ">", 1.0, timeout_s=PATIENT_S)
 
     killed_s = time.monotonic()
