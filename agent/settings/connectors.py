@@ -95,14 +95,15 @@ def connectors_table(kind: Field) -> Table:
             ),
             line("contactor", "coil of its main contactor", usual=True),
             mirror("mirror", "feedback of the contactor, which must be seen open before another connector closes"),
-            *(msgspec.structs.replace(each, as_above=True) for each in _as_for_the_evse()),
+            *(msgspec.structs.replace(each, as_above=True) for each in wiring()),
         ),
     )
 
 
-def _as_for_the_evse() -> tuple[Table, ...]:
+def wiring() -> tuple[Table, ...]:
+    """Return what every connector may be wired with, connector 1 included, beyond pilot, contactor and mirror."""
     return (
-        line("phase_contactor", "coil of a second contactor for L2 and L3, behind the main one"),
+        line("phase_contactor", "coil of a second contactor for L2 and L3, behind the main one, which switches L1"),
         mirror("phase_mirror", "feedback of the second contactor"),
         line(
             "lock",
@@ -110,8 +111,8 @@ def _as_for_the_evse() -> tuple[Table, ...]:
             *LOCK_FIELDS,
             tables=(line("feedback", "active while the cable is locked", PULL), unlock(line)),
         ),
-        line("rcd", "active when its residual current device has tripped", debounce(), latched(True), PULL),
-        line("emergency_stop", "active when its emergency stop is pressed", debounce(), latched(False), PULL),
+        line("rcd", "active when the residual current device has tripped", debounce(), latched(True), PULL),
+        line("emergency_stop", "active when the emergency stop is pressed", debounce(), latched(False), PULL),
         *further_inputs(line, PULL),
         rcd_test(line),
         temperature(driver("sysfs")),

@@ -4,19 +4,13 @@ from __future__ import annotations
 
 from typing import Final
 
-from agent.settings.connectors import connectors_table
+from agent.settings.connectors import connectors_table, wiring
 from agent.settings.indicators import people_tables
 from agent.settings.line_tables import PULL, driver, line, mirror
 from agent.settings.protection_tables import (
-    LOCK_FIELDS,
     debounce,
-    further_inputs,
     heartbeat,
-    latched,
-    rcd_test,
     station_inputs,
-    temperature,
-    unlock,
 )
 from agent.settings.schema import Field, Kind, Table
 from drivers.api import DriverKind
@@ -190,19 +184,7 @@ EVSE: Final = Table(
             fields=(driver(example="evse-din"),),
         ),
         mirror("mirror", "feedback of the contactor; without it nobody can see welded contacts"),
-        line("phase_contactor", "coil of a second contactor for L2 and L3, behind the main one, which switches L1"),
-        mirror("phase_mirror", "feedback of the second contactor"),
-        line(
-            "lock",
-            "actuator of the socket's lock",
-            *LOCK_FIELDS,
-            tables=(line("feedback", "active while the cable is locked", PULL), unlock(line)),
-        ),
-        line("rcd", "active when the residual current device has tripped", debounce(), latched(True), PULL),
-        line("emergency_stop", "active when the emergency stop is pressed", debounce(), latched(False), PULL),
-        *further_inputs(line, PULL),
-        rcd_test(line),
-        temperature(driver("sysfs")),
+        *wiring(),
         *people_tables(line, PULL, debounce(30)),
         Table(
             name="meter",
