@@ -14,7 +14,7 @@ import base64
 import contextlib
 import socket
 import ssl
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 from enum import Enum
 from pathlib import Path
@@ -138,7 +138,7 @@ def password_bytes(text: str, *, hexadecimal: bool) -> bytes:
 class Link:
     """An open WebSocket. Close it, or use it as a context manager."""
 
-    def __init__(self, connection: ClientConnection, *, ping_timeout_s: float = 15.0) -> None:
+    def __init__(self, connection: BoundedConnection, *, ping_timeout_s: float = 15.0) -> None:
         self._connection = connection
         self._ping_timeout_s = ping_timeout_s
 
@@ -176,6 +176,7 @@ class Link:
             )
         except (OSError, InvalidHandshake, InvalidURI, ConnectionClosed, EOFError, UnicodeError) as exc:
             raise _unopened(exc, endpoint) from exc
+        assert isinstance(connection, BoundedConnection)
         _watch_socket(connection, endpoint.ping_timeout_s)
         return cls(connection, ping_timeout_s=endpoint.ping_timeout_s)
 
@@ -189,14 +190,23 @@ class Link:
         """Return what TLS agreed on; ``None`` on a plain connection."""
         return facts_of(self._connection.transport.get_extra_info("ssl_object"))
 
-    def flows(self, text: str) -> bool:
-        """Return whether ``send`` takes this message at once: it is short, and nothing waits before it."""
+    def offer(self, take: Callable[[str], bool]) -> None:
+        """Offer messages to ``take`` where they arrive; ``recv`` returns those that it refuses (``False``)."""
+        self._connection.offer(take)
+
+    def send_at_once(self, text: str) -> bool:
+        """Send one message if that needs no waiting: it is short, and nothing waits before it. Return whether it was
+        sent; ``send`` says why it was not.
+        """
+        return self._flows(text) and self._connection.send_at_once(text)
+
+    def _flows(self, text: str) -> bool:
         return len(text) < SHORT_CHARS and self._connection.transport.get_write_buffer_size() == 0
 
     async def send(self, text: str) -> None:
         """Send one message. Raises ``LinkClosed`` where the link is gone or does not take it within 20 s."""
         try:
-            if self.flows(text):
+            if self._flows(text):
                 await self._connection.send(text)
                 return
             async with asyncio.timeout(SEND_WITHIN_S):
@@ -221,7 +231,7 @@ class Link:
     async def recv(self) -> str | bytes:
         """Return the next message. Raises ``LinkClosed`` when the link ends."""
         try:
-            return await self._connection.recv()
+            return await self._connection.next_message()
         except ConnectionClosed as exc:
             raise _closed(exc) from exc
 

@@ -16,6 +16,7 @@ from agent.model.ids import IdToken
 from agent.model.inputs import Input
 from agent.model.variables import VariableEntry
 from agent.ocpp.backoff import BackOff
+from agent.ocpp.bounded_connection import TURN_S
 from agent.ocpp.dialect import Message
 from agent.ocpp.errors import ConnectionLost
 from agent.ocpp.frame_log import FrameLog
@@ -41,7 +42,6 @@ from agent.runtime.fact_lane import Became, FactLane, JournalStore
 
 _IN_TURN: Final = (Send, Drop, MarkSent, Acknowledged, Failed, GiveUp)  # the others are told at once
 _OFFLINE: Final = frozenset({"connecting", "waiting"})
-TURN_S: Final = 0.02  # then everybody else in the process has a turn, however much the CSMS says
 
 
 class CsmsLink:
@@ -100,6 +100,8 @@ class CsmsLink:
         self._drop: Drop | None = None
         self._cut = asyncio.Event()
         self._rests = False  # the loop has nothing to do but to wait
+        self._listens = False  # ``_receive`` has nothing in hand
+        self._taking = False  # outputs are being taken; what they lead to waits for its turn
         self._alarm_s: float | None = None  # until when
         self._held_until_s = 0.0
         self.frames = FrameLog()
@@ -131,7 +133,8 @@ class CsmsLink:
     def facts_waiting(self) -> None:
         """The journal has something new."""
         self._facts.news()
-        self._wake.set()
+        if self._link is None or not self._done_at_once(self._link, self._now()):
+            self._wake.set()
 
     async def delivered(self, within_s: float) -> None:
         """Return when the journal has nothing more to tell, or nobody to tell it to, or after so long."""
@@ -254,66 +257,81 @@ class CsmsLink:
         """Take messages. What follows from one and needs no waiting is done at once, the rest is the loop's: the
         journal may hang, and the next message must be read all the same.
         """
-        rested_s = self._now()
-        while True:
-            text = await link.recv()
-            now_s = self._now()
-            if now_s - rested_s > TURN_S:
-                await asyncio.sleep(0)
-                rested_s = now_s = self._now()
-            self.frames.note(text, now_s, outgoing=False)
-            self._take(self.session.received(text, now_s))
-            if not await self._done_at_once(link, now_s):
-                self._wake.set()
-            if not self._proven and self.session.online:
-                self._proven = True
-                self._tell_proven()
 
-    async def _done_at_once(self, link: Link, now_s: float) -> bool:
+        def take(text: str) -> bool:
+            free = self._listens and self._link is link
+            if free:
+                self._heard(text, link, self._now())
+            return free
+
+        link.offer(take)
+        rested_s = self._now()
+        try:
+            while True:
+                self._listens = True
+                text = await link.recv()
+                self._listens = False
+                now_s = self._now()
+                if now_s - rested_s > TURN_S:
+                    await asyncio.sleep(0)
+                    rested_s = now_s = self._now()
+                self._heard(text, link, now_s)
+        finally:
+            self._listens = False
+
+    def _heard(self, text: str | bytes, link: Link, now_s: float) -> None:
+        self.frames.note(text, now_s, outgoing=False)
+        self._take(self.session.received(text, now_s))
+        if not self._done_at_once(link, now_s):
+            self._wake.set()
+        if not self._proven and self.session.online:
+            self._proven = True
+            self._tell_proven()
+
+    def _done_at_once(self, link: Link, now_s: float) -> bool:
         """Do what needs no waiting while the loop rests; return whether that was all, and the loop may rest on.
 
-        With it one answer brings the next fact on its way without a turn of the loop. Nothing here waits: a link that
-        ``flows`` takes a message at once.
+        With it one answer brings the next fact on its way without a turn of the loop.
         """
-        if not self._rests or self._drop is not None or not self._facts.settled or self._cut.is_set():
+        if not self._rests or self._taking or self._drop is not None or self._cut.is_set():
             return False
-        while await self._performed_at_once(link, now_s):
-            row = self._facts.row_at_hand() if self._may_deliver() else None
+        facts = self._facts
+        while facts.settled and self._performed_at_once(link, now_s):
+            row = facts.row_at_hand() if self._may_deliver(now_s) else None
             if row is not None:
                 self._take(self.session.deliver(row, now_s))
-            elif self._may_deliver():
+            elif self._may_deliver(now_s):
                 return False
             else:
                 due_s = self._deadline_s()
                 return due_s is None or (self._alarm_s is not None and due_s >= self._alarm_s)
         return False
 
-    async def _performed_at_once(self, link: Link, now_s: float) -> bool:
+    def _performed_at_once(self, link: Link, now_s: float) -> bool:
         todo = self._todo
         while todo:
             output = todo[0]
-            if isinstance(output, Drop) or (isinstance(output, Send) and not link.flows(output.text)):
+            if isinstance(output, Drop):
                 return False
             if isinstance(output, Send):
-                todo.popleft()
+                if not link.send_at_once(output.text):
+                    return False
                 self.frames.note(output.text, now_s, outgoing=True)
-                await link.send(output.text)
-            elif self._facts.note_at_once(output):
-                todo.popleft()
-            else:
+            elif not self._facts.note_at_once(output):
                 return False
+            todo.popleft()
         return True
 
     async def _deliver_facts(self, link: Link) -> None:
-        while self._may_deliver():
+        while self._may_deliver(self._now()):
             row = await self._facts.next_row()
             if row is None:
                 return
             self._take(self.session.deliver(row, self._now()))
             await self._perform_all(link)
 
-    def _may_deliver(self) -> bool:
-        return self._facts.promises and self._drop is None and self.session.wants_fact(self._now())
+    def _may_deliver(self, now_s: float) -> bool:
+        return self._facts.promises and self._drop is None and self.session.wants_fact(now_s)
 
     async def _run_until(self, until_s: float) -> None:
         """Let time pass without a connection; the session's own deadlines are kept."""
@@ -363,26 +381,33 @@ class CsmsLink:
         self._wake.set()
 
     def _take(self, outputs: list[Output]) -> None:
-        for output in outputs:
-            if isinstance(output, _IN_TURN):
-                self._todo.append(output)
-                continue
-            match output:
-                case ToCore():
-                    self._deliver(output.input)
-                case ClockHeard():
-                    if not self._clock.heard(output.utc_s):
-                        self._log.warning("csms.time_disbelieved", utc_s=output.utc_s)
-                case LogLine():
-                    getattr(self._log, output.level)(output.event, **output.fields)
-                case Registered():
-                    self._registered(output)
-                case Triggered():
-                    self._triggered(output.kind, output.evse_id)
-                case Suspicious():
-                    self._suspicious(output.text)
-                case _:
-                    raise AssertionError(output)
+        taking, self._taking = self._taking, True
+        try:
+            for output in outputs:
+                if isinstance(output, _IN_TURN):
+                    self._todo.append(output)
+                else:
+                    self._tell_at_once(output)
+        finally:
+            self._taking = taking
+
+    def _tell_at_once(self, output: Output) -> None:
+        match output:
+            case ToCore():
+                self._deliver(output.input)
+            case ClockHeard():
+                if not self._clock.heard(output.utc_s):
+                    self._log.warning("csms.time_disbelieved", utc_s=output.utc_s)
+            case LogLine():
+                getattr(self._log, output.level)(output.event, **output.fields)
+            case Registered():
+                self._registered(output)
+            case Triggered():
+                self._triggered(output.kind, output.evse_id)
+            case Suspicious():
+                self._suspicious(output.text)
+            case _:
+                raise AssertionError(output)
 
     async def _perform_all(self, link: Link | None) -> None:
         while self._todo:

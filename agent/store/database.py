@@ -48,6 +48,11 @@ class Database:
         """The file."""
         return self._how.path
 
+    @property
+    def last_seq(self) -> int:
+        """A place that no fact in the file is behind."""
+        return self._last_seq
+
     def read(self, job: Callable[[Connection], T]) -> T:
         """Run ``job``, which only reads.
 

@@ -41,16 +41,28 @@ def new_message_id() -> str:
     return str(uuid.uuid4())
 
 
-def append(connection: Connection, fact: Fact, message_id: str) -> int:
-    """Append ``fact`` and return its place."""
-    kind, blob = kind_of(fact), encode(fact)
-    cursor = connection.execute(
+def append(connection: Connection, fact: Fact, message_id: str) -> StoredRow:
+    """Append ``fact`` and return its row."""
+    transaction_id, kind, blob = fact.transaction_id, kind_of(fact), encode(fact)
+    checksum = fact_checksum(transaction_id, kind, blob)
+    seq = connection.execute(
         "INSERT INTO facts (transaction_id, kind, fact, crc32, message_id) VALUES (?, ?, ?, ?, ?)",
-        (fact.transaction_id, kind, blob, fact_checksum(fact.transaction_id, kind, blob), message_id),
-    )
-    if cursor.lastrowid is None:
+        (transaction_id, kind, blob, checksum, message_id),
+    ).lastrowid
+    if seq is None:
         raise AssertionError("an insert has a row id")
-    return cursor.lastrowid
+    return StoredRow(
+        seq=seq,
+        transaction_id=transaction_id,
+        kind=kind,
+        fact=blob,
+        checksum=checksum,
+        message_id=message_id,
+        utc_s=None,
+        attempts=0,
+        sent=False,
+        last_error="",
+    )
 
 
 def rows_after(connection: Connection, seq: int, limit: int) -> list[StoredRow]:
@@ -206,6 +218,16 @@ def last_seq(connection: Connection) -> int:
     """Return the newest place ever given to a fact."""
     row = connection.execute("SELECT seq FROM sqlite_sequence WHERE name = 'facts'").fetchone()
     return 0 if row is None else int(row[0])
+
+
+def mend_places(connection: Connection) -> None:
+    """See to it that no place is given twice and no fact is behind the last one, where that count was damaged."""
+    (newest,) = connection.execute(
+        "SELECT max(coalesce((SELECT max(seq) FROM facts), 0), coalesce((SELECT max(seq) FROM dead_letters), 0))"
+    ).fetchone()
+    if last_seq(connection) < newest:
+        connection.execute("DELETE FROM sqlite_sequence WHERE name = 'facts'")
+        connection.execute("INSERT INTO sqlite_sequence (name, seq) VALUES ('facts', ?)", (newest,))
 
 
 def waiting_at_most(connection: Connection) -> int:

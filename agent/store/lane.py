@@ -61,6 +61,15 @@ class Lane:
         if row.seq not in self._delivered:
             self._window.append(_Held(row, fact))
 
+    def follow(self, rows: Sequence[StoredRow], facts: Sequence[Fact], *, last_seq: int) -> None:
+        """Take rows that were just appended behind ``last_seq``, the file's last place before, without reading them.
+
+        Only where the window reaches up to there and has room; else the file is read when they are wanted.
+        """
+        if self._behind == last_seq and len(rows) <= self.missing:
+            for row, fact in zip(rows, facts, strict=True):
+                self.take(row, fact)
+
     def skip(self, seq: int) -> None:
         """Leave out a row that cannot be read."""
         self._behind = seq

@@ -11,7 +11,7 @@ from typing import Final
 
 import msgspec
 
-from agent.store import tables
+from agent.store import journal, tables
 from agent.store.connection import Connect, Connection, connect_exclusively
 from agent.store.failures import FailureKind, StoreFailure, failure_of, failure_of_os
 from agent.store.log_damage import commits, is_in_file, log_of, lost_commits, starts_badly
@@ -131,6 +131,7 @@ def _open(how: Opening, notes: list[str], salvage: Salvage | None) -> tuple[Conn
         connection.execute("BEGIN IMMEDIATE")
         previous = tables.register_boot(connection, how.boot_id)
         tables.ensure_station_id(connection, str(uuid.uuid4()))
+        journal.mend_places(connection)
         connection.execute("COMMIT")
     except (sqlite3.Error, StoreFailure):
         connection.close()

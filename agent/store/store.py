@@ -133,13 +133,15 @@ class Store:
         Raises:
             StoreFailure: nothing of it is durable.
         """
-        ids = {index: journal.new_message_id() for index, each in enumerate(durables) if isinstance(each, Record)}
+        facts = [each.fact for each in durables if isinstance(each, Record)]
+        ids = [journal.new_message_id() for _ in facts]
+        last_seq = self._database.last_seq
 
-        def job(connection: Connection) -> tuple[int, ...]:
-            seqs = []
-            for index, each in enumerate(durables):
+        def job(connection: Connection) -> list[StoredRow]:
+            rows: list[StoredRow] = []
+            for each in durables:
                 if isinstance(each, Record):
-                    seqs.append(journal.append(connection, each.fact, ids[index]))
+                    rows.append(journal.append(connection, each.fact, ids[len(rows)]))
                 else:
                     _save(connection, each)
             records.note_ended(connection, durables)
@@ -147,15 +149,17 @@ class Store:
             if anchor_utc_minus_mono_s is not None:
                 tables.set_anchor(connection, self._boot_id, anchor_utc_minus_mono_s)
             tables.save_meta(connection, last_good_utc_s=last_good_utc_s, notes=notes or {})
-            return tuple(seqs)
+            return rows
 
-        seqs = self._write(job)
-        self._lane.waiting += len(seqs)
-        if any(isinstance(each, SaveTransaction) and each.record.csms_id is not None for each in durables):
-            self._names.clear()
+        rows = self._write(job)
+        self._lane.waiting += len(rows)
+        self._lane.follow(rows, facts, last_seq=last_seq)
+        for each in durables:
+            if isinstance(each, SaveTransaction) and each.record.csms_id is not None:
+                self._rename(each.record.transaction_id, each.record.csms_id)
         if anchor_utc_minus_mono_s is not None:
             self._anchors.setdefault(self._boot_id, anchor_utc_minus_mono_s)
-        return seqs
+        return tuple(row.seq for row in rows)
 
     def peek(self, limit: int) -> tuple[JournalRow, ...]:
         """Return the next rows that can be rendered now, in order of delivery, at most ``limit`` and the window's 128.
@@ -388,7 +392,7 @@ class Store:
 
     def _fill(self, wanted: int) -> None:
         lane = self._lane
-        while len(lane.held()) < wanted and lane.missing:
+        while len(lane.held()) < wanted and lane.missing and lane.behind < self._database.last_seq:
             rows = self._database.read(lambda connection: journal.rows_after(connection, lane.behind, lane.missing))
             if not rows:
                 return
@@ -442,6 +446,12 @@ class Store:
                 self._names.clear()
             self._names[transaction_id] = known
         return known
+
+    def _rename(self, transaction_id: str, csms_id: str) -> None:
+        """Forget a name in memory where the file has another one now."""
+        known = self._names.get(transaction_id)
+        if known is not None and known[0] != csms_id:
+            del self._names[transaction_id]
 
     def _age_s(self, at: Stamp) -> float | None:
         if at.boot_id == self._boot_id:

@@ -6,7 +6,6 @@ import asyncio
 import time
 from collections import deque
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Final, Self, TypeVar
 
@@ -22,6 +21,7 @@ from agent.store.opening import OpenReport
 from agent.store.records import KeptRecord
 from agent.store.store import LOCK_WAIT_S, SETTLE_ROWS, Store
 from agent.store.values import Counts, QueueRow, Sizes, StoredState
+from agent.store.worker import Worker
 
 T = TypeVar("T")
 V = TypeVar("V")
@@ -42,9 +42,8 @@ class StoreThread:
         """Use ``open``."""
         self._loop = loop
         self._on_failure = on_failure
-        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="store")
+        self._thread = Worker("store")
         self._store: Store
-        self._under_way = 0
         self._closing = False
         self._delivered: list[int] = []
         self._sent: list[int] = []
@@ -99,9 +98,9 @@ class StoreThread:
             return store
 
         try:
-            facade._store = await loop.run_in_executor(facade._thread, make)
+            facade._store = await facade._thread.run(make)
         except StoreFailure:
-            facade._thread.shutdown(wait=False)
+            facade._thread.end()
             raise
         return facade, facade._store.report
 
@@ -201,7 +200,7 @@ class StoreThread:
             self._ahead.popleft()
         else:
             self._forget_ahead()
-        if len(self._delivered) >= SETTLE_ROWS and self._under_way == 0:
+        if len(self._delivered) >= SETTLE_ROWS and self._thread.under_way == 0:
             self._settle()
         elif self._settling is None:
             self._settling = self._loop.call_later(SETTLE_WITHIN_S, self._settle)
@@ -273,13 +272,13 @@ class StoreThread:
             await closing
         finally:
             self._stop_settling()
-            self._thread.shutdown(wait=False)
+            self._thread.end()
 
     def _call(self, run: Callable[[Store], T], *, changes: bool = True) -> Awaitable[T]:
         """Hand ``run`` over to the thread, behind everything handed over before; it may change rows that wait."""
         self._refuse_if_closed()
-        if self._under_way >= MOST_UNDER_WAY:
-            text = f"{self._under_way} operations wait for the disk, at most {MOST_UNDER_WAY} may"
+        if self._thread.under_way >= MOST_UNDER_WAY:
+            text = f"{self._thread.under_way} operations wait for the disk, at most {MOST_UNDER_WAY} may"
             raise StoreFailure(FailureKind.BUSY, text)
         if changes:
             self._forget_ahead()
@@ -296,10 +295,7 @@ class StoreThread:
             finally:
                 self._settle_many(store)
 
-        self._under_way += 1
-        future = self._loop.run_in_executor(self._thread, work)
-        future.add_done_callback(self._done)
-        return future
+        return self._thread.run(work)
 
     def _keep_ahead(self, rows: Sequence[JournalRow], changes: int, asked: int) -> None:
         """Keep what was read when there had been so many changes, unless there were more or somebody else did."""
@@ -349,9 +345,6 @@ class StoreThread:
         if self._settling is not None:
             self._settling.cancel()
             self._settling = None
-
-    def _done(self, _future: asyncio.Future[T]) -> None:
-        self._under_way -= 1
 
     def _refuse_if_closed(self) -> None:
         if self._closing:

@@ -94,7 +94,7 @@ def bare_exchange(link: ClientConnection) -> Exchange:
 def ocpp_exchange(link: ClientConnection, *, in_thread: bool) -> Exchange:
     """Return an exchange through the library, as a station would write it.
 
-    ``in_thread`` is its default: every message is validated in a thread of its own.
+    ``in_thread`` is how it is shipped: every message is validated in a thread of its own.
     """
     from ocpp import charge_point, messages
     from ocpp.v16 import ChargePoint, call
@@ -114,8 +114,8 @@ def ocpp_exchange(link: ClientConnection, *, in_thread: bool) -> Exchange:
 
 
 def _exchange_of(link: ClientConnection, client: str) -> Exchange:
-    if client in ("ocpp", "ocpp-default"):
-        return ocpp_exchange(link, in_thread=client == "ocpp-default")
+    if client in ("ocpp", "ocpp-tuned"):
+        return ocpp_exchange(link, in_thread=client == "ocpp")
     return bare_exchange(link)
 
 
@@ -171,7 +171,7 @@ async def main(options: Any) -> None:
 def arguments() -> Any:
     """Return the parsed arguments, which our own drain has too."""
     parser = argparse.ArgumentParser()
-    parser.add_argument("--client", default="bare", choices=("bare", "ocpp", "ocpp-default", "link"))
+    parser.add_argument("--client", default="bare", choices=("bare", "ocpp", "ocpp-tuned", "link"))
     parser.add_argument("--mode", default="drain", choices=("drain", "exchange"))
     parser.add_argument("--acks", default="hundreds", choices=("each", "hundreds"))
     parser.add_argument("--url", required=True)

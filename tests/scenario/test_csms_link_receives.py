@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from typing import Any, cast
 
 import pytest
@@ -30,18 +30,34 @@ NOW_S = 1_800_000_000.0
 
 
 class Wire:
-    """A link whose far end is played by the test."""
+    """A link whose far end is played by the test.
 
-    def __init__(self) -> None:
+    ``short``: a message is offered where it arrives, as a connection does; else all of them wait for ``recv``.
+    """
+
+    def __init__(self, *, short: bool) -> None:
         self.said: asyncio.Queue[str] = asyncio.Queue()
         self.heard: asyncio.Queue[list[Any]] = asyncio.Queue()
         self.backed_up = False
         self.closed: list[str] = []
+        self._short = short
+        self._take: Callable[[str], bool] | None = None
+
+    def offer(self, take: Callable[[str], bool]) -> None:
+        self._take = take
+
+    def say(self, text: str) -> None:
+        """Let a message arrive."""
+        offered = self._short and self._take is not None and self.said.empty()
+        if not (offered and self._take is not None and self._take(text)):
+            self.said.put_nowait(text)
 
     async def recv(self) -> str:
         return await self.said.get()
 
-    def flows(self, text: str) -> bool:
+    def send_at_once(self, text: str) -> bool:
+        if not self.backed_up:
+            self.heard.put_nowait(json.loads(text))
         return not self.backed_up
 
     async def send(self, text: str) -> None:
@@ -54,7 +70,7 @@ class Wire:
 
     def answer(self, call: list[Any]) -> None:
         boot = {"status": "Accepted", "currentTime": "2027-01-15T08:00:00Z", "interval": 300}
-        self.said.put_nowait(json.dumps([3, call[1], boot if call[2] == "BootNotification" else {}]))
+        self.say(json.dumps([3, call[1], boot if call[2] == "BootNotification" else {}]))
 
 
 class HangingJournal:
@@ -173,27 +189,32 @@ async def heard_fact(wire: Wire) -> list[Any]:
         wire.answer(call)
 
 
-def test_calls_reach_the_core_while_a_write_to_the_journal_hangs() -> None:
+either_way = pytest.mark.parametrize("short", [True, False], ids=["where it arrives", "later"])
+
+
+@either_way
+def test_calls_reach_the_core_while_a_write_to_the_journal_hangs(*, short: bool) -> None:
     async def play() -> None:
-        wire, journal, told = Wire(), HangingJournal(), list[Input]()
+        wire, journal, told = Wire(short=short), HangingJournal(), list[Input]()
         async with linked(wire, journal, told):
             answering = asyncio.create_task(heard_fact(wire))
             await journal.writing.wait()
             answering.cancel()
             for number in range(3):
-                wire.said.put_nowait(json.dumps([2, f"theirs-{number}", "ClearCache", {}]))
+                wire.say(json.dumps([2, f"theirs-{number}", "ClearCache", {}]))
             while sum(isinstance(each, CommandReceived) for each in told) < 3:
                 await asyncio.sleep(0)
 
     in_virtual_time(asyncio.wait_for(play(), 3_600.0))
 
 
+@either_way
 @pytest.mark.parametrize("asked_at", [(), (1,), (7, 8, 20)], ids=str)
 def test_facts_go_once_and_in_order_whether_they_are_at_hand_the_file_is_asked_or_the_link_is_backed_up(
-    asked_at: tuple[int, ...],
+    asked_at: tuple[int, ...], *, short: bool
 ) -> None:
     async def play() -> None:
-        wire, journal = Wire(), ReadJournal(30, asked_at=frozenset(asked_at))
+        wire, journal = Wire(short=short), ReadJournal(30, asked_at=frozenset(asked_at))
         seen = []
         async with linked(wire, journal, []):
             for number in range(1, 31):
@@ -210,9 +231,10 @@ def test_facts_go_once_and_in_order_whether_they_are_at_hand_the_file_is_asked_o
     in_virtual_time(asyncio.wait_for(play(), 3_600.0))
 
 
-def test_a_fact_that_was_sent_at_once_and_is_never_answered_runs_into_its_own_time_out() -> None:
+@either_way
+def test_a_fact_that_was_sent_at_once_and_is_never_answered_runs_into_its_own_time_out(*, short: bool) -> None:
     async def play() -> None:
-        wire, journal = Wire(), ReadJournal(5)
+        wire, journal = Wire(short=short), ReadJournal(5)
         async with linked(wire, journal, []):
             loop = asyncio.get_running_loop()
             for _ in range(3):

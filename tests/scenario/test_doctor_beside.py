@@ -85,7 +85,7 @@ async def test_an_agent_without_a_connection_dials_nobody_while_the_doctor_looks
 
 def test_a_link_that_is_held_dials_nobody_until_it_is_let_go() -> None:
     async def play() -> None:
-        wire = Wire()
+        wire = Wire(short=True)
         async with linked(wire, ReadJournal(0), []) as link:
             wire.answer(await wire.heard.get())
             while link.state != "accepted":

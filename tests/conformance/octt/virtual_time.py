@@ -11,6 +11,8 @@ from collections.abc import Callable, Coroutine
 from concurrent.futures import Executor
 from typing import Any, Final
 
+from agent.store.worker import Worker
+
 START_S: Final = 1_000.0
 THREAD_S: Final = 10.0  # no thread of the agent works longer
 
@@ -29,32 +31,45 @@ class VirtualLoop(asyncio.SelectorEventLoop):
     def __init__(self) -> None:
         super().__init__(_JumpingSelector(self))
         self.now_s = START_S
-        self.under_way = 0
+        self._in_threads = 0
+        self._workers: list[Worker] = []
         self.socket_s = 0.0
 
     def time(self) -> float:
         """Return virtual seconds."""
         return self.now_s
 
+    @property
+    def under_way(self) -> int:
+        """How much threads have to do."""
+        return self._in_threads + sum(worker.under_way for worker in self._workers)
+
+    def add_reader(self, fd: Any, callback: Callable[..., Any], *args: Any) -> None:
+        """Watch a descriptor; while the worker behind it works, time stands still."""
+        owner = getattr(callback, "__self__", None)
+        if isinstance(owner, Worker):
+            self._workers.append(owner)
+        super().add_reader(fd, callback, *args)
+
     def run_in_executor(  # type: ignore[override]  # the stub knows more about the arguments than we need
         self, executor: Executor | None, func: Callable[..., Any], *args: Any
     ) -> asyncio.Future[Any]:
         """Run in a thread; time stands still until it is done."""
         future = super().run_in_executor(executor, func, *args)
-        self.under_way += 1
+        self._in_threads += 1
         future.add_done_callback(self._came_back)
         return future
 
     async def shutdown_default_executor(self) -> None:
         """End the default threads, which are running threads too."""
-        self.under_way += 1
+        self._in_threads += 1
         try:
             await super().shutdown_default_executor()
         finally:
-            self.under_way -= 1
+            self._in_threads -= 1
 
     def _came_back(self, _future: asyncio.Future[Any]) -> None:
-        self.under_way -= 1
+        self._in_threads -= 1
 
 
 class _JumpingSelector(selectors.EpollSelector):
