@@ -66,7 +66,8 @@ class Stay:
 
     @staticmethod
     def _devices_ready(status: Mapping[str, Any]) -> bool:
-        return status["guard"]["connected"] and all(each["energy_wh"] is not None for each in status["evses"])
+        seen = all(each["energy_wh"] is not None and each["pilot"] != "unknown" for each in status["evses"])
+        return seen and status["guard"]["connected"]
 
     async def begin(self, uid: str = CARD, *, evse: int = 1) -> float:
         """Plug in, tap, and wait for a few Wh; return the moment the contactor closed (monotonic s)."""
