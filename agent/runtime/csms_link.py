@@ -102,6 +102,7 @@ class CsmsLink:
         self._rests = False  # the loop has nothing to do but to wait
         self._listens = False  # ``_receive`` has nothing in hand
         self._taking = False  # outputs are being taken; what they lead to waits for its turn
+        self._error: BaseException | None = None  # of what was done at once: the loop's, not its caller's
         self._alarm_s: float | None = None  # until when
         self._held_until_s = 0.0
         self.frames = FrameLog()
@@ -133,7 +134,8 @@ class CsmsLink:
     def facts_waiting(self) -> None:
         """The journal has something new."""
         self._facts.news()
-        if self._link is None or not self._done_at_once(self._link, self._now()):
+        link = self._link
+        if link is None or not self._guarded(lambda: self._done_at_once(link, self._now())):
             self._wake.set()
 
     async def delivered(self, within_s: float) -> None:
@@ -224,6 +226,7 @@ class CsmsLink:
                     await link.close(1000, "")
 
     async def _serve(self, link: Link) -> None:
+        self._error = None
         self._take(self.session.opened(self._now()))
         self._state("connected")
         receiving = asyncio.create_task(self._receive(link), name="csms.receive")
@@ -234,6 +237,8 @@ class CsmsLink:
             due_s = self._deadline_s()
             while self._drop is None and not self._cut.is_set():
                 self._wake.clear()  # whatever comes from here on is seen in this round or ends the sleep at its end
+                if self._error is not None:
+                    raise self._error
                 if receiving.done():
                     await receiving
                 if due_s is not None and self._now() >= due_s:
@@ -260,8 +265,8 @@ class CsmsLink:
 
         def take(text: str) -> bool:
             free = self._listens and self._link is link
-            if free:
-                self._heard(text, link, self._now())
+            if free and not self._guarded(lambda: self._heard(text, link, self._now())):
+                self._wake.set()
             return free
 
         link.offer(take)
@@ -275,18 +280,27 @@ class CsmsLink:
                 if now_s - rested_s > TURN_S:
                     await asyncio.sleep(0)
                     rested_s = now_s = self._now()
-                self._heard(text, link, now_s)
+                if not self._heard(text, link, now_s):
+                    self._wake.set()
         finally:
             self._listens = False
 
-    def _heard(self, text: str | bytes, link: Link, now_s: float) -> None:
+    def _guarded(self, step: Callable[[], bool]) -> bool:
+        """Take a step for somebody who is not to suffer from it: an error ends the loop of the link, as its own do."""
+        try:
+            return step()
+        except BaseException as error:
+            self._error = error
+            return False
+
+    def _heard(self, text: str | bytes, link: Link, now_s: float) -> bool:
+        """Take a message; return whether that was all, see ``_done_at_once``."""
         self.frames.note(text, now_s, outgoing=False)
         self._take(self.session.received(text, now_s))
-        if not self._done_at_once(link, now_s):
-            self._wake.set()
         if not self._proven and self.session.online:
             self._proven = True
             self._tell_proven()
+        return self._done_at_once(link, now_s)
 
     def _done_at_once(self, link: Link, now_s: float) -> bool:
         """Do what needs no waiting while the loop rests; return whether that was all, and the loop may rest on.

@@ -172,7 +172,7 @@ async def linked(wire: Wire, journal: object, told: list[Input]) -> AsyncIterato
         booted=lambda: None,
     )
     link.attach(cast(Any, journal))  # likewise
-    running = asyncio.create_task(link.run())
+    running = asyncio.create_task(link.run(), name="link")
     try:
         yield link
     finally:
@@ -227,6 +227,28 @@ def test_facts_go_once_and_in_order_whether_they_are_at_hand_the_file_is_asked_o
         assert seen == [f"m-{number}" for number in range(1, 31)]
         assert journal.acknowledged == list(range(1, 31))
         assert wire.heard.empty()
+
+    in_virtual_time(asyncio.wait_for(play(), 3_600.0))
+
+
+class BrokenJournal(ReadJournal):
+    """Fails in a way that nobody foresaw, from the second fact on."""
+
+    def row_at_hand(self) -> JournalRow | None:
+        if self.acknowledged:
+            raise ZeroDivisionError
+        return super().row_at_hand()
+
+
+def test_an_error_in_what_is_done_at_once_is_the_links_and_not_of_who_brought_the_news() -> None:
+    async def play() -> None:
+        wire, journal = Wire(short=True), BrokenJournal(1)
+        async with linked(wire, journal, []) as link:
+            (running,) = (task for task in asyncio.all_tasks() if task.get_name() == "link")
+            wire.answer(await heard_fact(wire))  # what this leads to fails; neither this
+            link.facts_waiting()  # nor this does
+            with pytest.raises(ZeroDivisionError):
+                await running
 
     in_virtual_time(asyncio.wait_for(play(), 3_600.0))
 
