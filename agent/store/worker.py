@@ -33,6 +33,7 @@ class Worker:
         self._done: deque[tuple[asyncio.Future[Any], Any, BaseException | None] | None] = deque()
         self._bell = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
         self._mute = weakref.finalize(self, os.close, self._bell)  # also where the loop ends before the thread does
+        self._mute.atexit = False  # a thread that a disk holds up rings later, when the number may be another file's
         self._loop.add_reader(self._bell, self._collect)
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
         self._thread.start()

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import subprocess
+import sys
 import threading
 from functools import partial
 from pathlib import Path
@@ -89,3 +91,33 @@ def test_a_loop_that_ends_first_leaves_no_thread_and_no_descriptor() -> None:
             thread.join(10.0)
     assert not _threads()
     assert _descriptors() <= open_before
+
+
+_LEAVES_WORK_UNDER_WAY = """
+import atexit, threading
+
+disk = threading.Event()
+
+def disk_answers():
+    disk.set()
+    for thread in threading.enumerate():
+        if thread.name == "hand":
+            thread.join(0.05)
+
+atexit.register(disk_answers)  # before what is imported now: runs behind it
+
+import asyncio
+from agent.store.worker import Worker
+
+async def leave():
+    Worker("hand").run(disk.wait)
+
+asyncio.run(leave())
+"""
+
+
+def test_work_that_outlives_the_process_rings_no_descriptor_that_is_closed() -> None:
+    left = subprocess.run(
+        [sys.executable, "-c", _LEAVES_WORK_UNDER_WAY], capture_output=True, text=True, timeout=20.0, check=False
+    )
+    assert (left.returncode, left.stderr) == (0, "")
