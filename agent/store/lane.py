@@ -70,10 +70,6 @@ class Lane:
             for row, fact in zip(rows, facts, strict=True):
                 self.take(row, fact)
 
-    def skip(self, seq: int) -> None:
-        """Leave out a row that cannot be read."""
-        self._behind = seq
-
     def reset(self, waiting: int) -> None:
         """Read the file from its start again; acknowledgements that wait for a commit stay."""
         self._window.clear()

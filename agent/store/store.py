@@ -401,7 +401,7 @@ class Store:
                     lane.take(row, journal.fact_of(row))
                 except Unreadable as error:
                     self.dead_letter(row.seq, str(error))
-                    lane.skip(row.seq)
+                    break  # it is gone; and if that found the file damaged, the window begins anew
 
     def _journal_row(self, row: StoredRow, fact: Fact) -> JournalRow:
         csms_id, start_lost = self._name(row.transaction_id)

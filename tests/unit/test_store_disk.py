@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import os
+import sqlite3
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
-from sqlite3 import SQLITE_FULL, SQLITE_IOERR, SQLITE_READONLY
+from sqlite3 import SQLITE_CORRUPT, SQLITE_FULL, SQLITE_IOERR, SQLITE_READONLY
 
 import pytest
 
 from agent.model.effects import Durable, Record, SaveTransaction
-from agent.store import FailureKind, Store, StoreFailure
-from tests.powercut.recording import Synced
+from agent.store import FailureKind, Opened, Store, StoreFailure
+from tests.powercut.recording import Synced, Written
 from tests.unit.store_disk import SickDisk
 from tests.unit.store_examples import BOOT, charge, journal_path, opened, record, started, updated
 
@@ -85,6 +86,24 @@ def test_acknowledgements_survive_a_failing_disk_in_memory(disk: SickDisk, tmp_p
     assert store.unsettled == 0
     store.close()
     assert [each.seq for each in opened(tmp_path).queue()] == [4, 5, 6, 7]
+
+
+def test_a_file_that_turns_out_to_be_damaged_while_a_row_is_buried_skips_no_fact(
+    disk: SickDisk, tmp_path: Path
+) -> None:
+    store = disk.open()
+    for number in range(1, 6):
+        store.commit([Record(fact=updated(number))])
+    store.close()
+    with sqlite3.connect(journal_path(tmp_path)) as damaged:
+        damaged.execute("UPDATE facts SET crc32 = crc32 + 1 WHERE seq = 3")
+    damaged.close()
+    store = disk.open()
+    codes = [SQLITE_CORRUPT]
+    disk.failing = lambda operation: codes.pop() if codes and isinstance(operation, Written) else None
+    assert [row.seq for row in store.peek(10)] == [1, 2, 4, 5]
+    assert store.report.outcome is Opened.RECOVERED
+    store.close()
 
 
 def test_a_name_that_could_not_be_kept_leaves_the_start_at_the_head(disk: SickDisk) -> None:
