@@ -99,7 +99,7 @@ class StoreThread:
 
         try:
             facade._store = await facade._thread.run(make)
-        except StoreFailure:
+        except BaseException:  # also who stops waiting leaves no thread behind
             facade._thread.end()
             raise
         return facade, facade._store.report
