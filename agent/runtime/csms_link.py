@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
 from typing import Final
 
 from agent.clock import Clock
@@ -135,7 +136,7 @@ class CsmsLink:
         """The journal has something new."""
         self._facts.news()
         link = self._link
-        if link is None or not self._guarded(lambda: self._done_at_once(link, self._now())):
+        if link is None or not self._guarded(partial(self._done_at_once, link, self._now())):
             self._wake.set()
 
     async def delivered(self, within_s: float) -> None:
@@ -224,6 +225,8 @@ class CsmsLink:
                 self._facts.nobody_listens()
                 with contextlib.suppress(LinkClosed):
                     await link.close(1000, "")
+            if self._error is not None:  # it came when the connection ended anyway
+                raise self._error
 
     async def _serve(self, link: Link) -> None:
         self._error = None
@@ -264,8 +267,8 @@ class CsmsLink:
         """
 
         def take(text: str) -> bool:
-            free = self._listens and self._link is link
-            if free and not self._guarded(lambda: self._heard(text, link, self._now())):
+            free = self._listens and self._link is link and self._error is None
+            if free and not self._guarded(partial(self._heard, text, link, self._now())):
                 self._wake.set()
             return free
 
@@ -280,7 +283,7 @@ class CsmsLink:
                 if now_s - rested_s > TURN_S:
                     await asyncio.sleep(0)
                     rested_s = now_s = self._now()
-                if not self._heard(text, link, now_s):
+                if not self._guarded(partial(self._heard, text, link, now_s)):
                     self._wake.set()
         finally:
             self._listens = False
@@ -290,7 +293,7 @@ class CsmsLink:
         try:
             return step()
         except BaseException as error:
-            self._error = error
+            self._error = self._error or error
             return False
 
     def _heard(self, text: str | bytes, link: Link, now_s: float) -> bool:

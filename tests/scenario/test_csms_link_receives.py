@@ -254,6 +254,22 @@ def test_an_error_in_what_is_done_at_once_is_the_links_and_not_of_who_brought_th
 
 
 @either_way
+def test_an_error_does_not_disappear_where_the_connection_ends_anyway(*, short: bool) -> None:
+    async def play() -> None:
+        wire, journal = Wire(short=short), BrokenJournal(1)
+        async with linked(wire, journal, []) as link:
+            (running,) = (task for task in asyncio.all_tasks() if task.get_name() == "link")
+            wire.answer(await heard_fact(wire))
+            if not short:
+                await asyncio.sleep(0)
+            link.reconnect()
+            with pytest.raises(ZeroDivisionError):
+                await running
+
+    in_virtual_time(asyncio.wait_for(play(), 3_600.0))
+
+
+@either_way
 def test_a_fact_that_was_sent_at_once_and_is_never_answered_runs_into_its_own_time_out(*, short: bool) -> None:
     async def play() -> None:
         wire, journal = Wire(short=short), ReadJournal(5)
