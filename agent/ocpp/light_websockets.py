@@ -8,6 +8,7 @@ empty modules stand in, which also keeps 2 MiB of them out of the running agent.
 
 from __future__ import annotations
 
+import contextlib
 import sys
 from types import ModuleType
 from typing import Final
@@ -20,7 +21,9 @@ def _import_lightly() -> None:
     for name in stand_ins:
         sys.modules[name] = ModuleType(name)
     try:
-        import websockets.proxy
+        with contextlib.suppress(ModuleNotFoundError):  # before websockets 16 it is a part of ``uri``
+            import websockets.proxy
+        import websockets.uri
         import websockets.version  # noqa: F401
     finally:
         for name in stand_ins:
