@@ -60,11 +60,11 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         future.add_done_callback(self._came_back)
         return future
 
-    async def shutdown_default_executor(self) -> None:
-        """End the default threads, which are running threads too."""
+    async def shutdown_default_executor(self, *limit: Any) -> None:
+        """End the default threads, which are running threads too; from Python 3.12 on within a time ``limit``."""
         self._in_threads += 1
         try:
-            await super().shutdown_default_executor()
+            await super().shutdown_default_executor(*limit)
         finally:
             self._in_threads -= 1
 
