@@ -22,7 +22,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
-from agent.guard.wire import MAX_PACKET_B, Hello, Permit, Welcome, decode, encode
+from agent.guard.packets import MAX_PACKET_B, decode, encode
+from agent.guard.wire import Hello, Permit, Welcome
 from bench.progress import say
 from bench.stage import READY_S, Stage, StageOptions, workplace
 from bench.tables import SPREAD_COLUMNS, Outcome, Verdict, at_most, grid, percentile, spread

@@ -17,18 +17,8 @@ from typing import Final
 
 from agent.guard.latch import Channel
 from agent.guard.log import Log
-from agent.guard.wire import (
-    MAX_PACKET_B,
-    WIRE_VERSION,
-    Hello,
-    Message,
-    Refused,
-    Report,
-    Welcome,
-    WireError,
-    decode,
-    encode,
-)
+from agent.guard.packets import MAX_PACKET_B, WireError, decode, encode
+from agent.guard.wire import WIRE_VERSION, Hello, Message, Refused, Report, Welcome
 
 PACKETS_PER_SCAN: Final = 32  # house rule; 32 permits are decoded in about 0.5 ms
 CLIENTS_MAX: Final = 8  # house rule

@@ -12,7 +12,7 @@ from typing import Final
 from msgspec.structs import replace
 
 from agent.errors import GuardError
-from agent.guard import wire
+from agent.guard import packets, wire
 from agent.log import Condition, get_logger
 from agent.model.effects import BlinkLight, GrantPermit, HoldCable, PlaySound, ShowState, WithdrawPermit
 from agent.model.evse import EvseCondition
@@ -84,7 +84,7 @@ class GuardLink:
         while True:
             try:
                 await self._serve()
-            except (OSError, wire.WireError, GuardError) as error:
+            except (OSError, packets.WireError, GuardError) as error:
                 self.error = str(error)
                 self._lost.set(True, socket=str(self._path), error=self.error)
             finally:
@@ -175,14 +175,14 @@ class GuardLink:
         if ended.done():
             return
         try:
-            packet = link.recv(wire.MAX_PACKET_B)
+            packet = link.recv(packets.MAX_PACKET_B)
             if not packet:
                 raise GuardError("the guard closed the connection")
             self._heard_s = self._now_s()
-            self._received(wire.decode(packet))
+            self._received(packets.decode(packet))
         except BlockingIOError:
             return
-        except (OSError, wire.WireError, GuardError) as error:
+        except (OSError, packets.WireError, GuardError) as error:
             ended.set_exception(error)
 
     def _received(self, message: wire.Message) -> None:
@@ -204,7 +204,7 @@ class GuardLink:
                 if future is not None and not future.done():
                     future.set_result(message)
             case _:
-                raise wire.WireError(f"the guard sent a {type(message).__name__}, which only clients send")
+                raise packets.WireError(f"the guard sent a {type(message).__name__}, which only clients send")
 
     def _count_presses(self, report: wire.Report) -> None:
         """Tell of a press once; what was pressed before the first report of this link was for nobody."""
@@ -241,7 +241,7 @@ class GuardLink:
         if self._socket is None:
             return
         try:
-            self._socket.send(wire.encode(message))
+            self._socket.send(packets.encode(message))
         except OSError as error:
             # The receiving side finds the same broken socket and reconnects; a permit not sent is a permit not given.
             self._log.warning("guard.unsent", message=type(message).__name__, error=str(error))

@@ -12,7 +12,8 @@ from typing import Final
 
 from agent.console.knock import NobodyHome, Unanswered, ask
 from agent.guard.link import LinkError, check_free
-from agent.guard.wire import MAX_PACKET_B, Hello, Welcome, WireError, decode, encode
+from agent.guard.packets import MAX_PACKET_B, WireError, decode, encode
+from agent.guard.wire import Hello, Welcome
 from agent.settings.station import Settings
 
 UNITS: Final = ("charge-agent.service", "charge-guard.service")  # in the order in which they are stopped

@@ -13,7 +13,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
 
-from agent.guard.wire import MAX_PACKET_B, Hello, Message, Permit, Report, Welcome, decode, encode
+from agent.guard.packets import MAX_PACKET_B, decode, encode
+from agent.guard.wire import Hello, Message, Permit, Report, Welcome
 
 REPOSITORY = Path(__file__).parents[2]
 M = TypeVar("M")

@@ -16,7 +16,8 @@ from pathlib import Path
 
 import pytest
 
-from agent.guard.wire import BusAnswer, BusRead, Hello, Permit, Refused, Report, Welcome, Withdraw, encode
+from agent.guard.packets import encode
+from agent.guard.wire import BusAnswer, BusRead, Hello, Permit, Refused, Report, Welcome, Withdraw
 from tests.process.guard_client import REPOSITORY, GuardClient, GuardProcess
 
 

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from agent.guard.packets import MAX_PACKET_B, WireError, decode, encode
 from agent.guard.wire import (
-    MAX_PACKET_B,
     BusAnswer,
     BusRead,
     ContactorState,
@@ -27,10 +27,7 @@ from agent.guard.wire import (
     Report,
     ShowState,
     Welcome,
-    WireError,
     Withdraw,
-    decode,
-    encode,
 )
 
 REPORT = Report(

@@ -14,8 +14,9 @@ import pytest
 from agent.guard import indication
 from agent.guard.indication import Beeper, Blinker, Pattern, Presses
 from agent.guard.indicator import NO_AGENT_S
+from agent.guard.packets import decode, encode
 from agent.guard.plan import parse_plan
-from agent.guard.wire import Beep, Blink, ShowState, decode, encode
+from agent.guard.wire import Beep, Blink, ShowState
 from agent.model import indications
 from agent.model.indications import USUAL_PATTERNS, USUAL_SOUNDS, ShownState, Sound, parse_beeps, parse_pattern
 from agent.model.standard_variables import MOST_BLINKS

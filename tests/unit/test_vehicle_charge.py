@@ -8,8 +8,9 @@ import pytest
 from msgspec.structs import replace
 
 from agent.charging.samples import Beside, provided_by
+from agent.guard.packets import decode, encode
 from agent.guard.vehicle_charge import FRESH_S, VehicleCharge
-from agent.guard.wire import Report, decode, encode
+from agent.guard.wire import Report
 from agent.model.station import EvseLayout
 from agent.runtime.guard_link import condition_of
 from drivers.api import DriverUnavailable, MeterReading

@@ -11,7 +11,7 @@ import socket
 from pathlib import Path
 from typing import Any, Final
 
-from agent.guard import wire
+from agent.guard import packets, wire
 from agent.guard.log import Log
 from agent.guard.plan import parse_plan
 from agent.guard.station import Station
@@ -73,7 +73,7 @@ class GuardInside:
         world.step(now_s)
         reports = self.station.scan(now_s)
         for report in reports:
-            packet = self._last[report.evse_id, report.connector_id] = wire.encode(report)
+            packet = self._last[report.evse_id, report.connector_id] = packets.encode(report)
             for client in list(self._clients):
                 self._send(client, packet)
         period_s = LIVELY_SCAN_S if now_s < self._lively_until_s else QUIET_SCAN_S
@@ -89,11 +89,11 @@ class GuardInside:
         self._loop.add_reader(client, self._receive, client)
 
     def _receive(self, client: socket.socket) -> None:
-        packet = client.recv(wire.MAX_PACKET_B)
+        packet = client.recv(packets.MAX_PACKET_B)
         if not packet:
             self._leave(client)
             return
-        message = wire.decode(packet)
+        message = packets.decode(packet)
         if isinstance(message, wire.Hello):
             welcome = wire.Welcome(
                 plan_id=self._plan.plan_id,
@@ -102,12 +102,12 @@ class GuardInside:
                 evse_ids=tuple(self.station.evses),
             )
             self._clients.add(client)
-            for each in (wire.encode(welcome), *self._last.values()):
+            for each in (packets.encode(welcome), *self._last.values()):
                 self._send(client, each)
             return
         answer = self.station.handle(message, client.fileno(), self._loop.time())
         if answer is not None:
-            self._send(client, wire.encode(answer))
+            self._send(client, packets.encode(answer))
         self.wake()
 
     def _send(self, client: socket.socket, packet: bytes) -> None:
