@@ -32,7 +32,6 @@ REMEMBERED: Final = 16
 REMEMBERED_CHARS: Final = 32_768  # of an answer; only those to mere questions are longer
 MOST_OPEN: Final = 64  # back ends that configure at every connect ask thirty times in a row
 MOST_OPEN_BYTES: Final = 2_097_152
-UNREADABLE_ID: Final = "-1"  # what stands for an id that could not be read. OCPP 2.0.1 part 4 §4.2.3, errata
 _SHOWN_CHARS: Final = 36
 _KEY_CHARS: Final = 64
 _MALFORMED: Final = frozenset(
@@ -135,7 +134,7 @@ class Inbox:
         unknown_type = error.violation is Violation.MESSAGE_TYPE and not self._dialect.answers_unknown_types
         no_id = error.message_id is None and not self._dialect.answers_unreadable_ids
         if error.reply_expected and not (silent or unknown_type or no_id):
-            text = self._error_text(error.message_id or UNREADABLE_ID, error.violation, error.description)
+            text = self._error_text(error.message_id or rpc.UNREADABLE_ID, error.violation, error.description)
             self._emit(Send(text=text))
 
     def _taken(self, command_id: int) -> _Waiting | None:

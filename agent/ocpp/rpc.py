@@ -24,6 +24,7 @@ import msgspec
 from agent.ocpp.errors import LocalProtocolError, RemoteProtocolError, Violation
 
 MAX_ID_CHARS: Final = 36  # a UUID fits. OCPP-J 1.6 §4.1.4, OCPP 2.0.1 part 4 §4.1.4
+UNREADABLE_ID: Final = "-1"  # what stands for an id that could not be read. OCPP 2.0.1 part 4 §4.2.3, errata
 MAX_CODE_CHARS: Final = 50  # OCPP-J 1.6 §4.2.3, OCPP 2.0.1 part 4 §4.2.3
 MAX_DESCRIPTION_CHARS: Final = 255  # OCPP-J 1.6 §4.2.3, OCPP 2.0.1 part 4 §4.2.3
 

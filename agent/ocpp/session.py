@@ -1,8 +1,8 @@
-"""One station's conversation with its CSMS: registration, calls both ways, heartbeat, statuses, delivery. Sans-I/O,
-pure.
+"""One station's conversation with its CSMS: registration, calls both ways, heartbeat, statuses, facts. Sans-I/O, pure.
 
-    opened --> boot (unless accepted before) --> accepted: statuses, authorizations, triggered messages, facts,
-    heartbeats closed --> everything unanswered comes to an end here; facts stay in the journal
+    opened --> boot (unless accepted before) --> accepted:
+               authorizations, statuses, triggered messages, facts, heartbeats
+    closed --> everything unanswered comes to an end here; facts stay in the journal
 
 One CALL of ours is open at a time; CALLs of the CSMS are served at any time. What waits goes in this order: boot,
 authorize, statuses, triggered messages, facts, heartbeat; so the live ones overtake the facts between two of them. A
@@ -16,47 +16,30 @@ Source: OCPP-J 1.6 §4.1, OCPP 1.6 §3.7, §4.2, §4.6, §4.9, §5.17; OCPP 2.0.
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Final
 
-import msgspec
-from msgspec.structs import replace
-
 from agent.model.commands import Answered, AnyOutcome, Outcome, TriggerMessage
 from agent.model.evse import EvseView
-from agent.model.facts import SecurityEvent, TransactionFact
 from agent.model.ids import IdToken
-from agent.model.inputs import AuthorizationAnswered, FactAnswered, LinkChanged
+from agent.model.inputs import LinkChanged
 from agent.model.journal import JournalRow
-from agent.model.maintenance import FirmwareProgressed, UploadProgressed
 from agent.model.variables import VariableBook, VariableEntry
 from agent.ocpp import rpc
 from agent.ocpp.delivery import Delivery
-from agent.ocpp.dialect import Dialect, FactAnswer, Message, Resolve, StationIdentity
+from agent.ocpp.dialect import Dialect, Message, Resolve, StationIdentity
 from agent.ocpp.errors import LocalProtocolError, RemoteProtocolError
 from agent.ocpp.heartbeat import HeartbeatClock, TimeOfDay
-from agent.ocpp.inbox import UNREADABLE_ID, Inbox
+from agent.ocpp.inbox import Inbox
 from agent.ocpp.open_call import About, Asked, Boot, Heartbeat, OpenCall, Plain, Waiting
+from agent.ocpp.outbox import Outbox
 from agent.ocpp.registration import BootSchedule, Standing
 from agent.ocpp.reticence import Budget, Reticence
-from agent.ocpp.session_outputs import (
-    Acknowledged,
-    ClockHeard,
-    Drop,
-    LogLine,
-    MarkSent,
-    Output,
-    Registered,
-    Send,
-    ToCore,
-)
+from agent.ocpp.session_outputs import ClockHeard, Drop, LogLine, Output, Registered, ToCore
 from agent.ocpp.status_board import StatusBoard, StatusReport
 from agent.ocpp.triggers import Grant, answer_trigger
 
-AUTHORIZE_PATIENCE_S: Final = 15.0  # the driver waits; the CALL itself may take MessageTimeout
 CLOSE_CODE: Final = 1000
-MOST_WAITING: Final = 1_000
 TRIGGERS_AT_ONCE: Final = 60  # and one more each second: quick back ends ask for meter values every few seconds
 
 
@@ -91,7 +74,6 @@ class Session:
         self._identity = identity
         self._variables = variables
         self._new_id = new_id
-        self._resolve = resolve
         self._values_refusal = values_refusal
         self._out: list[Output] = []
         self._spoke = False  # a log line is among them
@@ -100,12 +82,10 @@ class Session:
         self._time = TimeOfDay(utc)
         self._boot = BootSchedule(boot_reason)
         self._board = StatusBoard(dialect, variables, self._time)
-        self._delivery = Delivery(variables)
+        self._delivery = Delivery(dialect, variables, self._time, resolve, self._emit)
         self._heartbeat = HeartbeatClock(variables)
         self._inbox = Inbox(dialect, self._emit)
-        self._asked: deque[Asked] = deque()
-        self._waiting: deque[Waiting] = deque()
-        self._open: OpenCall | None = None
+        self._outbox = Outbox(variables, self._emit)
         self._connected = False
         self._online = False
         self._reconnected = False
@@ -147,8 +127,8 @@ class Session:
             try:
                 self._take(rpc.decode(text), now_s)
             except RemoteProtocolError as error:
-                if not error.reply_expected and self._names_open_call(error.message_id):
-                    self._fail(error.description, now_s)
+                if not error.reply_expected:
+                    self._fail(error.message_id, error.description, now_s)
                 self._inbox.refuse_frame(error, self._boot.standing)
         return self._done(now_s)
 
@@ -157,23 +137,15 @@ class Session:
     def tick(self, now_s: float) -> list[Output]:
         """Time has passed."""
         self._inbox.expire(now_s)
-        for asked in [each for each in self._asked if now_s >= each.until_s]:
-            self._asked.remove(asked)
-            self._tell_verdict(asked.request_id)
-        if self._open is not None:
-            self._watch(self._open, now_s)
+        late = self._outbox.expire(now_s)
+        if late is not None:
+            self._time_out(late, now_s)
         return self._done(now_s)
 
     def next_deadline_s(self) -> float | None:
         """Return the monotonic time at which ``tick`` is due, ``None`` while only events matter."""
-        due = [self._inbox.deadline_s(), self._board.due_s()]
-        if self._asked:
-            due += [each.until_s for each in self._asked]
-        if self._open is not None:
-            due.append(self._open.deadline_s)
-            if isinstance(self._open.about, Asked):
-                due.append(self._open.about.until_s)
-        elif self._connected:
+        due = [self._inbox.deadline_s(), self._outbox.deadline_s(), self._board.due_s()]
+        if self._connected and not self._outbox.busy:
             due.append(self._boot.due_s)
             if self._online:
                 due += [self._heartbeat.due_s(time_known=self._time.known), self._delivery.not_before_s]
@@ -190,9 +162,9 @@ class Session:
     def authorize(self, request_id: int, token: IdToken, now_s: float) -> list[Output]:
         """Ask the CSMS about a token; one ``AuthorizationAnswered`` follows, after 15 s at the latest."""
         if self._online:
-            self._asked.append(Asked(request_id=request_id, token=token, until_s=now_s + AUTHORIZE_PATIENCE_S))
+            self._outbox.ask(request_id, token, now_s)
         else:
-            self._tell_verdict(request_id)
+            self._outbox.settle(request_id)
         return self._done(now_s)
 
     def outcome(self, command_id: int, outcome: AnyOutcome, now_s: float) -> list[Output]:
@@ -219,39 +191,18 @@ class Session:
         """Return whether the oldest fact of the journal may go now: pass its row to ``deliver``."""
         return (
             self._online
-            and self._open is None
+            and not self._outbox.busy
             and self._boot.due_s is None
-            and not (self._asked or self._board.waiting or self._waiting)
+            and not (self._outbox.waiting or self._board.waiting)
             and self._delivery.may_send(now_s)
-            and self._time.station_knows
         )
 
     def deliver(self, row: JournalRow, now_s: float) -> list[Output]:
         """Send a fact. Returns no output where the moment has passed: ask ``wants_fact`` again."""
-        if not self.wants_fact(now_s) or self._still_waits(row, now_s):
-            return self._done(now_s)
-        fixes_time = row.utc_s is None and row.fact.at.utc_s is None
-        fixed = replace(row, utc_s=self._resolve(row.fact.at)) if fixes_time else row
-        try:
-            message = self._dialect.render(fixed, self._resolve)
-            payload = None if message is None else self._dialect.encode(message)
-        except LocalProtocolError as error:
-            self._log("fact.unsendable", "error", seq=row.seq, error=str(error))
-            self._emit(self._delivery.hopeless(row, str(error)))
-            return self._done(now_s)
-        if message is None or payload is None:
-            self._emit(Acknowledged(seq=row.seq, csms_id=None))
-            return self._done(now_s)
-        if fixes_time or not row.sent:
-            self._emit(MarkSent(seq=row.seq, utc_s=fixed.utc_s if fixes_time else None))
-        self._transmit(row.message_id, message.action, payload, row, now_s)
+        call = self._delivery.call_for(row, now_s) if self.wants_fact(now_s) else None
+        if call is not None:
+            self._transmit(call, row, now_s)
         return self._done(now_s)
-
-    def _still_waits(self, row: JournalRow, now_s: float) -> bool:
-        if row.retry_at is None:
-            return False
-        utc_s = self._time.of(now_s, now_s)
-        return utc_s is not None and self._delivery.must_wait(row, self._resolve(row.retry_at) - utc_s, now_s)
 
     # ---- what the CSMS says --------------------------------------------------------------------------------------
 
@@ -262,20 +213,19 @@ class Session:
                 if command is not None:
                     self._grant(frame, command, now_s)
             case rpc.CallResult():
-                if self._open is None or frame.message_id != self._open.message_id:
+                call = self._outbox.answered(frame.message_id)
+                if call is None:
                     self._log("answer.ignored", "warning", message_id=frame.message_id[:36])
                     return
-                call, self._open = self._open, None
                 try:
                     self._use(call.about, frame.payload, now_s)
                 except RemoteProtocolError as error:
                     self._log("answer.unreadable", "warning", action=call.action, error=str(error))
                     self._close(call.about, str(error), now_s, delivered=True)
             case rpc.CallError():
-                if not self._names_open_call(frame.message_id):
+                error_text = f"{frame.code}: {frame.description}" if frame.description else frame.code
+                if not self._fail(frame.message_id, error_text, now_s):
                     self._log("answer.ignored", "warning", message_id=frame.message_id[:36])
-                    return
-                self._fail(f"{frame.code}: {frame.description}" if frame.description else frame.code, now_s)
 
     def _grant(self, frame: rpc.Call, command: TriggerMessage, now_s: float) -> None:
         """Answer a trigger, then send what it asks for."""
@@ -300,17 +250,14 @@ class Session:
         if grant.triggered is not None:
             self._emit(grant.triggered)
 
-    def _names_open_call(self, message_id: str | None) -> bool:
-        """Say whether a refusal is for our open CALL. Some CSMS leave the id out, or write "-1": only one can be
-        meant.
-        """
-        return self._open is not None and (message_id or UNREADABLE_ID) in (self._open.message_id, UNREADABLE_ID)
-
-    def _fail(self, error: str, now_s: float) -> None:
-        if self._open is not None:
-            call, self._open = self._open, None
-            self._log("call.refused", "warning", action=call.action, error=error[:255])
-            self._close(call.about, error[:255], now_s, delivered=False)
+    def _fail(self, message_id: str | None, error: str, now_s: float) -> bool:
+        """End the CALL that was refused; return whether there is one."""
+        call = self._outbox.refused(message_id)
+        if call is None:
+            return False
+        self._log("call.refused", "warning", action=call.action, error=error[:255])
+        self._close(call.about, error[:255], now_s, delivered=False)
+        return True
 
     def _use(self, about: About, payload: bytes, now_s: float) -> None:
         """Use the answer to one of our CALLs."""
@@ -320,12 +267,11 @@ class Session:
             case Heartbeat():
                 self._hear(self._dialect.read_heartbeat(payload), now_s)
             case Asked(request_id=request_id):
-                verdict = self._dialect.read_authorization(payload)
-                self._emit(ToCore(input=AuthorizationAnswered(request_id=request_id, verdict=verdict)))
+                self._outbox.settle(request_id, self._dialect.read_authorization(payload))
             case StatusReport() as report:
                 self._board.told(report)
             case JournalRow() as row:
-                self._fact_done(row, self._dialect.read_fact_answer(row, payload))
+                self._delivery.answered(row, payload)
             case Plain():
                 pass
 
@@ -335,45 +281,23 @@ class Session:
             case Boot():
                 self._boot.refused(now_s)
             case Asked(request_id=request_id):
-                self._tell_verdict(request_id)
+                self._outbox.settle(request_id)
             case StatusReport() as report:
                 self._board.told(report)
-            case JournalRow() as row if delivered:  # its content never blocks the queue. OCPP 1.6 §4.10
-                self._fact_done(row, FactAnswer())
-            case JournalRow(fact=SecurityEvent() | FirmwareProgressed() | UploadProgressed()) as row:
-                self._emit(self._delivery.event_refused(row, error))
             case JournalRow() as row:
-                self._emit(self._delivery.failed(row, error, now_s, new_message_id=True))
+                self._delivery.refused(row, error, now_s, delivered=delivered)
             case Heartbeat() | Plain():
                 pass
 
-    def _watch(self, call: OpenCall, now_s: float) -> None:
-        """End the wait for an answer where it was too long."""
-        if isinstance(call.about, Asked) and now_s >= call.about.until_s:
-            self._tell_verdict(call.about.request_id)
-            self._open = replace(call, about=Plain())
-        if now_s >= call.deadline_s:
-            why = f"no answer to {call.action} within {self._timeout_s():.0f} s"
-            self._log("call.timed_out", "warning", action=call.action, timeout_s=self._timeout_s())
-            if isinstance(call.about, JournalRow):
-                self._emit(self._delivery.failed(call.about, why, now_s, new_message_id=False))
-            self._emit(Drop(code=CLOSE_CODE, reason=why))
-            self._end(now_s)
-
-    def _fact_done(self, row: JournalRow, answer: FactAnswer) -> None:
-        self._delivery.delivered()
-        self._emit(Acknowledged(seq=row.seq, csms_id=answer.csms_id))
-        if not isinstance(row.fact, TransactionFact):
-            return
-        if answer.csms_id is not None or answer.verdict is not None:
-            answered = FactAnswered(
-                transaction_id=row.fact.transaction_id,
-                csms_id=answer.csms_id,
-                verdict=answer.verdict,
-                retransmitted=row.sent or row.attempts > 0,
-                token=row.fact.token,
-            )
-            self._emit(ToCore(input=answered))
+    def _time_out(self, call: OpenCall, now_s: float) -> None:
+        """End the connection on which a CALL was not answered."""
+        timeout_s = self._outbox.timeout_s()
+        why = f"no answer to {call.action} within {timeout_s:.0f} s"
+        self._log("call.timed_out", "warning", action=call.action, timeout_s=timeout_s)
+        if isinstance(call.about, JournalRow):
+            self._delivery.timed_out(call.about, why, now_s)
+        self._emit(Drop(code=CLOSE_CODE, reason=why))
+        self._end(now_s)
 
     # ---- registration --------------------------------------------------------------------------------------------
 
@@ -414,15 +338,10 @@ class Session:
         self._connected = False
         self._lost_s = now_s
         self._inbox.forget()
-        self._waiting.clear()
         self._board.stop()
-        left, self._open = self._open, None
+        left = self._outbox.forget()
         if left is not None and isinstance(left.about, Boot):
             self._boot.lost(now_s)
-        if left is not None and isinstance(left.about, Asked):
-            self._tell_verdict(left.about.request_id)
-        while self._asked:
-            self._tell_verdict(self._asked.popleft().request_id)
         self._set_online(False)
 
     # ---- sending -------------------------------------------------------------------------------------------------
@@ -431,7 +350,7 @@ class Session:
         """Send what may go now and return everything there is to do."""
         self._board.settle(now_s)
         self._delivery.tick(now_s)
-        while self._connected and self._open is None and self._send_next(now_s):
+        while self._connected and not self._outbox.busy and self._send_next(now_s):
             pass
         out, self._out = self._out, []
         if not self._spoke:
@@ -447,13 +366,11 @@ class Session:
             self._say(message, Boot(), now_s)
         elif self._boot.standing is Standing.REJECTED:
             return False
-        elif self._online and self._asked:
-            asked = self._asked.popleft()
+        elif self._online and (asked := self._outbox.take_question()) is not None:
             self._say(self._dialect.authorize(asked.token), asked, now_s)
         elif self._online and (report := self._board.take()) is not None:
             self._say(report.message, report, now_s)
-        elif self._waiting:
-            waiting = self._waiting.popleft()
+        elif (waiting := self._outbox.take_message()) is not None:
             self._say(waiting.message, waiting.about, now_s)
         elif self._online and now_s >= self._heartbeat.due_s(time_known=self._time.known):
             self._say(self._dialect.heartbeat(), Heartbeat(), now_s)
@@ -468,25 +385,15 @@ class Session:
             self._log("message.unsendable", "error", action=message.action, error=str(error))
             self._close(about, str(error), now_s, delivered=False)
             return
-        self._transmit(self._new_id(), message.action, payload, about, now_s)
+        self._transmit(rpc.Call(message_id=self._new_id(), action=message.action, payload=payload), about, now_s)
 
-    def _transmit(self, message_id: str, action: str, payload: msgspec.Raw, about: About, now_s: float) -> None:
-        text = rpc.encode(rpc.Call(message_id=message_id, action=action, payload=payload))
-        deadline_s = now_s + self._timeout_s()
-        self._open = OpenCall(message_id=message_id, action=action, about=about, deadline_s=deadline_s)
+    def _transmit(self, call: rpc.Call, about: About, now_s: float) -> None:
+        self._outbox.transmit(call, about, now_s)
         self._heartbeat.called(now_s, heartbeat=isinstance(about, Heartbeat))
-        self._emit(Send(text=text))
-
-    def _timeout_s(self) -> float:
-        return float(max(1, self._variables.integer("OCPPCommCtrlr", "MessageTimeout", "Default")))
 
     def _queue(self, waiting: Waiting) -> None:
-        if self._connected and len(self._waiting) < MOST_WAITING:
-            self._waiting.append(waiting)
-
-    def _tell_verdict(self, request_id: int) -> None:
-        """Tell the core that nobody could be asked."""
-        self._emit(ToCore(input=AuthorizationAnswered(request_id=request_id, verdict=None)))
+        if self._connected:
+            self._outbox.queue(waiting)
 
     def _emit(self, output: Output) -> None:
         self._out.append(output)
