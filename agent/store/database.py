@@ -19,8 +19,6 @@ from agent.store.salvage import rebuild
 
 T = TypeVar("T")
 
-_NO_LIMIT = 2**62
-
 
 class Database:
     """The connection and its recovery. A job may run twice: it must not change anything outside the database."""
@@ -38,7 +36,7 @@ class Database:
         self.short = False
         """Whether a full disk has cost the reserve since it was last there."""
         self._connection: Connection | None = None
-        self._last_seq = _NO_LIMIT
+        self._last_seq = journal.MOST_PLACES
         self._connection, self.report = self._open_at_first()
         self._last_seq = self.read(journal.last_seq)
         self._reserve.refill()
@@ -135,7 +133,7 @@ class Database:
         finally:
             if not committed:
                 self._roll_back(connection)
-        self._last_seq = last_seq
+        self._last_seq = max(self._last_seq, last_seq)  # never less: what is behind it would be forgotten
         return result
 
     def _roll_back(self, connection: Connection) -> None:

@@ -15,6 +15,7 @@ from agent.store.encoding import ENDED, PERIODIC, STARTED, Unreadable, decode_fa
 from agent.store.tables import forget_transaction, mark_start_lost
 
 COUNT_EXACTLY_BELOW = 65_536  # rows; counting reads every page, which a start must not do with a year's backlog
+MOST_PLACES = 2**62  # no station comes near it; behind 2**63 - 1 SQLite gives no place at all
 _RETRY = "retry"  # in meta: place and moment of the next attempt
 _COLUMNS = "seq, transaction_id, kind, fact, crc32, message_id, utc_s, attempts, sent, last_error"
 _COLUMN_COUNT = 10
@@ -215,9 +216,9 @@ def forget_dead(connection: Connection, limit: int) -> int:
 
 
 def last_seq(connection: Connection) -> int:
-    """Return the newest place ever given to a fact."""
+    """Return the newest place ever given to a fact; 0 also where that was damaged, see ``mend_places``."""
     row = connection.execute("SELECT seq FROM sqlite_sequence WHERE name = 'facts'").fetchone()
-    return 0 if row is None else int(row[0])
+    return row[0] if row is not None and isinstance(row[0], int) else 0
 
 
 def mend_places(connection: Connection) -> None:
@@ -225,7 +226,7 @@ def mend_places(connection: Connection) -> None:
     (newest,) = connection.execute(
         "SELECT max(coalesce((SELECT max(seq) FROM facts), 0), coalesce((SELECT max(seq) FROM dead_letters), 0))"
     ).fetchone()
-    if last_seq(connection) < newest:
+    if not newest <= last_seq(connection) < MOST_PLACES:
         connection.execute("DELETE FROM sqlite_sequence WHERE name = 'facts'")
         connection.execute("INSERT INTO sqlite_sequence (name, seq) VALUES ('facts', ?)", (newest,))
 

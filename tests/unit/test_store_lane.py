@@ -103,13 +103,23 @@ def test_a_name_that_a_commit_brings_is_seen_at_once(tmp_path: Path) -> None:
     store.close()
 
 
-def test_facts_are_delivered_though_the_count_of_their_places_was_lost(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "damage",
+    [
+        "DELETE FROM sqlite_sequence",
+        "UPDATE sqlite_sequence SET seq = 1",
+        "UPDATE sqlite_sequence SET seq = NULL",
+        "UPDATE sqlite_sequence SET seq = x'03'",
+        "UPDATE sqlite_sequence SET seq = 9223372036854775807",
+    ],
+)
+def test_facts_are_delivered_though_the_count_of_their_places_was_damaged(tmp_path: Path, damage: str) -> None:
     store = opened(tmp_path)
     for number in range(1, 4):
         store.commit([Record(fact=updated(number))])
     store.close()
     with sqlite3.connect(journal_path(tmp_path)) as damaged:
-        damaged.execute("DELETE FROM sqlite_sequence")
+        damaged.execute(damage)
     damaged.close()
     store = opened(tmp_path)
     assert [row.seq for row in _drained(store)] == [1, 2, 3]
