@@ -24,7 +24,6 @@ from typing import Final
 
 WIRE_VERSION: Final = 2
 REASON_CHARS: Final = 300  # most of a text for people
-PERMIT_VALID_S: Final = 30.0  # default life of a permit; house rule: an agent restart takes less
 
 
 class PilotState(Enum):

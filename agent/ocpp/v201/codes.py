@@ -11,8 +11,6 @@ from typing import Final
 
 from agent.ocpp.errors import Violation
 
-UNREADABLE_ID: Final = "-1"  # id of the CALLERROR that answers a frame whose id cannot be read. Part 4 §4.2.3, errata
-
 CODE_OF: Final[Mapping[Violation, str]] = MappingProxyType(
     {
         Violation.FRAME: "RpcFrameworkError",
