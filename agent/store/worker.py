@@ -54,6 +54,8 @@ class Worker:
             work, future = given
             try:
                 self._done.append((future, work(), None))
+            except StopIteration as error:  # no future takes that one: who waits would wait for ever
+                self._done.append((future, None, RuntimeError(f"the work raised {error!r}")))
             except BaseException as error:  # it is the caller's, whatever it is
                 self._done.append((future, None, error))
             del given, work, future  # the next one may be long in coming

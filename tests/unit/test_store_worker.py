@@ -6,6 +6,7 @@ import asyncio
 import subprocess
 import sys
 import threading
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
@@ -43,11 +44,19 @@ async def test_work_is_done_in_order_in_one_thread_that_is_not_the_loops() -> No
     await _ended(worker)
 
 
-async def test_an_error_is_its_callers_and_the_next_work_is_done() -> None:
+@pytest.mark.parametrize(
+    ("work", "error"),
+    [(lambda: 1 // 0, ZeroDivisionError), (lambda: sys.exit(3), SystemExit), (lambda: next(iter(())), RuntimeError)],
+    ids=["an error", "more than an error", "one that no future takes"],
+)
+async def test_an_error_is_its_callers_and_the_next_work_is_done(
+    work: Callable[[], object], error: type[BaseException]
+) -> None:
     worker = Worker("hand")
-    failing, next_one = worker.run(lambda: 1 // 0), worker.run(lambda: "done")
-    with pytest.raises(ZeroDivisionError):
-        await failing
+    failing, next_one = worker.run(work), worker.run(lambda: "done")
+    with pytest.raises(error):
+        async with asyncio.timeout(10.0):
+            await failing
     assert await next_one == "done"
     await _ended(worker)
 
