@@ -44,7 +44,7 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         """How much threads have to do."""
         return self._in_threads + sum(worker.under_way for worker in self._workers)
 
-    def add_reader(self, fd: Any, callback: Callable[..., Any], *args: Any) -> None:
+    def add_reader(self, fd: Any, callback: Callable[..., Any], *args: Any) -> None:  # type: ignore[override]  # likewise
         """Watch a descriptor; while the worker behind it works, time stands still."""
         owner = getattr(callback, "__self__", None)
         if isinstance(owner, Worker):
