@@ -114,7 +114,7 @@ def test_what_is_no_json_object_is_a_format_violation(payload: bytes) -> None:
 @pytest.mark.parametrize(
     "payload",
     [
-        b'{"data":' + b"[" * 5000 + b"]" * 5000 + b',"vendorId":"x"}',
+        b'{"data":' + b"[" * 100_000 + b"]" * 100_000 + b',"vendorId":"x"}',  # Python 3.12 reads some thousands
         b'{"vendorId":"x","data":' + b"9" * 10_000 + b"}",
         b'{"vendorId":"x","data":1e999}',
         b'{"vendorId":"x","messageId":7.0,"data":' + b'{"a":' * 900 + b"1.0" + b"}" * 900 + b"}",
