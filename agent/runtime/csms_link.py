@@ -314,10 +314,11 @@ class CsmsLink:
             return False
         facts = self._facts
         while facts.settled and self._performed_at_once(link, now_s):
-            row = facts.row_at_hand() if self._may_deliver(now_s) else None
+            may_deliver = self._may_deliver(now_s)
+            row = facts.row_at_hand() if may_deliver else None
             if row is not None:
                 self._take(self.session.deliver(row, now_s))
-            elif self._may_deliver(now_s):
+            elif may_deliver and facts.promises:  # the file must be asked
                 return False
             else:
                 due_s = self._deadline_s()
