@@ -146,19 +146,16 @@ async def test_a_store_that_waits_for_another_holder_says_so_in_the_loop(tmp_pat
 async def test_who_stops_waiting_for_the_file_leaves_no_thread_behind(tmp_path: Path) -> None:
     waits = asyncio.Event()
     holder = opened(tmp_path)
+    others = threading.enumerate()
     opening = asyncio.create_task(
         StoreThread.open(journal_path(tmp_path), boot_id=BOOT, lock_wait_s=0.2, on_waiting=lambda _text: waits.set())
     )
     async with asyncio.timeout(10.0):
         await waits.wait()
-        before = _threads()
+        (thread,) = (each for each in threading.enumerate() if each.name == "store" and each not in others)
         opening.cancel()
         with pytest.raises(asyncio.CancelledError):
             await opening
-        while _threads() >= before:
-            await asyncio.sleep(0.01)
+    await asyncio.to_thread(thread.join, 10.0)
+    assert not thread.is_alive()
     holder.close()
-
-
-def _threads() -> int:
-    return sum(thread.name == "store" for thread in threading.enumerate())
